@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* What machines ask (effects) and are told (inputs), as plain data. */
+#ifndef TRESOR_CORE_EFFECT_H
+#define TRESOR_CORE_EFFECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum tresor__effect_kind {
+#define EFFECT(name, text) TRESOR__EFFECT_##name,
+#include "core/effects.def"
+#undef EFFECT
+    TRESOR__EFFECT_COUNT
+};
+
+enum tresor__machine_id {
+#define MACHINE(NAME, name, text) TRESOR__MACHINE_##NAME,
+#include "core/machines.def"
+#undef MACHINE
+    TRESOR__MACHINE_COUNT
+};
+
+/** Where the bytes of an effect are. Addresses are filled in by the composition root, so machines hold none. */
+enum tresor__space {
+    TRESOR__SPACE_NONE = 0,
+    TRESOR__SPACE_WINDOW = 1, /* the file's window, at the file's own offset */
+    TRESOR__SPACE_HEADER = 2, /* the header's memory, at the file's own offset */
+    TRESOR__SPACE_CALLER = 3, /* the caller's memory of a COPY request, at `place` */
+};
+
+/** Flags of MAP, RESERVE, POPULATE and ADVISE. */
+enum tresor__effect_flag {
+    TRESOR__MAP_FILE = 1,         /* shared pages of the file, read-only */
+    TRESOR__MAP_ANONYMOUS = 2,    /* private zero pages, writable */
+    TRESOR__RESERVE_WRITABLE = 4, /* usable at once, not only a range of addresses */
+    TRESOR__POPULATE_WRITE = 8,   /* make anonymous pages, rather than read a file's */
+};
+
+/** Kinds of WORK; the composition root knows the function of each. */
+enum tresor__work {
+    TRESOR__WORK_PARSE = 0,
+    TRESOR__WORK_INDEX = 1,
+    TRESOR__WORK_FREE = 2,
+};
+
+/** One effect. The part up to `length` is what a trace shows; the rest is resolved when it is submitted. */
+struct tresor__effect {
+    uint8_t kind;      /* enum tresor__effect_kind */
+    uint8_t machine;   /* who asks: enum tresor__machine_id */
+    uint8_t on_ok;     /* the asking machine's event for success */
+    uint8_t on_failed; /* and for failure */
+    uint8_t space;     /* enum tresor__space */
+    uint8_t flags;     /* enum tresor__effect_flag, tresor__work or tresor_advice */
+    uint16_t source;
+    uint32_t slot;   /* instance of the machine */
+    uint32_t file;   /* index in its source */
+    uint64_t place;  /* offset in the space, bytes */
+    uint64_t offset; /* offset in the file, bytes */
+    uint64_t length; /* bytes */
+
+    int descriptor;
+    void *address;                            /* of `place` */
+    const char *path;                         /* OPEN */
+    int64_t (*work)(void *argument);          /* WORK */
+    void *record;                             /* STAT and QUERY write here, WORK's argument */
+};
+
+/** The one answer to an effect. */
+struct tresor__completion {
+    uint8_t kind;
+    uint8_t machine;
+    uint8_t event;
+    uint16_t source;
+    uint32_t slot;
+    uint32_t file;
+    int32_t os_errno; /* 0 or why it failed */
+    int64_t value;
+};
+
+/** What a machine is told: a request, a completion or another machine's signal. */
+struct tresor__input {
+    uint32_t event;
+    int32_t os_errno;
+    int64_t value;
+};
+
+/** What one machine tells another, or its controller. The receiver knows its meaning by `kind`. */
+struct tresor__message {
+    uint8_t kind;  /* enum tresor__message_kind */
+    uint8_t event; /* of the receiving machine */
+    int32_t code;  /* enum tresor_error_code */
+    uint32_t slot;
+};
+
+enum tresor__message_kind {
+    TRESOR__MESSAGE_AGAIN,          /* to oneself: there may be more to do */
+    TRESOR__MESSAGE_BLOCK_START,    /* read, copy -> block `slot` */
+    TRESOR__MESSAGE_BLOCK_END,      /* block -> its job */
+    TRESOR__MESSAGE_AWAIT_BLOCK,    /* read, copy: a turn when a block is free */
+    TRESOR__MESSAGE_CLAIM,          /* tensor -> ledger: bring in */
+    TRESOR__MESSAGE_UNCLAIM,        /* tensor -> ledger: take out */
+    TRESOR__MESSAGE_OPEN_PINS,      /* tensor: may be acquired */
+    TRESOR__MESSAGE_SETTLE_LOAD,    /* tensor -> requests that wait for its load */
+    TRESOR__MESSAGE_SETTLE_EVICT,   /* tensor -> requests that wait for its eviction */
+    TRESOR__MESSAGE_LOCK_CLAIM,     /* lock -> ledger */
+    TRESOR__MESSAGE_LOCK_UNCLAIM,   /* lock -> ledger */
+    TRESOR__MESSAGE_SETTLE_LOCK,    /* lock -> requests */
+    TRESOR__MESSAGE_SETTLE_UNLOCK,  /* lock -> requests */
+    TRESOR__MESSAGE_SETTLE_SOURCE,  /* source -> the request that waits for it */
+    TRESOR__MESSAGE_SETTLE_REQUEST, /* copy -> the request that waits for it */
+    TRESOR__MESSAGE_END,            /* request -> event queue */
+};
+
+enum {
+    TRESOR__OUTBOX_EFFECTS = 4,
+    TRESOR__OUTBOX_MESSAGES = 4,
+};
+
+/** What one step gives out; a machine that needs more sends itself AGAIN. */
+struct tresor__outbox {
+    uint32_t effect_count;
+    uint32_t message_count;
+    struct tresor__effect effects[TRESOR__OUTBOX_EFFECTS];
+    struct tresor__message messages[TRESOR__OUTBOX_MESSAGES];
+};
+
+/** The effect's name, like "READ". */
+const char *tresor__effect_name(uint32_t kind);
+
+#endif

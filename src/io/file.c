@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/file.h"
+
+#include <errno.h>
+
+void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_t source,
+                       uint32_t index)
+{
+    *file = (struct tresor__file){.io = io, .source = source, .index = index};
+    file->ledger.news_head = TRESOR_NONE;
+    file->ledger.news_tail = TRESOR_NONE;
+}
+
+bool tresor__file_busy(const struct tresor__file *file)
+{
+    const struct tresor__ledger *ledger = &file->ledger;
+    for (uint32_t backing = 0; backing < TRESOR__BACKING_COUNT; backing++)
+        if (ledger->fill[backing].count || ledger->release[backing].count)
+            return true;
+    return ledger->lock.count || ledger->unlock.count || ledger->news_head != TRESOR_NONE ||
+           file->mapping.state != MAPPING_IDLE || file->read.state != READ_IDLE ||
+           file->read.blocks_running > 0 || file->mlock.state != MLOCK_IDLE;
+}
+
+uint32_t tresor__io_take_block(struct tresor__io *io)
+{
+    uint32_t block = io->free_block;
+    if (block != TRESOR_NONE)
+        io->free_block = io->blocks[block].next_free;
+    return block;
+}
+
+void tresor__io_give_block(struct tresor__io *io, uint32_t block)
+{
+    io->blocks[block].next_free = io->free_block;
+    io->free_block = block;
+}
+
+struct tresor__failure tresor__failure_of(int32_t default_code, int32_t os_errno, uint64_t offset,
+                                          uint64_t wanted, uint64_t got)
+{
+    int32_t code = default_code;
+    if (os_errno == EACCES || os_errno == EPERM)
+        code = TRESOR_ERROR_PERMISSION;
+    else if (os_errno == EMFILE || os_errno == ENFILE)
+        code = TRESOR_ERROR_DESCRIPTORS;
+    else if (os_errno == EIO)
+        code = TRESOR_ERROR_IO;
+    else if (os_errno == ENODEV || os_errno == EOPNOTSUPP || os_errno == ENOSYS)
+        code = TRESOR_ERROR_UNSUPPORTED;
+    else if (os_errno == ENOMEM && default_code != TRESOR_ERROR_MAP_REFUSED &&
+             default_code != TRESOR_ERROR_LOCK_LIMIT)
+        code = TRESOR_ERROR_NO_MEMORY;
+    return (struct tresor__failure){code, os_errno, offset, wanted, got};
+}
+
+void tresor__file_ask(const struct tresor__file *file, struct tresor__outbox *out,
+                      struct tresor__effect effect, uint64_t start, uint64_t length)
+{
+    effect.space = TRESOR__SPACE_WINDOW;
+    effect.source = file->source;
+    effect.slot = file->index;
+    effect.file = file->index;
+    effect.place = start;
+    effect.offset = start;
+    effect.length = length;
+    tresor__outbox_effect(out, effect);
+}
+
+struct tresor__failure tresor__file_map_failure(const struct tresor__file *file,
+                                                struct tresor__extent extent, int32_t os_errno)
+{
+    uint64_t start = tresor__ledger_start(&file->ledger, extent.first);
+    uint64_t wanted = tresor__ledger_end(&file->ledger, extent.last) - start;
+    return tresor__failure_of(TRESOR_ERROR_MAP_REFUSED, os_errno, start, wanted, 0);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* What the strategy machines of one file share, and what they share with all files of a context. */
+#ifndef TRESOR_IO_FILE_H
+#define TRESOR_IO_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "io/ledger.h"
+#include "io/mlock/mlock.h"
+#include "io/mmap/mapping.h"
+#include "io/read/block.h"
+#include "io/read/read.h"
+
+/** Limits and the blocks in flight, one a context. */
+struct tresor__io {
+    struct tresor__block *blocks;
+    uint32_t block_count;
+    uint32_t free_block; /* list through next_free, TRESOR_NONE at its end */
+    uint64_t page_bytes;
+    uint64_t block_bytes;    /* the most that one read asks for */
+    uint64_t populate_bytes; /* the most that one populate asks for */
+    uint64_t lock_bytes;     /* the most that one lock asks for */
+};
+
+/** Work that a file's machines shall look for when they next get a turn. */
+enum tresor__file_turn {
+    TRESOR__TURN_MAPPING = 1,
+    TRESOR__TURN_READ = 2,
+    TRESOR__TURN_MLOCK = 4,
+};
+
+struct tresor__lock_facts {
+    uint64_t limit_bytes; /* RLIMIT_MEMLOCK */
+    uint64_t used_bytes;  /* what the process has locked */
+};
+
+/** The machines of one file over one ledger. The machines find the file by their place in it. */
+struct tresor__file {
+    struct tresor__mapping mapping;
+    struct tresor__read read;
+    struct tresor__mlock mlock;
+    struct tresor__ledger ledger;
+    struct tresor__io *io;
+    struct tresor__lock_facts lock_facts; /* of the last QUERY */
+    uint16_t source;
+    uint32_t index; /* in its source */
+};
+
+void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_t source,
+                       uint32_t index);
+
+/** True while a machine of the file has work in flight or to do. */
+bool tresor__file_busy(const struct tresor__file *file);
+
+#define TRESOR__FILE_OF(machine, member)                                                           \
+    ((struct tresor__file *)(void *)((char *)(uintptr_t)(machine) -                                \
+                                     offsetof(struct tresor__file, member)))
+
+/** A free block, or TRESOR_NONE. */
+uint32_t tresor__io_take_block(struct tresor__io *io);
+void tresor__io_give_block(struct tresor__io *io, uint32_t block);
+
+/** The failure of an effect, by what the kernel said. */
+struct tresor__failure tresor__failure_of(int32_t default_code, int32_t os_errno, uint64_t offset,
+                                          uint64_t wanted, uint64_t got);
+
+/** Ask for `effect` on [start, start + length) of the file's window, for the file's own machine. */
+void tresor__file_ask(const struct tresor__file *file, struct tresor__outbox *out,
+                      struct tresor__effect effect, uint64_t start, uint64_t length);
+
+/** The failure of mapping or unmapping an extent. */
+struct tresor__failure tresor__file_map_failure(const struct tresor__file *file,
+                                                struct tresor__extent extent, int32_t os_errno);
+
+#endif

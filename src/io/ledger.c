@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/ledger.h"
+
+#include <assert.h>
+
+uint64_t tresor__ledger_end(const struct tresor__ledger *ledger, uint32_t last)
+{
+    uint64_t end = ledger->intervals[last].start_bytes;
+    return end < ledger->file_bytes ? end : ledger->file_bytes;
+}
+
+/* Bytes of an interval that the file has. */
+static uint64_t interval_bytes(const struct tresor__ledger *ledger, uint32_t interval)
+{
+    return tresor__ledger_end(ledger, interval + 1) - tresor__ledger_start(ledger, interval);
+}
+
+static uint64_t interval_mapped_bytes(const struct tresor__ledger *ledger, uint32_t interval)
+{
+    return tresor__ledger_start(ledger, interval + 1) - tresor__ledger_start(ledger, interval);
+}
+
+static void tell(struct tresor__ledger *ledger, uint32_t index, uint8_t news)
+{
+    struct tresor__span *span = &ledger->spans[index];
+    span->news |= news;
+    if (span->in_news)
+        return;
+    span->in_news = true;
+    span->next_news = TRESOR_NONE;
+    if (ledger->news_tail == TRESOR_NONE)
+        ledger->news_head = index;
+    else
+        ledger->spans[ledger->news_tail].next_news = index;
+    ledger->news_tail = index;
+}
+
+uint32_t tresor__ledger_pop_news(struct tresor__ledger *ledger)
+{
+    uint32_t index = ledger->news_head;
+    if (index == TRESOR_NONE)
+        return TRESOR_NONE;
+    struct tresor__span *span = &ledger->spans[index];
+    span->in_news = false;
+    ledger->news_head = span->next_news;
+    if (ledger->news_head == TRESOR_NONE)
+        ledger->news_tail = TRESOR_NONE;
+    return index;
+}
+
+static void want(struct tresor__ledger *ledger, uint32_t number)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    interval->fill = TRESOR__FILL_WANTED;
+    tresor__bitset_add(&ledger->fill[interval->wanted], number);
+}
+
+static void spend(struct tresor__ledger *ledger, uint32_t number)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    interval->fill = TRESOR__FILL_SPENT;
+    tresor__bitset_add(&ledger->release[interval->backing], number);
+}
+
+static void become_full(struct tresor__ledger *ledger, uint32_t number)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    interval->fill = TRESOR__FILL_FULL;
+    ledger->resident_bytes[interval->backing] += interval_mapped_bytes(ledger, number);
+}
+
+static void cease_full(struct tresor__ledger *ledger, uint32_t number)
+{
+    ledger->resident_bytes[ledger->intervals[number].backing] -=
+        interval_mapped_bytes(ledger, number);
+}
+
+void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index, enum tresor__backing backing)
+{
+    struct tresor__span *span = &ledger->spans[index];
+    assert(span->role == TRESOR__SPAN_ABSENT);
+    span->role = TRESOR__SPAN_LOADING;
+    span->waiting = 0;
+    for (uint32_t i = 0; i < span->interval_count; i++) {
+        uint32_t number = span->first_interval + i;
+        struct tresor__interval *interval = &ledger->intervals[number];
+        interval->users++;
+        if (interval->users == 1)
+            interval->wanted = (uint8_t)backing;
+        if (interval->fill == TRESOR__FILL_SPENT && !interval->failed) {
+            /* The bytes are still there, so they are taken back. */
+            tresor__bitset_remove(&ledger->release[interval->backing], number);
+            become_full(ledger, number);
+            if (interval->releaser != TRESOR_NONE) {
+                struct tresor__span *leaving = &ledger->spans[interval->releaser];
+                if (--leaving->waiting == 0) {
+                    leaving->role = TRESOR__SPAN_ABSENT;
+                    tell(ledger, interval->releaser, TRESOR__NEWS_RELEASED);
+                }
+                interval->releaser = TRESOR_NONE;
+            }
+        }
+        if (interval->fill == TRESOR__FILL_FULL)
+            continue;
+        span->waiting++;
+        if (interval->fill == TRESOR__FILL_EMPTY)
+            want(ledger, number);
+    }
+    if (span->waiting == 0) {
+        span->role = TRESOR__SPAN_RESIDENT;
+        tell(ledger, index, TRESOR__NEWS_FILLED);
+    }
+}
+
+void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t index, bool wait)
+{
+    struct tresor__span *span = &ledger->spans[index];
+    assert(span->role != TRESOR__SPAN_ABSENT && span->role != TRESOR__SPAN_LEAVING);
+    span->waiting = 0;
+    for (uint32_t i = 0; i < span->interval_count; i++) {
+        uint32_t number = span->first_interval + i;
+        struct tresor__interval *interval = &ledger->intervals[number];
+        assert(interval->users > 0);
+        if (--interval->users > 0)
+            continue;
+        if (interval->fill == TRESOR__FILL_WANTED) {
+            tresor__bitset_remove(&ledger->fill[interval->wanted], number);
+            interval->fill = TRESOR__FILL_EMPTY;
+        } else if (interval->fill == TRESOR__FILL_FULL) {
+            cease_full(ledger, number);
+            spend(ledger, number);
+            if (wait) {
+                interval->releaser = index;
+                span->waiting++;
+            }
+        }
+    }
+    span->role = span->waiting > 0 ? TRESOR__SPAN_LEAVING : TRESOR__SPAN_ABSENT;
+    if (wait && span->waiting == 0)
+        tell(ledger, index, TRESOR__NEWS_RELEASED);
+}
+
+/* Neighbours of `set` from its first member at or after `from`; taken out of the set. */
+static bool take_extent(struct tresor__bitset *set, uint32_t from, struct tresor__extent *extent)
+{
+    uint32_t first = tresor__bitset_next(set, from);
+    if (first == TRESOR_NONE)
+        first = tresor__bitset_next(set, 0);
+    if (first == TRESOR_NONE)
+        return false;
+    uint32_t last = first;
+    while (last < set->size && tresor__bitset_has(set, last))
+        tresor__bitset_remove(set, last++);
+    *extent = (struct tresor__extent){first, last};
+    return true;
+}
+
+bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
+                              struct tresor__extent *extent)
+{
+    if (!take_extent(&ledger->fill[backing], ledger->cursor[backing], extent))
+        return false;
+    ledger->cursor[backing] = extent->last;
+    for (uint32_t i = extent->first; i < extent->last; i++) {
+        struct tresor__interval *interval = &ledger->intervals[i];
+        interval->fill = TRESOR__FILL_RUNNING;
+        interval->backing = (uint8_t)backing;
+        interval->missing_bytes = interval_bytes(ledger, i);
+        interval->failed = false;
+        if (interval->leaked) {
+            interval->leaked = false;
+            ledger->leaked_bytes -= interval_mapped_bytes(ledger, i);
+        }
+    }
+    return true;
+}
+
+/* Calls for every tensor that covers the interval and awaits its filling. */
+static void tell_filled(struct tresor__ledger *ledger, uint32_t number)
+{
+    for (uint32_t rank = ledger->intervals[number].first_rank; rank < ledger->order_count; rank++) {
+        uint32_t index = ledger->order[rank];
+        struct tresor__span *span = &ledger->spans[index];
+        if (span->first_interval > number)
+            break;
+        if (number - span->first_interval >= span->interval_count ||
+            span->role != TRESOR__SPAN_LOADING)
+            continue;
+        assert(span->waiting > 0);
+        if (--span->waiting > 0)
+            continue;
+        span->role = TRESOR__SPAN_RESIDENT;
+        tell(ledger, index, TRESOR__NEWS_FILLED);
+    }
+}
+
+static void tell_failed(struct tresor__ledger *ledger, uint32_t number,
+                        const struct tresor__failure *failure)
+{
+    for (uint32_t rank = ledger->intervals[number].first_rank; rank < ledger->order_count; rank++) {
+        uint32_t index = ledger->order[rank];
+        struct tresor__span *span = &ledger->spans[index];
+        if (span->first_interval > number)
+            break;
+        if (number - span->first_interval >= span->interval_count ||
+            span->role != TRESOR__SPAN_LOADING)
+            continue;
+        span->role = TRESOR__SPAN_FAILED;
+        span->failure = *failure;
+        tell(ledger, index, TRESOR__NEWS_FILL_FAILED);
+    }
+}
+
+/* All parts of a running interval have come back. */
+static void finish_running(struct tresor__ledger *ledger, uint32_t number)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    if (interval->failed || interval->users == 0) {
+        spend(ledger, number);
+        return;
+    }
+    become_full(ledger, number);
+    tell_filled(ledger, number);
+}
+
+static void subtract_missing(struct tresor__ledger *ledger, uint32_t number, uint64_t bytes)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    assert(interval->fill == TRESOR__FILL_RUNNING && interval->missing_bytes >= bytes);
+    interval->missing_bytes -= bytes;
+    if (interval->missing_bytes == 0)
+        finish_running(ledger, number);
+}
+
+bool tresor__ledger_abandon(struct tresor__ledger *ledger, uint32_t number, uint64_t offset)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    if (interval->users > 0 && !interval->failed)
+        return false;
+    interval->failed = true; /* a part of it will never be read, whoever claims it from now on */
+    subtract_missing(ledger, number, tresor__ledger_end(ledger, number + 1) - offset);
+    return true;
+}
+
+void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_t offset,
+                           uint64_t length, const struct tresor__failure *failure)
+{
+    uint64_t end = offset + length;
+    uint32_t number = hint;
+    while (tresor__ledger_start(ledger, number + 1) <= offset)
+        number++;
+    for (; number < ledger->interval_count && tresor__ledger_start(ledger, number) < end; number++) {
+        uint64_t from = tresor__ledger_start(ledger, number);
+        uint64_t to = tresor__ledger_end(ledger, number + 1);
+        from = from > offset ? from : offset;
+        to = to < end ? to : end;
+        if (failure && !ledger->intervals[number].failed) {
+            ledger->intervals[number].failed = true;
+            tell_failed(ledger, number, failure);
+        }
+        subtract_missing(ledger, number, to - from);
+    }
+}
+
+void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__extent extent,
+                             const struct tresor__failure *failure)
+{
+    for (uint32_t i = extent.first; i < extent.last; i++) {
+        struct tresor__interval *interval = &ledger->intervals[i];
+        assert(interval->fill == TRESOR__FILL_RUNNING);
+        interval->fill = TRESOR__FILL_EMPTY;
+        interval->backing = TRESOR__BACKING_NONE;
+        interval->missing_bytes = 0;
+        tell_failed(ledger, i, failure);
+    }
+}
+
+bool tresor__ledger_take_release(struct tresor__ledger *ledger, enum tresor__backing backing,
+                                 struct tresor__extent *extent)
+{
+    if (!take_extent(&ledger->release[backing], 0, extent))
+        return false;
+    for (uint32_t i = extent->first; i < extent->last; i++)
+        ledger->intervals[i].fill = TRESOR__FILL_RELEASING;
+    return true;
+}
+
+void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__extent extent,
+                             const struct tresor__failure *failure)
+{
+    for (uint32_t i = extent.first; i < extent.last; i++) {
+        struct tresor__interval *interval = &ledger->intervals[i];
+        assert(interval->fill == TRESOR__FILL_RELEASING);
+        interval->fill = TRESOR__FILL_EMPTY;
+        interval->backing = TRESOR__BACKING_NONE;
+        interval->failed = false;
+        if (failure) {
+            interval->leaked = true;
+            ledger->leaked_bytes += interval_mapped_bytes(ledger, i);
+        } else if (interval->lock_leaked) {
+            interval->lock_leaked = false;
+            ledger->locked_bytes -= interval_mapped_bytes(ledger, i);
+        }
+        if (interval->users > 0)
+            want(ledger, i);
+        uint32_t index = interval->releaser;
+        interval->releaser = TRESOR_NONE;
+        if (index == TRESOR_NONE)
+            continue;
+        struct tresor__span *span = &ledger->spans[index];
+        assert(span->role == TRESOR__SPAN_LEAVING && span->waiting > 0);
+        if (failure) {
+            span->failure = *failure;
+            tell(ledger, index, TRESOR__NEWS_RELEASE_FAILED);
+        }
+        if (--span->waiting == 0) {
+            span->role = TRESOR__SPAN_ABSENT;
+            tell(ledger, index, TRESOR__NEWS_RELEASED);
+        }
+    }
+}
+
+void tresor__ledger_lock(struct tresor__ledger *ledger, uint32_t index)
+{
+    struct tresor__span *span = &ledger->spans[index];
+    assert(span->role == TRESOR__SPAN_RESIDENT && span->lock_role == TRESOR__SPAN_ABSENT);
+    span->lock_role = TRESOR__SPAN_LOADING;
+    span->lock_waiting = 0;
+    for (uint32_t i = 0; i < span->interval_count; i++) {
+        uint32_t number = span->first_interval + i;
+        struct tresor__interval *interval = &ledger->intervals[number];
+        interval->locks++;
+        if (interval->lock == TRESOR__LOCK_SPENT) {
+            tresor__bitset_remove(&ledger->unlock, number);
+            interval->lock = TRESOR__LOCK_HELD;
+            if (interval->unlocker != TRESOR_NONE) {
+                struct tresor__span *leaving = &ledger->spans[interval->unlocker];
+                if (--leaving->lock_waiting == 0) {
+                    leaving->lock_role = TRESOR__SPAN_ABSENT;
+                    tell(ledger, interval->unlocker, TRESOR__NEWS_UNLOCKED);
+                }
+                interval->unlocker = TRESOR_NONE;
+            }
+        }
+        if (interval->lock == TRESOR__LOCK_HELD)
+            continue;
+        span->lock_waiting++;
+        if (interval->lock == TRESOR__LOCK_NONE) {
+            interval->lock = TRESOR__LOCK_WANTED;
+            tresor__bitset_add(&ledger->lock, number);
+        }
+    }
+    if (span->lock_waiting == 0) {
+        span->lock_role = TRESOR__SPAN_RESIDENT;
+        tell(ledger, index, TRESOR__NEWS_LOCKED);
+    }
+}
+
+void tresor__ledger_unlock(struct tresor__ledger *ledger, uint32_t index, bool wait)
+{
+    struct tresor__span *span = &ledger->spans[index];
+    assert(span->lock_role != TRESOR__SPAN_ABSENT && span->lock_role != TRESOR__SPAN_LEAVING);
+    span->lock_waiting = 0;
+    for (uint32_t i = 0; i < span->interval_count; i++) {
+        uint32_t number = span->first_interval + i;
+        struct tresor__interval *interval = &ledger->intervals[number];
+        assert(interval->locks > 0);
+        if (--interval->locks > 0)
+            continue;
+        if (interval->lock == TRESOR__LOCK_WANTED) {
+            tresor__bitset_remove(&ledger->lock, number);
+            interval->lock = TRESOR__LOCK_NONE;
+        } else if (interval->lock == TRESOR__LOCK_HELD) {
+            interval->lock = TRESOR__LOCK_SPENT;
+            tresor__bitset_add(&ledger->unlock, number);
+            if (wait) {
+                interval->unlocker = index;
+                span->lock_waiting++;
+            }
+        }
+    }
+    span->lock_role = span->lock_waiting > 0 ? TRESOR__SPAN_LEAVING : TRESOR__SPAN_ABSENT;
+    if (wait && span->lock_waiting == 0)
+        tell(ledger, index, TRESOR__NEWS_UNLOCKED);
+}
+
+bool tresor__ledger_take_lock(struct tresor__ledger *ledger, uint64_t limit_bytes,
+                              struct tresor__extent *extent)
+{
+    uint32_t first = tresor__bitset_next(&ledger->lock, 0);
+    if (first == TRESOR_NONE)
+        return false;
+    uint64_t start = tresor__ledger_start(ledger, first);
+    uint32_t last = first;
+    while (last < ledger->interval_count && tresor__bitset_has(&ledger->lock, last) &&
+           (last == first || tresor__ledger_start(ledger, last + 1) - start <= limit_bytes)) {
+        tresor__bitset_remove(&ledger->lock, last);
+        ledger->intervals[last].lock = TRESOR__LOCK_RUNNING;
+        last++;
+    }
+    *extent = (struct tresor__extent){first, last};
+    return true;
+}
+
+void tresor__ledger_lock_again(struct tresor__ledger *ledger, struct tresor__extent extent)
+{
+    for (uint32_t i = extent.first; i < extent.last; i++) {
+        struct tresor__interval *interval = &ledger->intervals[i];
+        assert(interval->lock == TRESOR__LOCK_RUNNING);
+        interval->lock = interval->locks > 0 ? TRESOR__LOCK_WANTED : TRESOR__LOCK_NONE;
+        if (interval->locks > 0)
+            tresor__bitset_add(&ledger->lock, i);
+    }
+}
+
+static void tell_lock(struct tresor__ledger *ledger, uint32_t number,
+                      const struct tresor__failure *failure)
+{
+    for (uint32_t rank = ledger->intervals[number].first_rank; rank < ledger->order_count; rank++) {
+        uint32_t index = ledger->order[rank];
+        struct tresor__span *span = &ledger->spans[index];
+        if (span->first_interval > number)
+            break;
+        if (number - span->first_interval >= span->interval_count ||
+            span->lock_role != TRESOR__SPAN_LOADING)
+            continue;
+        if (failure) {
+            span->lock_role = TRESOR__SPAN_FAILED;
+            span->lock_failure = *failure;
+            tell(ledger, index, TRESOR__NEWS_LOCK_FAILED);
+        } else if (--span->lock_waiting == 0) {
+            span->lock_role = TRESOR__SPAN_RESIDENT;
+            tell(ledger, index, TRESOR__NEWS_LOCKED);
+        }
+    }
+}
+
+void tresor__ledger_locked(struct tresor__ledger *ledger, struct tresor__extent extent,
+                           const struct tresor__failure *failure)
+{
+    for (uint32_t i = extent.first; i < extent.last; i++) {
+        struct tresor__interval *interval = &ledger->intervals[i];
+        assert(interval->lock == TRESOR__LOCK_RUNNING);
+        if (failure) {
+            interval->lock = TRESOR__LOCK_NONE;
+        } else {
+            if (!interval->lock_leaked)
+                ledger->locked_bytes += interval_mapped_bytes(ledger, i);
+            interval->lock_leaked = false;
+            interval->lock = TRESOR__LOCK_HELD;
+            if (interval->locks == 0) {
+                interval->lock = TRESOR__LOCK_SPENT;
+                tresor__bitset_add(&ledger->unlock, i);
+            }
+        }
+        tell_lock(ledger, i, failure);
+    }
+}
+
+bool tresor__ledger_take_unlock(struct tresor__ledger *ledger, struct tresor__extent *extent)
+{
+    if (!take_extent(&ledger->unlock, 0, extent))
+        return false;
+    for (uint32_t i = extent->first; i < extent->last; i++)
+        ledger->intervals[i].lock = TRESOR__LOCK_RELEASING;
+    return true;
+}
+
+void tresor__ledger_unlocked(struct tresor__ledger *ledger, struct tresor__extent extent,
+                             const struct tresor__failure *failure)
+{
+    for (uint32_t i = extent.first; i < extent.last; i++) {
+        struct tresor__interval *interval = &ledger->intervals[i];
+        assert(interval->lock == TRESOR__LOCK_RELEASING);
+        if (failure)
+            interval->lock_leaked = true;
+        else
+            ledger->locked_bytes -= interval_mapped_bytes(ledger, i);
+        interval->lock = TRESOR__LOCK_NONE;
+        if (interval->locks > 0) {
+            interval->lock = TRESOR__LOCK_WANTED;
+            tresor__bitset_add(&ledger->lock, i);
+        }
+        uint32_t index = interval->unlocker;
+        interval->unlocker = TRESOR_NONE;
+        if (index == TRESOR_NONE)
+            continue;
+        struct tresor__span *span = &ledger->spans[index];
+        assert(span->lock_role == TRESOR__SPAN_LEAVING && span->lock_waiting > 0);
+        if (failure) {
+            span->lock_failure = *failure;
+            tell(ledger, index, TRESOR__NEWS_UNLOCK_FAILED);
+        }
+        if (--span->lock_waiting == 0) {
+            span->lock_role = TRESOR__SPAN_ABSENT;
+            tell(ledger, index, TRESOR__NEWS_UNLOCKED);
+        }
+    }
+}

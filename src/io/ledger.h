@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interval ledger of one file. The page-rounded bounds of the tensors cut the file into elementary
+ * intervals; each knows what is mapped there, how many tensors use it and how many lock it. A page that
+ * neighbours share is one interval: filled once, freed with its last user.
+ *
+ * The strategy machines take work from it in file order (the plan: neighbours joined into extents), and put back
+ * what became of it; the ledger then says which tensors are complete. It makes no system call.
+ */
+#ifndef TRESOR_IO_LEDGER_H
+#define TRESOR_IO_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tresor/error.h>
+
+#include "core/bitset.h"
+
+/** What is mapped at an interval. The two fillings are also the names of the strategies' work lists. */
+enum tresor__backing {
+    TRESOR__BACKING_FILE = 0,
+    TRESOR__BACKING_ANONYMOUS = 1,
+    TRESOR__BACKING_COUNT = 2,
+    TRESOR__BACKING_NONE = 3,
+};
+
+enum tresor__fill {
+    TRESOR__FILL_EMPTY = 0,     /* nothing mapped, nobody asked */
+    TRESOR__FILL_WANTED = 1,    /* a user asked, no machine has taken it */
+    TRESOR__FILL_RUNNING = 2,   /* a machine maps and fills it */
+    TRESOR__FILL_FULL = 3,      /* all bytes are there */
+    TRESOR__FILL_SPENT = 4,     /* mapped, but its last user has gone */
+    TRESOR__FILL_RELEASING = 5, /* a machine unmaps it */
+};
+
+enum tresor__lock_fill {
+    TRESOR__LOCK_NONE = 0,
+    TRESOR__LOCK_WANTED = 1,
+    TRESOR__LOCK_RUNNING = 2,
+    TRESOR__LOCK_HELD = 3,
+    TRESOR__LOCK_SPENT = 4,
+    TRESOR__LOCK_RELEASING = 5,
+};
+
+struct tresor__interval {
+    uint64_t start_bytes; /* page-rounded offset in the file; it ends where the next one starts */
+    uint64_t missing_bytes;
+    uint32_t users;
+    uint32_t locks;
+    uint32_t first_rank; /* the first of ledger.order that may cover it */
+    uint32_t releaser;   /* the tensor that waits for its release, or TRESOR_NONE */
+    uint32_t unlocker;   /* the tensor that waits for its unlock, or TRESOR_NONE */
+    uint8_t fill;
+    uint8_t backing;
+    uint8_t wanted; /* enum tresor__backing that the next fill shall use */
+    uint8_t lock;
+    bool failed; /* of what runs, some part failed */
+    bool lock_leaked; /* an unlock failed here: it is locked though nobody wants it */
+    bool leaked; /* an unmap failed here: pages remain that no ledger counts */
+};
+
+enum tresor__span_role {
+    TRESOR__SPAN_ABSENT = 0,
+    TRESOR__SPAN_LOADING = 1,
+    TRESOR__SPAN_RESIDENT = 2,
+    TRESOR__SPAN_FAILED = 3, /* told so; still counted as a user until it is unclaimed */
+    TRESOR__SPAN_LEAVING = 4,
+};
+
+/** What a tensor has yet to be told. */
+enum tresor__span_news {
+    TRESOR__NEWS_FILLED = 1,
+    TRESOR__NEWS_FILL_FAILED = 2,
+    TRESOR__NEWS_RELEASED = 4,
+    TRESOR__NEWS_RELEASE_FAILED = 8,
+    TRESOR__NEWS_LOCKED = 16,
+    TRESOR__NEWS_LOCK_FAILED = 32,
+    TRESOR__NEWS_UNLOCKED = 64,
+    TRESOR__NEWS_UNLOCK_FAILED = 128,
+};
+
+/** Why a span failed; the wanted and got of struct tresor_error. */
+struct tresor__failure {
+    int32_t code;
+    int32_t os_errno;
+    uint64_t offset;
+    uint64_t wanted;
+    uint64_t got;
+};
+
+/** One tensor, as its ledger sees it. */
+struct tresor__span {
+    uint32_t first_interval;
+    uint32_t interval_count; /* 0: no bytes */
+    uint32_t waiting;        /* intervals that its load or its leaving awaits */
+    uint32_t lock_waiting;
+    uint32_t next_news;
+    uint8_t role;
+    uint8_t lock_role; /* TRESOR__SPAN_ABSENT, LOADING (locking), RESIDENT (locked), FAILED, LEAVING (unlocking) */
+    uint8_t news;      /* enum tresor__span_news, not yet told */
+    bool in_news;
+    struct tresor__failure failure;
+    struct tresor__failure lock_failure;
+};
+
+/** Neighbouring intervals [first, last). */
+struct tresor__extent {
+    uint32_t first;
+    uint32_t last;
+};
+
+struct tresor__ledger {
+    struct tresor__interval *intervals; /* count + 1: the last holds only the end */
+    uint32_t interval_count;
+    struct tresor__span *spans; /* of all tensors of the source */
+    const uint32_t *order;      /* this file's tensors by offset */
+    uint32_t order_count;
+    uint64_t file_bytes;
+
+    struct tresor__bitset fill[TRESOR__BACKING_COUNT];
+    struct tresor__bitset release[TRESOR__BACKING_COUNT];
+    struct tresor__bitset lock;
+    struct tresor__bitset unlock;
+    uint32_t cursor[TRESOR__BACKING_COUNT]; /* where each strategy's sweep of the file stands */
+
+    uint32_t news_head; /* spans with news, in order */
+    uint32_t news_tail;
+
+    uint64_t resident_bytes[TRESOR__BACKING_COUNT]; /* mapped and full */
+    uint64_t locked_bytes;
+    uint64_t leaked_bytes;
+};
+
+static inline uint64_t tresor__ledger_start(const struct tresor__ledger *ledger, uint32_t interval)
+{
+    return ledger->intervals[interval].start_bytes;
+}
+
+/** End of an extent, clipped to the file: the bytes that can be read. */
+uint64_t tresor__ledger_end(const struct tresor__ledger *ledger, uint32_t last);
+
+/** A tensor becomes a user of its intervals, to be filled with `backing` where they are empty. */
+void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t span, enum tresor__backing backing);
+
+/** A tensor is no user any more; what it was the last user of becomes spent, and is awaited if `wait`. */
+void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t span, bool wait);
+
+/** Take the next wanted extent in file order, round and round; false where there is none. */
+bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
+                              struct tresor__extent *extent);
+
+/** Taken intervals whose users have gone need not be filled: from `offset` on, this one is given up. */
+bool tresor__ledger_abandon(struct tresor__ledger *ledger, uint32_t interval, uint64_t offset);
+
+/** [offset, offset + length) is filled, or failed where `failure` is given. `hint` is at or before its interval. */
+void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_t offset,
+                           uint64_t length, const struct tresor__failure *failure);
+
+/** A taken extent could not be mapped: nothing is there. */
+void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__extent extent,
+                             const struct tresor__failure *failure);
+
+bool tresor__ledger_take_release(struct tresor__ledger *ledger, enum tresor__backing backing,
+                                 struct tresor__extent *extent);
+void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__extent extent,
+                             const struct tresor__failure *failure);
+
+/** Locks of a resident tensor, counted as users are. */
+void tresor__ledger_lock(struct tresor__ledger *ledger, uint32_t span);
+void tresor__ledger_unlock(struct tresor__ledger *ledger, uint32_t span, bool wait);
+
+/** Take the next extent to lock: neighbours up to `limit_bytes`, but at least one interval. */
+bool tresor__ledger_take_lock(struct tresor__ledger *ledger, uint64_t limit_bytes,
+                              struct tresor__extent *extent);
+void tresor__ledger_locked(struct tresor__ledger *ledger, struct tresor__extent extent,
+                           const struct tresor__failure *failure);
+/** A taken extent was refused as a whole; it is wanted again, to be tried in smaller parts. */
+void tresor__ledger_lock_again(struct tresor__ledger *ledger, struct tresor__extent extent);
+bool tresor__ledger_take_unlock(struct tresor__ledger *ledger, struct tresor__extent *extent);
+/** With `failure` the pages stay locked until they are unmapped, and stay on the books. */
+void tresor__ledger_unlocked(struct tresor__ledger *ledger, struct tresor__extent extent,
+                             const struct tresor__failure *failure);
+
+/** The next tensor with news, or TRESOR_NONE; its news are the caller's to clear. */
+uint32_t tresor__ledger_pop_news(struct tresor__ledger *ledger);
+
+/** Asserts that every count agrees with the spans. O(intervals + spans). */
+void tresor__ledger_check(const struct tresor__ledger *ledger);
+
+#endif

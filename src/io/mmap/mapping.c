@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/mmap/mapping.h"
+
+#include <errno.h>
+
+#include "io/file.h"
+
+static struct tresor__file *file_of(const void *context)
+{
+    return TRESOR__FILE_OF(context, mapping);
+}
+
+static bool has_spent(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return file_of(context)->ledger.release[TRESOR__BACKING_FILE].count > 0;
+}
+
+static bool has_wanted(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return file_of(context)->ledger.fill[TRESOR__BACKING_FILE].count > 0;
+}
+
+static bool has_more(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__mapping *mapping = context;
+    (void)input;
+    return tresor__extent_has_more(&file_of(context)->ledger, &mapping->walk);
+}
+
+static bool has_extent(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__mapping *mapping = context;
+    (void)input;
+    return mapping->walk.extent.first != mapping->walk.extent.last;
+}
+
+static bool may_retry(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__mapping *mapping = context;
+    return tresor__may_retry(mapping->walk.retries, input->os_errno);
+}
+
+static void ask(const struct tresor__file *file, struct tresor__outbox *out, uint8_t kind,
+                uint8_t on_ok, uint64_t start, uint64_t length)
+{
+    tresor__file_ask(file, out,
+                     (struct tresor__effect){.kind = kind,
+                                             .machine = TRESOR__MACHINE_MAPPING,
+                                             .on_ok = on_ok,
+                                             .on_failed = (uint8_t)(on_ok + 1),
+                                             .flags = TRESOR__MAP_FILE},
+                     start, length);
+}
+
+static void ask_for_extent(const struct tresor__file *file, struct tresor__outbox *out, uint8_t kind,
+                           uint8_t on_ok, struct tresor__extent extent)
+{
+    uint64_t start = tresor__ledger_start(&file->ledger, extent.first);
+    ask(file, out, kind, on_ok, start, tresor__ledger_start(&file->ledger, extent.last) - start);
+}
+
+static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    (void)input;
+    mapping->walk.retries = 0;
+    tresor__outbox_again(out);
+}
+
+static void take_and_map(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    struct tresor__file *file = file_of(context);
+    (void)input;
+    tresor__extent_take(&file->ledger, TRESOR__BACKING_FILE, &mapping->walk);
+    ask_for_extent(file, out, TRESOR__EFFECT_MAP, MAPPING_ON_MAP_OK, mapping->walk.extent);
+}
+
+static void map_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    (void)input;
+    mapping->walk.retries++;
+    ask_for_extent(file_of(context), out, TRESOR__EFFECT_MAP, MAPPING_ON_MAP_OK,
+                   mapping->walk.extent);
+}
+
+static void fail_extent(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    struct tresor__file *file = file_of(context);
+    struct tresor__failure failure =
+        tresor__file_map_failure(file, mapping->walk.extent, input->os_errno);
+    tresor__ledger_unmapped(&file->ledger, mapping->walk.extent, &failure);
+    mapping->walk = (struct tresor__extent_walk){0};
+    tresor__outbox_again(out);
+}
+
+static void populate(struct tresor__mapping *mapping, struct tresor__outbox *out)
+{
+    ask(file_of(mapping), out, TRESOR__EFFECT_POPULATE, MAPPING_ON_POPULATE_OK,
+        mapping->walk.offset, mapping->walk.length);
+}
+
+static void ask_populate(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    struct tresor__file *file = file_of(context);
+    (void)input;
+    mapping->walk.retries = 0;
+    tresor__extent_next(&file->ledger, &mapping->walk, file->io->populate_bytes);
+    populate(mapping, out);
+}
+
+static void populate_again(void *context, const struct tresor__input *input,
+                           struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    (void)input;
+    mapping->walk.retries++;
+    populate(mapping, out);
+}
+
+static void settle(struct tresor__mapping *mapping, const struct tresor__failure *failure,
+                   struct tresor__outbox *out)
+{
+    struct tresor__file *file = file_of(mapping);
+    tresor__ledger_settle(&file->ledger, mapping->walk.interval, mapping->walk.offset,
+                          mapping->walk.length, failure);
+    tresor__extent_advance(&file->ledger, &mapping->walk);
+    tresor__outbox_again(out);
+}
+
+static void settle_chunk(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    (void)input;
+    settle(context, NULL, out);
+}
+
+static void fail_chunk(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    /* A populate past the end of the file answers EFAULT (madvise(2)); the actor tells the size it found. */
+    int32_t code = input->os_errno == EFAULT ? TRESOR_ERROR_TRUNCATED : TRESOR_ERROR_IO;
+    uint64_t got = code == TRESOR_ERROR_TRUNCATED && (uint64_t)input->value > mapping->walk.offset
+                       ? (uint64_t)input->value - mapping->walk.offset
+                       : 0;
+    struct tresor__failure failure = tresor__failure_of(
+        code, input->os_errno, mapping->walk.offset, mapping->walk.length, got);
+    settle(mapping, &failure, out);
+}
+
+static void leave_extent(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    (void)input;
+    tresor__extent_leave(&file_of(context)->ledger, &mapping->walk);
+    tresor__outbox_again(out);
+}
+
+static void ask_unmap(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    struct tresor__file *file = file_of(context);
+    (void)input;
+    mapping->walk.retries = 0;
+    tresor__ledger_take_release(&file->ledger, TRESOR__BACKING_FILE, &mapping->spent);
+    ask_for_extent(file, out, TRESOR__EFFECT_UNMAP, MAPPING_ON_UNMAP_OK, mapping->spent);
+}
+
+static void unmap_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    (void)input;
+    mapping->walk.retries++;
+    ask_for_extent(file_of(context), out, TRESOR__EFFECT_UNMAP, MAPPING_ON_UNMAP_OK,
+                   mapping->spent);
+}
+
+static void finish_release(void *context, const struct tresor__input *input,
+                           struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    (void)input;
+    tresor__ledger_released(&file_of(context)->ledger, mapping->spent, NULL);
+    mapping->spent = (struct tresor__extent){0};
+    tresor__outbox_again(out);
+}
+
+static void fail_release(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    struct tresor__file *file = file_of(context);
+    struct tresor__failure failure =
+        tresor__file_map_failure(file, mapping->spent, input->os_errno);
+    tresor__ledger_released(&file->ledger, mapping->spent, &failure);
+    mapping->spent = (struct tresor__extent){0};
+    tresor__outbox_again(out);
+}
+
+static void check(const void *context)
+{
+    const struct tresor__mapping *mapping = context;
+    bool extent = mapping->walk.extent.first != mapping->walk.extent.last;
+    bool spent = mapping->spent.first != mapping->spent.last;
+    assert(mapping->walk.extent.first <= mapping->walk.extent.last);
+    assert(mapping->walk.retries <= TRESOR__RETRIES_MAX);
+    assert(spent == (mapping->state == MAPPING_UNMAPPING));
+    assert(!(mapping->state == MAPPING_IDLE && extent));
+    assert(!(mapping->state >= MAPPING_MAPPING && mapping->state <= MAPPING_POPULATING && !extent));
+    assert((mapping->walk.length > 0) == (mapping->state == MAPPING_POPULATING));
+    (void)extent;
+    (void)spent;
+}
+
+#define TRESOR__DEF "io/mmap/mapping.def"
+#define TRESOR__S(name) MAPPING_##name
+#define TRESOR__E(name) MAPPING_ON_##name
+#include "core/fsm_table.h"
+
+const struct tresor__machine tresor__mapping_machine =
+    TRESOR__MACHINE_TABLE("mapping", TRESOR__MACHINE_MAPPING, struct tresor__mapping, check);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TRESOR_IO_READ_BLOCK_H
+#define TRESOR_IO_READ_BLOCK_H
+
+#include "core/fsm.h"
+#include "io/ledger.h"
+
+#define TRESOR__DEF "io/read/block.def"
+#define TRESOR__S(name) BLOCK_##name
+#define TRESOR__E(name) BLOCK_ON_##name
+#include "core/fsm_enum.h"
+
+/** One a context for every read that may be in flight; a job takes it, and gives it back when it has ended. */
+struct tresor__block {
+    uint8_t state;
+    uint8_t space; /* enum tresor__space: WINDOW for the read job, CALLER for a copy job */
+    uint16_t source;
+    uint32_t index; /* its own */
+    uint32_t job;   /* slot of the job: the file's index, or the copy's */
+    uint32_t file;
+    uint32_t interval; /* the first that it is in, for the ledger */
+    uint32_t retries;  /* since the last byte arrived */
+    uint32_t next_free;
+    uint64_t place;  /* in its space */
+    uint64_t offset; /* in the file */
+    uint64_t length;
+    uint64_t done;
+    struct tresor__failure failure;
+};
+
+extern const struct tresor__machine tresor__block_machine;
+
+#endif

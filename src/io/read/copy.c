@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/read/copy.h"
+
+#include "io/file.h"
+
+static const struct tresor__block *block_of(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__copy *copy = context;
+    return &copy->io->blocks[input->value];
+}
+
+static bool is_empty(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__copy *copy = context;
+    (void)input;
+    return copy->length == 0;
+}
+
+static bool has_more(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__copy *copy = context;
+    (void)input;
+    return copy->started < copy->length;
+}
+
+static bool has_more_and_block(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__copy *copy = context;
+    return copy->io->free_block != TRESOR_NONE && has_more(context, input);
+}
+
+static bool runs_none(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__copy *copy = context;
+    (void)input;
+    return copy->blocks_running == 0;
+}
+
+static bool is_only(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__copy *copy = context;
+    (void)input;
+    return copy->blocks_running == 1;
+}
+
+static bool is_good(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__block *block = block_of(context, input);
+    return block->done == block->length;
+}
+
+static bool is_good_and_last(const void *context, const struct tresor__input *input)
+{
+    return is_good(context, input) && is_only(context, input) && !has_more(context, input);
+}
+
+static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)context;
+    (void)input;
+    tresor__outbox_again(out);
+}
+
+static void await_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)context;
+    (void)input;
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_AWAIT_BLOCK});
+}
+
+static void start_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__copy *copy = context;
+    uint64_t offset = copy->offset + copy->started;
+    /* Ending at a multiple of the block size keeps all but the first read aligned. */
+    uint64_t limit = copy->io->block_bytes - offset % copy->io->block_bytes;
+    uint64_t left = copy->length - copy->started;
+    uint32_t index = tresor__io_take_block(copy->io);
+    (void)input;
+    copy->io->blocks[index] = (struct tresor__block){
+        .space = TRESOR__SPACE_CALLER,
+        .source = copy->source,
+        .index = index,
+        .job = copy->index,
+        .file = copy->file,
+        .next_free = TRESOR_NONE,
+        .place = copy->started,
+        .offset = offset,
+        .length = left < limit ? left : limit,
+    };
+    copy->started += copy->io->blocks[index].length;
+    copy->blocks_running++;
+    tresor__outbox_message(
+        out, (struct tresor__message){.kind = TRESOR__MESSAGE_BLOCK_START, .slot = index});
+    tresor__outbox_again(out);
+}
+
+static void end(const struct tresor__copy *copy, struct tresor__outbox *out)
+{
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_SETTLE_REQUEST,
+                                                         .code = copy->failure.code,
+                                                         .slot = copy->index});
+}
+
+static void finish(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    end(context, out);
+}
+
+static void give_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__copy *copy = context;
+    tresor__io_give_block(copy->io, (uint32_t)input->value);
+    copy->blocks_running--;
+    tresor__outbox_again(out);
+}
+
+static void give_and_finish(void *context, const struct tresor__input *input,
+                            struct tresor__outbox *out)
+{
+    give_block(context, input, out);
+    end(context, out);
+}
+
+static void give_and_remember(void *context, const struct tresor__input *input,
+                              struct tresor__outbox *out)
+{
+    struct tresor__copy *copy = context;
+    copy->failure = block_of(context, input)->failure;
+    give_block(context, input, out);
+}
+
+static void give_and_fail(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    give_and_remember(context, input, out);
+    end(context, out);
+}
+
+static void give_and_end(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    give_block(context, input, out);
+    end(context, out);
+}
+
+static void remember_cancel(void *context, const struct tresor__input *input,
+                            struct tresor__outbox *out)
+{
+    struct tresor__copy *copy = context;
+    (void)input;
+    (void)out;
+    copy->failure = (struct tresor__failure){.code = TRESOR_ERROR_CANCELLED,
+                                             .offset = copy->offset + copy->started,
+                                             .wanted = copy->length,
+                                             .got = copy->started};
+}
+
+static void end_cancelled(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    remember_cancel(context, input, out);
+    end(context, out);
+}
+
+static void check(const void *context)
+{
+    const struct tresor__copy *copy = context;
+    assert(copy->started <= copy->length);
+    assert(copy->state != COPY_IDLE || copy->blocks_running == 0);
+    assert(copy->state != COPY_DRAINING || copy->blocks_running > 0);
+    assert(copy->state != COPY_DRAINING || copy->failure.code != TRESOR_OK);
+    (void)copy;
+}
+
+#define TRESOR__DEF "io/read/copy.def"
+#define TRESOR__S(name) COPY_##name
+#define TRESOR__E(name) COPY_ON_##name
+#include "core/fsm_table.h"
+
+const struct tresor__machine tresor__copy_machine =
+    TRESOR__MACHINE_TABLE("copy", TRESOR__MACHINE_COPY, struct tresor__copy, check);

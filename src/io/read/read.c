@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/read/read.h"
+
+#include "io/file.h"
+
+static struct tresor__file *file_of(const void *context)
+{
+    return TRESOR__FILE_OF(context, read);
+}
+
+static bool has_spent(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return file_of(context)->ledger.release[TRESOR__BACKING_ANONYMOUS].count > 0;
+}
+
+static bool has_wanted(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return file_of(context)->ledger.fill[TRESOR__BACKING_ANONYMOUS].count > 0;
+}
+
+static bool has_more(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__read *job = context;
+    (void)input;
+    return tresor__extent_has_more(&file_of(context)->ledger, &job->walk);
+}
+
+static bool has_more_and_block(const void *context, const struct tresor__input *input)
+{
+    return file_of(context)->io->free_block != TRESOR_NONE && has_more(context, input);
+}
+
+static bool has_extent(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__read *job = context;
+    (void)input;
+    return job->walk.extent.first != job->walk.extent.last;
+}
+
+static bool may_retry(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__read *job = context;
+    return tresor__may_retry(job->walk.retries, input->os_errno);
+}
+
+static void ask_for_extent(const struct tresor__file *file, struct tresor__outbox *out, uint8_t kind,
+                           uint8_t on_ok, struct tresor__extent extent)
+{
+    uint64_t start = tresor__ledger_start(&file->ledger, extent.first);
+    tresor__file_ask(file, out,
+                     (struct tresor__effect){.kind = kind,
+                                             .machine = TRESOR__MACHINE_READ,
+                                             .on_ok = on_ok,
+                                             .on_failed = (uint8_t)(on_ok + 1),
+                                             .flags = TRESOR__MAP_ANONYMOUS},
+                     start, tresor__ledger_start(&file->ledger, extent.last) - start);
+}
+
+static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    (void)input;
+    job->walk.retries = 0;
+    tresor__outbox_again(out);
+}
+
+static void take_and_map(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    struct tresor__file *file = file_of(context);
+    (void)input;
+    tresor__extent_take(&file->ledger, TRESOR__BACKING_ANONYMOUS, &job->walk);
+    ask_for_extent(file, out, TRESOR__EFFECT_MAP, READ_ON_MAP_OK, job->walk.extent);
+}
+
+static void map_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    (void)input;
+    job->walk.retries++;
+    ask_for_extent(file_of(context), out, TRESOR__EFFECT_MAP, READ_ON_MAP_OK, job->walk.extent);
+}
+
+static void fail_extent(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    struct tresor__file *file = file_of(context);
+    struct tresor__failure failure =
+        tresor__file_map_failure(file, job->walk.extent, input->os_errno);
+    tresor__ledger_unmapped(&file->ledger, job->walk.extent, &failure);
+    job->walk = (struct tresor__extent_walk){0};
+    tresor__outbox_again(out);
+}
+
+static void start_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    struct tresor__file *file = file_of(context);
+    (void)input;
+    tresor__extent_next(&file->ledger, &job->walk, file->io->block_bytes);
+    uint32_t index = tresor__io_take_block(file->io);
+    file->io->blocks[index] = (struct tresor__block){
+        .space = TRESOR__SPACE_WINDOW,
+        .source = file->source,
+        .index = index,
+        .job = file->index,
+        .file = file->index,
+        .interval = job->walk.interval,
+        .next_free = TRESOR_NONE,
+        .place = job->walk.offset,
+        .offset = job->walk.offset,
+        .length = job->walk.length,
+    };
+    job->blocks_running++;
+    tresor__extent_advance(&file->ledger, &job->walk);
+    tresor__outbox_message(
+        out, (struct tresor__message){.kind = TRESOR__MESSAGE_BLOCK_START, .slot = index});
+    tresor__outbox_again(out);
+}
+
+static void await_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)context;
+    (void)input;
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_AWAIT_BLOCK});
+}
+
+/* The block's bytes are in, or failed: tell the ledger and give the block back. */
+static void settle_block(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    struct tresor__file *file = file_of(job);
+    struct tresor__block *block = &file->io->blocks[input->value];
+    uint64_t good = block->done;
+    if (good > 0)
+        tresor__ledger_settle(&file->ledger, block->interval, block->offset, good, NULL);
+    if (good < block->length)
+        tresor__ledger_settle(&file->ledger, block->interval, block->offset + good,
+                              block->length - good, &block->failure);
+    tresor__io_give_block(file->io, block->index);
+    job->blocks_running--;
+    tresor__outbox_again(out);
+}
+
+static void leave_extent(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    (void)input;
+    tresor__extent_leave(&file_of(context)->ledger, &job->walk);
+    tresor__outbox_again(out);
+}
+
+static void ask_unmap(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    struct tresor__file *file = file_of(context);
+    (void)input;
+    job->walk.retries = 0;
+    tresor__ledger_take_release(&file->ledger, TRESOR__BACKING_ANONYMOUS, &job->spent);
+    ask_for_extent(file, out, TRESOR__EFFECT_UNMAP, READ_ON_UNMAP_OK, job->spent);
+}
+
+static void unmap_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    (void)input;
+    job->walk.retries++;
+    ask_for_extent(file_of(context), out, TRESOR__EFFECT_UNMAP, READ_ON_UNMAP_OK, job->spent);
+}
+
+static void end_release(struct tresor__read *job, const struct tresor__failure *failure,
+                        struct tresor__outbox *out)
+{
+    tresor__ledger_released(&file_of(job)->ledger, job->spent, failure);
+    job->spent = (struct tresor__extent){0};
+    tresor__outbox_again(out);
+}
+
+static void finish_release(void *context, const struct tresor__input *input,
+                           struct tresor__outbox *out)
+{
+    (void)input;
+    end_release(context, NULL, out);
+}
+
+static void fail_release(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    struct tresor__failure failure =
+        tresor__file_map_failure(file_of(context), job->spent, input->os_errno);
+    end_release(job, &failure, out);
+}
+
+static void check(const void *context)
+{
+    const struct tresor__read *job = context;
+    bool extent = job->walk.extent.first != job->walk.extent.last;
+    bool spent = job->spent.first != job->spent.last;
+    assert(job->walk.retries <= TRESOR__RETRIES_MAX);
+    assert(spent == (job->state == READ_UNMAPPING));
+    assert(!(job->state == READ_IDLE && extent));
+    assert(!((job->state == READ_MAPPING || job->state == READ_FILLING) && !extent));
+    (void)extent;
+    (void)spent;
+}
+
+#define TRESOR__DEF "io/read/read.def"
+#define TRESOR__S(name) READ_##name
+#define TRESOR__E(name) READ_ON_##name
+#include "core/fsm_table.h"
+
+const struct tresor__machine tresor__read_machine =
+    TRESOR__MACHINE_TABLE("read", TRESOR__MACHINE_READ, struct tresor__read, check);

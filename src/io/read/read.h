@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TRESOR_IO_READ_READ_H
+#define TRESOR_IO_READ_READ_H
+
+#include "core/fsm.h"
+#include "io/extent.h"
+
+#define TRESOR__DEF "io/read/read.def"
+#define TRESOR__S(name) READ_##name
+#define TRESOR__E(name) READ_ON_##name
+#include "core/fsm_enum.h"
+
+/** Lives in struct tresor__file; there is one a file. */
+struct tresor__read {
+    uint8_t state;
+    uint32_t blocks_running;
+    struct tresor__extent_walk walk; /* the extent in hand */
+    struct tresor__extent spent;     /* the extent that is unmapped */
+};
+
+extern const struct tresor__machine tresor__read_machine;
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "source/model.h"
+
+#include <string.h>
+
+#include "source/shards.h"
+
+static char *copy_path(const struct tresor_allocator *allocator, const char *folder,
+                       size_t folder_bytes, const char *name, uint32_t *path_bytes)
+{
+    size_t name_bytes = strlen(name) + 1;
+    char *path = tresor__allocate(allocator, folder_bytes + name_bytes);
+    if (!path)
+        return NULL;
+    memcpy(path, folder, folder_bytes);
+    memcpy(path + folder_bytes, name, name_bytes);
+    *path_bytes = (uint32_t)(folder_bytes + name_bytes);
+    return path;
+}
+
+int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allocator *allocator,
+                           struct tresor__io *io, uint16_t source, const uint64_t hash_key[2],
+                           const char *path)
+{
+    *model = (struct tresor__model){.allocator = *allocator, .io = io, .source = source};
+    model->files = tresor__allocate(allocator, sizeof *model->files);
+    if (!model->files)
+        return TRESOR_ERROR_NO_MEMORY;
+    model->file_count = 1;
+    model->file_total = 1;
+    model->files[0].descriptor = -1;
+    model->files[0].path = copy_path(allocator, "", 0, path, &model->files[0].path_bytes);
+    if (!model->files[0].path) {
+        tresor__free(allocator, model->files, sizeof *model->files);
+        return TRESOR_ERROR_NO_MEMORY;
+    }
+    tresor__directory_init(&model->directory, allocator, hash_key);
+    return TRESOR_OK;
+}
+
+void tresor__model_free(struct tresor__model *model)
+{
+    const struct tresor_allocator *allocator = &model->allocator;
+    uint64_t tensors = model->directory.entry_count;
+    for (uint32_t i = 0; i < model->file_total; i++)
+        tresor__free(allocator, model->files[i].path, model->files[i].path_bytes);
+    tresor__free(allocator, model->files, model->file_total * sizeof *model->files);
+    tresor__free(allocator, model->order, tensors * sizeof *model->order);
+    tresor__free(allocator, model->spans, tensors * sizeof *model->spans);
+    tresor__free(allocator, model->intervals, model->interval_capacity * sizeof *model->intervals);
+    tresor__free(allocator, model->bits, model->bit_words * sizeof *model->bits);
+    tresor__directory_free(&model->directory);
+    *model = (struct tresor__model){0};
+}
+
+static void fail(struct tresor__model *model, int32_t code, uint64_t wanted, uint64_t got)
+{
+    model->parsed.status = TRESOR__PARSE_FAILED;
+    model->parsed.error = (struct tresor_error){
+        .code = code, .file = model->file, .tensor = TRESOR_NONE, .wanted = wanted, .got = got};
+}
+
+/* Room for `count` files; with `keep` the opened one is the first, else it stands behind the last. */
+static bool grow_files(struct tresor__model *model, uint32_t count, bool keep)
+{
+    uint32_t total = keep ? count : count + 1;
+    struct tresor__model_file *files = tresor__reallocate(
+        &model->allocator, model->files, model->file_total * sizeof *files, total * sizeof *files);
+    if (!files)
+        return false;
+    model->files = files;
+    model->file_count = count;
+    model->file_total = total;
+    for (uint32_t i = 1; i < total; i++)
+        files[i] = (struct tresor__model_file){.descriptor = -1};
+    if (!keep) {
+        files[total - 1] = files[0];
+        files[0] = (struct tresor__model_file){.descriptor = -1};
+        model->file = total - 1;
+        model->is_other_first = true;
+    }
+    return true;
+}
+
+/* All shards of a GGUF set, whichever of them was opened. */
+static void list_gguf(struct tresor__model *model)
+{
+    uint32_t index = 0;
+    uint32_t count = 0;
+    uint32_t split_count = model->parsed.split_count;
+    bool is_first = model->parsed.split_index == 0;
+    if (!tresor__shards_parse(model->files[0].path, &index, &count) || count != split_count ||
+        index != model->parsed.split_index) {
+        fail(model, TRESOR_ERROR_SHARD, split_count, count);
+        return;
+    }
+    if (!grow_files(model, count, is_first)) {
+        fail(model, TRESOR_ERROR_NO_MEMORY, 0, 0);
+        return;
+    }
+    const char *opened = model->files[model->file].path;
+    for (uint32_t i = is_first ? 1 : 0; i < count; i++) {
+        struct tresor__model_file *file = &model->files[i];
+        file->path = copy_path(&model->allocator, "", 0, opened, &file->path_bytes);
+        if (!file->path) {
+            fail(model, TRESOR_ERROR_NO_MEMORY, 0, 0);
+            return;
+        }
+        tresor__shards_write(file->path, i, count);
+    }
+    if (is_first)
+        return;
+    struct tresor_allocator allocator = model->directory.allocator;
+    uint64_t key[2] = {model->directory.hash_key[0], model->directory.hash_key[1]};
+    tresor__directory_free(&model->directory);
+    tresor__directory_init(&model->directory, &allocator, key);
+}
+
+/* The files that a safetensors index names, in its own folder. */
+static void list_safetensors(struct tresor__model *model)
+{
+    uint32_t count = model->directory.shard_count;
+    if (count == 0 || count > TRESOR__FILES_MAX) {
+        fail(model, TRESOR_ERROR_SHARD, TRESOR__FILES_MAX, count);
+        return;
+    }
+    if (!grow_files(model, count, false)) {
+        fail(model, TRESOR_ERROR_NO_MEMORY, 0, 0);
+        return;
+    }
+    const char *opened = model->files[model->file].path;
+    size_t folder_bytes = tresor__shards_folder(opened);
+    for (uint32_t i = 0; i < count; i++) {
+        struct tresor__model_file *file = &model->files[i];
+        file->path = copy_path(&model->allocator, opened, folder_bytes,
+                               model->directory.shard_names[i], &file->path_bytes);
+        if (!file->path) {
+            fail(model, TRESOR_ERROR_NO_MEMORY, 0, 0);
+            return;
+        }
+    }
+}
+
+/* The opened file tells what the source is; every other file must be what the first one says. */
+static void end_of_header(struct tresor__model *model)
+{
+    bool is_opened_one = model->format == TRESOR__FORMAT_UNKNOWN;
+    if (is_opened_one && model->parsed.format == TRESOR__FORMAT_SAFETENSORS_INDEX) {
+        model->format = TRESOR__FORMAT_SAFETENSORS;
+        list_safetensors(model);
+    } else if (is_opened_one) {
+        model->format = model->parsed.format;
+        if (model->parsed.split_count > 1)
+            list_gguf(model);
+    } else if (model->parsed.format != model->format) {
+        fail(model, TRESOR_ERROR_SHARD, model->format, model->parsed.format);
+    } else if (model->format == TRESOR__FORMAT_GGUF &&
+               (model->parsed.split_count != model->file_count ||
+                model->parsed.split_index != model->file)) {
+        fail(model, TRESOR_ERROR_SHARD, model->file, model->parsed.split_index);
+    }
+}
+
+int64_t tresor__model_parse(struct tresor__model *model)
+{
+    const struct tresor__model_file *file = &model->files[model->file];
+    struct tresor__parse_input input = {
+        .bytes = file->header,
+        .have_bytes = file->header_have_bytes,
+        .file_size_bytes = file->identity.size_bytes,
+        .file = model->file,
+    };
+    tresor__parse(&model->parser, &input, &model->directory, &model->parsed);
+    if (model->parsed.status == TRESOR__PARSE_DONE)
+        end_of_header(model);
+    return 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* What an open model consists of, and the pure work on it that a backend runs for the source machine. */
+#ifndef TRESOR_SOURCE_MODEL_H
+#define TRESOR_SOURCE_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/allocator.h"
+#include "format/format.h"
+#include "io/file.h"
+
+enum {
+    TRESOR__FILES_MAX = 65535,                      /* GGUF's split.count is 16 bits wide */
+    TRESOR__WINDOW_ALIGNMENT_BYTES = 2 * 1024 * 1024, /* a huge page, on the machines that have them */
+    TRESOR__HEADER_FIRST_BYTES = 64 * 1024,
+    TRESOR__HEADER_STEP_BYTES = 1024 * 1024,
+    TRESOR__HEADER_MAX_BYTES = 1024 * 1024 * 1024,
+};
+
+/** What tells one file from another, and one version of it from the next. */
+struct tresor__identity {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t size_bytes;
+    int64_t modified_ns;
+    int64_t changed_ns;
+};
+
+struct tresor__model_file {
+    char *path;
+    uint32_t path_bytes; /* with its end */
+    int descriptor;      /* -1: not open */
+    struct tresor__identity identity;
+    struct tresor__identity seen; /* what the last STAT found */
+    uint8_t *window;              /* NULL: not reserved */
+    uint64_t window_bytes;
+    uint8_t *header; /* NULL: none */
+    uint64_t header_bytes; /* reserved */
+    uint64_t header_have_bytes;
+    struct tresor__file io;
+};
+
+struct tresor__model {
+    struct tresor_allocator allocator;
+    struct tresor__io *io;
+    uint16_t source;
+    struct tresor__model_file *files;
+    uint32_t file_count; /* of the source */
+    uint32_t file_total; /* with the file that was opened to find the others, if it is none of them */
+    uint32_t file; /* the one that is being opened, parsed or reserved */
+    bool is_other_first; /* the list of files does not begin with the one that was opened */
+    struct tresor__parser parser;
+    struct tresor__parse_output parsed;
+    struct tresor__directory directory;
+    uint32_t format;          /* enum tresor__format of the source */
+    uint32_t *order;          /* tensors by (file, offset) */
+    struct tresor__span *spans; /* by tensor */
+    struct tresor__interval *intervals; /* of all files */
+    uint32_t interval_capacity;
+    uint64_t *bits;
+    uint64_t bit_words;
+};
+
+/** A model of one file, to be opened. NO_MEMORY leaves nothing. */
+int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allocator *allocator,
+                           struct tresor__io *io, uint16_t source, const uint64_t hash_key[2],
+                           const char *path);
+
+/** Frees everything but descriptors and ranges, which are the machine's to give back. */
+void tresor__model_free(struct tresor__model *model);
+
+/**
+ * Parse what the current file's header window holds; once the first file is known, list the others. The answer is
+ * in model->parsed. Returns 0.
+ */
+int64_t tresor__model_parse(struct tresor__model *model);
+
+/** After the last header: check the directory, cut the files into intervals. The answer is in model->parsed. */
+int64_t tresor__model_index(struct tresor__model *model);
+
+/** The place of a tensor's bytes. */
+static inline uint8_t *tresor__model_address(const struct tresor__model *model, uint32_t tensor)
+{
+    const struct tresor__entry *entry = &model->directory.entries[tensor];
+    return model->files[entry->file].window + entry->offset_bytes;
+}
+
+#endif

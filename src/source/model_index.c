@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* After the last header: the tensors in file order, and the intervals that their page-rounded bounds make. */
+#include <string.h>
+
+#include "source/model.h"
+
+struct sorter {
+    const struct tresor__entry *entries;
+    uint32_t *from;
+    uint32_t *to;
+};
+
+static bool is_before(const struct tresor__entry *entries, uint32_t a, uint32_t b)
+{
+    if (entries[a].file != entries[b].file)
+        return entries[a].file < entries[b].file;
+    if (entries[a].offset_bytes != entries[b].offset_bytes)
+        return entries[a].offset_bytes < entries[b].offset_bytes;
+    return a < b;
+}
+
+static void merge(const struct sorter *sorter, uint32_t first, uint32_t middle, uint32_t last)
+{
+    uint32_t left = first;
+    uint32_t right = middle;
+    for (uint32_t i = first; i < last; i++) {
+        bool take_right = left == middle ||
+                          (right < last &&
+                           is_before(sorter->entries, sorter->from[right], sorter->from[left]));
+        sorter->to[i] = sorter->from[take_right ? right++ : left++];
+    }
+}
+
+/* Bottom-up merge sort: n log n for every input, no memory but the spare. The result is in `from`. */
+static void sort(struct sorter *sorter, uint32_t count)
+{
+    for (uint32_t width = 1; width < count; width *= 2) {
+        for (uint32_t first = 0; first < count; first += 2 * width) {
+            uint32_t middle = count - first < width ? count : first + width;
+            uint32_t last = count - first < 2 * width ? count : first + 2 * width;
+            merge(sorter, first, middle, last);
+        }
+        uint32_t *swap = sorter->from;
+        sorter->from = sorter->to;
+        sorter->to = swap;
+    }
+}
+
+static bool make_order(struct tresor__model *model)
+{
+    uint32_t count = model->directory.entry_count;
+    struct sorter sorter = {.entries = model->directory.entries};
+    sorter.from = tresor__allocate(&model->allocator, count * sizeof(uint32_t));
+    sorter.to = tresor__allocate(&model->allocator, count * sizeof(uint32_t));
+    model->order = sorter.from;
+    if (sorter.from && sorter.to) {
+        for (uint32_t i = 0; i < count; i++)
+            sorter.from[i] = i;
+        sort(&sorter, count);
+        model->order = sorter.from;
+    }
+    uint32_t *spare = model->order == sorter.from ? sorter.to : sorter.from;
+    bool made = model->order && spare;
+    tresor__free(&model->allocator, spare, count * sizeof(uint32_t));
+    return made;
+}
+
+static uint64_t round_down(uint64_t value, uint64_t unit)
+{
+    return value / unit * unit;
+}
+
+static uint64_t round_up(uint64_t value, uint64_t unit)
+{
+    return (value + unit - 1) / unit * unit;
+}
+
+struct bounds {
+    uint64_t *starts; /* page-rounded first bytes, in order */
+    uint64_t *ends;   /* page-rounded ends, sorted */
+    uint32_t count;
+};
+
+static void sift_down(uint64_t *heap, uint32_t root, uint32_t count)
+{
+    for (;;) {
+        uint32_t child = 2 * root + 1;
+        if (child >= count)
+            return;
+        if (child + 1 < count && heap[child + 1] > heap[child])
+            child++;
+        if (heap[root] >= heap[child])
+            return;
+        uint64_t swap = heap[root];
+        heap[root] = heap[child];
+        heap[child] = swap;
+        root = child;
+    }
+}
+
+/* Ends are out of order only where tensors overlap; heapsort is n log n in place then, and skipped otherwise. */
+static void sort_ends(uint64_t *ends, uint32_t count)
+{
+    bool sorted = true;
+    for (uint32_t i = 1; i < count; i++)
+        sorted = sorted && ends[i - 1] <= ends[i];
+    if (sorted)
+        return;
+    for (uint32_t root = count / 2; root-- > 0;)
+        sift_down(ends, root, count);
+    for (uint32_t last = count; last-- > 1;) {
+        uint64_t swap = ends[0];
+        ends[0] = ends[last];
+        ends[last] = swap;
+        sift_down(ends, 0, last);
+    }
+}
+
+static void collect_bounds(const struct tresor__model *model, const uint32_t *order, uint32_t count,
+                           struct bounds *bounds)
+{
+    uint64_t page = model->io->page_bytes;
+    bounds->count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct tresor__entry *entry = &model->directory.entries[order[i]];
+        if (entry->size_bytes == 0)
+            continue;
+        bounds->starts[bounds->count] = round_down(entry->offset_bytes, page);
+        bounds->ends[bounds->count++] = round_up(entry->offset_bytes + entry->size_bytes, page);
+    }
+    sort_ends(bounds->ends, bounds->count);
+}
+
+/* Merges starts and ends into distinct cuts. */
+static uint32_t cut(const struct bounds *bounds, struct tresor__interval *intervals)
+{
+    uint32_t count = 0;
+    uint32_t start = 0;
+    uint32_t end = 0;
+    while (end < bounds->count) {
+        bool take_start = start < bounds->count && bounds->starts[start] <= bounds->ends[end];
+        uint64_t at = take_start ? bounds->starts[start++] : bounds->ends[end++];
+        if (count > 0 && intervals[count - 1].start_bytes == at)
+            continue;
+        intervals[count++] = (struct tresor__interval){.start_bytes = at,
+                                                       .backing = TRESOR__BACKING_NONE,
+                                                       .releaser = TRESOR_NONE,
+                                                       .unlocker = TRESOR_NONE};
+    }
+    return count; /* cuts; one more than there are intervals */
+}
+
+static uint32_t find_interval(const struct tresor__ledger *ledger, uint64_t offset)
+{
+    uint32_t low = 0;
+    uint32_t high = ledger->interval_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (ledger->intervals[middle].start_bytes < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void place_spans(const struct tresor__model *model, struct tresor__ledger *ledger)
+{
+    uint64_t page = model->io->page_bytes;
+    for (uint32_t rank = 0; rank < ledger->order_count; rank++) {
+        const struct tresor__entry *entry = &model->directory.entries[ledger->order[rank]];
+        struct tresor__span *span = &ledger->spans[ledger->order[rank]];
+        span->next_news = TRESOR_NONE;
+        uint64_t start = round_down(entry->offset_bytes, page);
+        span->first_interval = find_interval(ledger, start);
+        if (entry->size_bytes > 0)
+            span->interval_count =
+                find_interval(ledger, round_up(entry->offset_bytes + entry->size_bytes, page)) -
+                span->first_interval;
+    }
+}
+
+/* Of every interval, the first tensor in order that reaches into or beyond it. */
+static void place_ranks(struct tresor__ledger *ledger)
+{
+    uint32_t rank = 0;
+    for (uint32_t i = 0; i < ledger->interval_count; i++) {
+        while (rank < ledger->order_count) {
+            const struct tresor__span *span = &ledger->spans[ledger->order[rank]];
+            if (span->first_interval + span->interval_count > i)
+                break;
+            rank++;
+        }
+        ledger->intervals[i].first_rank = rank;
+    }
+}
+
+static uint64_t *place_bits(struct tresor__ledger *ledger, uint64_t *bits)
+{
+    uint32_t count = ledger->interval_count;
+    struct tresor__bitset *sets[] = {&ledger->fill[0],    &ledger->fill[1], &ledger->release[0],
+                                     &ledger->release[1], &ledger->lock,    &ledger->unlock};
+    for (uint32_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        tresor__bitset_init(sets[i], bits, count);
+        bits += tresor__bitset_words(count);
+    }
+    return bits;
+}
+
+enum { BITSETS = 6 };
+
+static void make_file(struct tresor__model *model, uint32_t index, const uint32_t *order,
+                      uint32_t order_count, struct tresor__interval *intervals,
+                      struct bounds *bounds)
+{
+    struct tresor__model_file *file = &model->files[index];
+    struct tresor__ledger *ledger = &file->io.ledger;
+    tresor__file_init(&file->io, model->io, model->source, index);
+    file->window_bytes = round_up(file->identity.size_bytes, TRESOR__WINDOW_ALIGNMENT_BYTES);
+    collect_bounds(model, order, order_count, bounds);
+    uint32_t cuts = cut(bounds, intervals);
+    ledger->intervals = intervals;
+    ledger->interval_count = cuts > 0 ? cuts - 1 : 0;
+    ledger->spans = model->spans;
+    ledger->order = order;
+    ledger->order_count = order_count;
+    ledger->file_bytes = file->identity.size_bytes;
+    place_spans(model, ledger);
+    place_ranks(ledger);
+}
+
+static uint32_t count_of_file(const struct tresor__model *model, uint32_t rank, uint32_t file)
+{
+    uint32_t count = 0;
+    while (rank + count < model->directory.entry_count &&
+           model->directory.entries[model->order[rank + count]].file == file)
+        count++;
+    return count;
+}
+
+static bool make_ledgers(struct tresor__model *model, struct bounds *bounds)
+{
+    uint32_t rank = 0;
+    struct tresor__interval *intervals = model->intervals;
+    for (uint32_t i = 0; i < model->file_count; i++) {
+        uint32_t count = count_of_file(model, rank, i);
+        make_file(model, i, model->order + rank, count, intervals, bounds);
+        intervals += model->files[i].io.ledger.interval_count + 1;
+        rank += count;
+        model->bit_words +=
+            BITSETS * tresor__bitset_words(model->files[i].io.ledger.interval_count);
+    }
+    model->bits = tresor__allocate(&model->allocator, model->bit_words * sizeof *model->bits);
+    if (!model->bits && model->bit_words > 0)
+        return false;
+    uint64_t *bits = model->bits;
+    for (uint32_t i = 0; i < model->file_count; i++)
+        bits = place_bits(&model->files[i].io.ledger, bits);
+    return true;
+}
+
+static bool make_tables(struct tresor__model *model)
+{
+    uint64_t count = model->directory.entry_count;
+    struct tresor_allocator *allocator = &model->allocator;
+    /* A file with n tensors has at most 2n cuts, and the one that ends its list. */
+    model->interval_capacity = (uint32_t)(2 * count + model->file_count);
+    model->intervals =
+        tresor__allocate(allocator, model->interval_capacity * sizeof *model->intervals);
+    if (!model->intervals)
+        return false;
+    if (count == 0)
+        return make_ledgers(model, &(struct bounds){0});
+    model->spans = tresor__allocate(allocator, count * sizeof *model->spans);
+    uint64_t *bounds = tresor__allocate(allocator, 2 * count * sizeof *bounds);
+    bool made = model->spans && bounds && make_order(model) &&
+                make_ledgers(model, &(struct bounds){.starts = bounds, .ends = bounds + count});
+    tresor__free(allocator, bounds, 2 * count * sizeof *bounds);
+    return made;
+}
+
+static bool check_directory(struct tresor__model *model)
+{
+    uint64_t *sizes = tresor__allocate(&model->allocator, model->file_count * sizeof *sizes);
+    model->parsed.error = (struct tresor_error){
+        .code = TRESOR_ERROR_NO_MEMORY, .file = TRESOR_NONE, .tensor = TRESOR_NONE};
+    if (!sizes)
+        return false;
+    for (uint32_t i = 0; i < model->file_count; i++)
+        sizes[i] = model->files[i].identity.size_bytes;
+    int32_t code = tresor__directory_finish(&model->directory, model->format, sizes,
+                                            model->file_count, &model->parsed.error);
+    tresor__free(&model->allocator, sizes, model->file_count * sizeof *sizes);
+    return code == TRESOR_OK;
+}
+
+int64_t tresor__model_index(struct tresor__model *model)
+{
+    model->parsed.status = TRESOR__PARSE_DONE;
+    if (!check_directory(model)) {
+        model->parsed.status = TRESOR__PARSE_FAILED;
+    } else if (!make_tables(model)) {
+        model->parsed.status = TRESOR__PARSE_FAILED;
+        model->parsed.error.code = TRESOR_ERROR_NO_MEMORY;
+    }
+    return 0;
+}

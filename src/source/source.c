@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: MIT */
+#include "source/source.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "io/extent.h"
+
+static struct tresor__model_file *current(const struct tresor__source *source)
+{
+    return &source->model.files[source->model.file];
+}
+
+/* --- guards --- */
+
+static bool is_cancelled(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    (void)input;
+    return source->cancelled;
+}
+
+static bool may_retry(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    return tresor__may_retry(source->retries, input->os_errno);
+}
+
+static bool is_empty(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return current(context)->seen.size_bytes == 0;
+}
+
+static uint64_t read_left(const struct tresor__source *source)
+{
+    return source->header_want_bytes - current(source)->header_have_bytes;
+}
+
+static bool is_impossible(const void *context, const struct tresor__input *input)
+{
+    return input->value < 0 || (uint64_t)input->value > read_left(context);
+}
+
+static bool is_end_of_file(const void *context, const struct tresor__input *input)
+{
+    (void)context;
+    return input->value == 0;
+}
+
+static bool is_short(const void *context, const struct tresor__input *input)
+{
+    return (uint64_t)input->value < read_left(context);
+}
+
+static bool needs_more(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    (void)input;
+    return source->model.parsed.status == TRESOR__PARSE_NEED;
+}
+
+static bool exceeds_header(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    return needs_more(context, input) &&
+           source->model.parsed.need_bytes > current(source)->header_bytes;
+}
+
+static bool has_failed(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    (void)input;
+    return source->model.parsed.status == TRESOR__PARSE_FAILED;
+}
+
+static bool has_changed(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__model_file *file = current(context);
+    (void)input;
+    return memcmp(&file->identity, &file->seen, sizeof file->identity) != 0;
+}
+
+static bool is_other_first(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    (void)input;
+    return source->model.is_other_first;
+}
+
+/* Only the first header holds metadata that is read in place. */
+static bool is_header_spent(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    (void)input;
+    return source->model.file > 0;
+}
+
+static bool has_more_files(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    (void)input;
+    return source->model.file + 1 < source->model.file_count;
+}
+
+static bool has_more_windows(const void *context, const struct tresor__input *input)
+{
+    return has_more_files(context, input);
+}
+
+static struct tresor__model_file *holder_of_range(const struct tresor__source *source)
+{
+    for (uint32_t i = 0; i < source->model.file_total; i++)
+        if (source->model.files[i].window || source->model.files[i].header)
+            return &source->model.files[i];
+    return NULL;
+}
+
+static struct tresor__model_file *holder_of_descriptor(const struct tresor__source *source)
+{
+    for (uint32_t i = 0; i < source->model.file_total; i++)
+        if (source->model.files[i].descriptor >= 0)
+            return &source->model.files[i];
+    return NULL;
+}
+
+static bool holds_range(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return holder_of_range(context) != NULL;
+}
+
+static bool holds_descriptor(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return holder_of_descriptor(context) != NULL;
+}
+
+static bool is_to_reopen(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    (void)input;
+    return source->model.is_other_first && !source->cancelled && source->error.code == TRESOR_OK;
+}
+
+/* --- effects --- */
+
+static struct tresor__effect *ask(struct tresor__source *source, struct tresor__outbox *out,
+                                  uint8_t kind, uint8_t on_ok)
+{
+    return tresor__outbox_effect(out, (struct tresor__effect){
+                                          .kind = kind,
+                                          .machine = TRESOR__MACHINE_SOURCE,
+                                          .on_ok = on_ok,
+                                          .on_failed = (uint8_t)(on_ok + 1),
+                                          .source = source->index,
+                                          .slot = source->index,
+                                          .file = source->model.file,
+                                      });
+}
+
+static void ask_work(struct tresor__source *source, struct tresor__outbox *out, uint8_t work)
+{
+    ask(source, out, TRESOR__EFFECT_WORK, SOURCE_ON_WORK_OK)->flags = work;
+}
+
+static void ask_open(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->retries = 0;
+    ask(source, out, TRESOR__EFFECT_OPEN, SOURCE_ON_OPEN_OK);
+}
+
+static void open_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->retries++;
+    ask(source, out, TRESOR__EFFECT_OPEN, SOURCE_ON_OPEN_OK);
+}
+
+static void ask_next_open(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    source->model.file++;
+    source->model.parser = (struct tresor__parser){0};
+    ask_open(context, input, out);
+}
+
+static void ask_first_open(void *context, const struct tresor__input *input,
+                           struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    source->model.is_other_first = false;
+    source->model.file = 0;
+    source->model.parser = (struct tresor__parser){0};
+    ask_open(context, input, out);
+}
+
+static void ask_stat(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    ask(context, out, TRESOR__EFFECT_STAT, SOURCE_ON_STAT_OK);
+}
+
+static void keep_and_ask_stat(void *context, const struct tresor__input *input,
+                              struct tresor__outbox *out)
+{
+    current(context)->descriptor = (int)input->value;
+    ask_stat(context, input, out);
+}
+
+static uint64_t header_limit(const struct tresor__model_file *file)
+{
+    uint64_t size = file->identity.size_bytes;
+    return size < TRESOR__HEADER_MAX_BYTES ? size : TRESOR__HEADER_MAX_BYTES;
+}
+
+static void ask_header(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    struct tresor__model_file *file = current(source);
+    (void)input;
+    file->identity = file->seen;
+    struct tresor__effect *effect =
+        ask(source, out, TRESOR__EFFECT_RESERVE, SOURCE_ON_RESERVE_OK);
+    effect->flags = TRESOR__RESERVE_WRITABLE;
+    effect->length = header_limit(file);
+}
+
+static void ask_read(struct tresor__source *source, struct tresor__outbox *out)
+{
+    struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_READ, SOURCE_ON_READ_OK);
+    effect->space = TRESOR__SPACE_HEADER;
+    effect->place = current(source)->header_have_bytes;
+    effect->offset = effect->place;
+    effect->length = read_left(source);
+}
+
+static void keep_header_and_read(void *context, const struct tresor__input *input,
+                                 struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    struct tresor__model_file *file = current(source);
+    uint64_t size = file->identity.size_bytes;
+    file->header = (uint8_t *)(uintptr_t)input->value;
+    file->header_bytes = header_limit(file);
+    file->header_have_bytes = 0;
+    source->retries = 0;
+    source->header_want_bytes =
+        size < TRESOR__HEADER_FIRST_BYTES ? size : TRESOR__HEADER_FIRST_BYTES;
+    ask_read(source, out);
+}
+
+static void read_rest(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    current(source)->header_have_bytes += (uint64_t)input->value;
+    source->retries = 0;
+    ask_read(source, out);
+}
+
+static void read_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->retries++;
+    ask_read(source, out);
+}
+
+static void ask_parse(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    current(source)->header_have_bytes += (uint64_t)input->value;
+    ask_work(source, out, TRESOR__WORK_PARSE);
+}
+
+/* Doubles while small, then goes in steps, so that little is read in vain after a header's end. */
+static void read_more(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    const struct tresor__model_file *file = current(source);
+    uint64_t have = file->header_have_bytes;
+    uint64_t step = have < TRESOR__HEADER_STEP_BYTES ? have : TRESOR__HEADER_STEP_BYTES;
+    uint64_t want = have + step;
+    (void)input;
+    if (want < source->model.parsed.need_bytes)
+        want = source->model.parsed.need_bytes;
+    source->header_want_bytes = want < file->header_bytes ? want : file->header_bytes;
+    source->retries = 0;
+    ask_read(source, out);
+}
+
+static void ask_trim(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    struct tresor__effect *effect =
+        ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
+    (void)input;
+    effect->space = TRESOR__SPACE_HEADER;
+    effect->length = current(source)->header_bytes;
+}
+
+static void ask_index(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    ask_work(context, out, TRESOR__WORK_INDEX);
+}
+
+static void forget_header(struct tresor__source *source)
+{
+    current(source)->header = NULL;
+    current(source)->header_bytes = 0;
+}
+
+static void forget_header_and_open(void *context, const struct tresor__input *input,
+                                   struct tresor__outbox *out)
+{
+    forget_header(context);
+    ask_next_open(context, input, out);
+}
+
+static void forget_header_and_index(void *context, const struct tresor__input *input,
+                                    struct tresor__outbox *out)
+{
+    forget_header(context);
+    ask_index(context, input, out);
+}
+
+static void ask_window(struct tresor__source *source, struct tresor__outbox *out)
+{
+    struct tresor__effect *effect =
+        ask(source, out, TRESOR__EFFECT_RESERVE, SOURCE_ON_RESERVE_OK);
+    effect->length = current(source)->window_bytes;
+}
+
+static void ask_first_window(void *context, const struct tresor__input *input,
+                             struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->model.file = 0;
+    ask_window(source, out);
+}
+
+static void keep_window(struct tresor__source *source, const struct tresor__input *input)
+{
+    current(source)->window = (uint8_t *)(uintptr_t)input->value;
+}
+
+static void keep_and_ask_window(void *context, const struct tresor__input *input,
+                                struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    keep_window(source, input);
+    source->model.file++;
+    ask_window(source, out);
+}
+
+/* --- ends --- */
+
+static void settle(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    const struct tresor__source *source = context;
+    (void)input;
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_SETTLE_SOURCE,
+                                                         .code = source->error.code,
+                                                         .slot = source->index});
+}
+
+static void keep_window_and_settle(void *context, const struct tresor__input *input,
+                                   struct tresor__outbox *out)
+{
+    keep_window(context, input);
+    settle(context, input, out);
+}
+
+static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)context;
+    (void)input;
+    tresor__outbox_again(out);
+}
+
+static void remember_cancel(void *context, const struct tresor__input *input,
+                            struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    (void)out;
+    source->cancelled = true;
+}
+
+/* Keeps what happened first and asks for the turn that begins tearing down. */
+static void fail(struct tresor__source *source, struct tresor__outbox *out, int32_t code,
+                 int32_t os_errno)
+{
+    source->error = (struct tresor_error){.code = code,
+                                          .os_errno = os_errno,
+                                          .file = source->model.file,
+                                          .tensor = TRESOR_NONE};
+    tresor__outbox_again(out);
+}
+
+static void fail_cancelled(void *context, const struct tresor__input *input,
+                           struct tresor__outbox *out)
+{
+    (void)input;
+    fail(context, out, TRESOR_ERROR_CANCELLED, 0);
+}
+
+static void keep_and_fail_cancelled(void *context, const struct tresor__input *input,
+                                    struct tresor__outbox *out)
+{
+    current(context)->descriptor = (int)input->value;
+    fail_cancelled(context, input, out);
+}
+
+static void keep_window_and_fail_cancelled(void *context, const struct tresor__input *input,
+                                           struct tresor__outbox *out)
+{
+    keep_window(context, input);
+    fail_cancelled(context, input, out);
+}
+
+/* What open(2) answers, and EINVAL from the actor for what is no regular file. */
+static void fail_open(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    const struct tresor__source *source = context;
+    int32_t code = tresor__failure_of(TRESOR_ERROR_IO, input->os_errno, 0, 0, 0).code;
+    bool is_missing = input->os_errno == ENOENT || input->os_errno == ENOTDIR;
+    if (is_missing)
+        code = source->model.file_count > 1 ? TRESOR_ERROR_SHARD : TRESOR_ERROR_NOT_FOUND;
+    else if (input->os_errno == EISDIR || input->os_errno == EINVAL || input->os_errno == ENXIO)
+        code = TRESOR_ERROR_NOT_REGULAR;
+    else if (input->os_errno == ELOOP || input->os_errno == ENAMETOOLONG)
+        code = TRESOR_ERROR_NOT_FOUND;
+    fail(context, out, code, input->os_errno);
+}
+
+static void fail_stat(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    fail(context, out, tresor__failure_of(TRESOR_ERROR_IO, input->os_errno, 0, 0, 0).code,
+         input->os_errno);
+}
+
+static void fail_empty(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    fail(context, out, TRESOR_ERROR_TRUNCATED, 0);
+}
+
+static void fail_memory(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    fail(context, out, TRESOR_ERROR_NO_MEMORY, input->os_errno);
+}
+
+static void fail_at_header(struct tresor__source *source, struct tresor__outbox *out, int32_t code,
+                           int32_t os_errno)
+{
+    fail(source, out, code, os_errno);
+    source->error.offset = current(source)->header_have_bytes;
+    source->error.wanted = read_left(source);
+}
+
+static void fail_backend(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    (void)input;
+    fail_at_header(context, out, TRESOR_ERROR_BACKEND, 0);
+}
+
+static void fail_truncated(void *context, const struct tresor__input *input,
+                           struct tresor__outbox *out)
+{
+    (void)input;
+    fail_at_header(context, out, TRESOR_ERROR_TRUNCATED, 0);
+}
+
+static void fail_read(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    int32_t code = tresor__failure_of(TRESOR_ERROR_IO, input->os_errno, 0, 0, 0).code;
+    fail_at_header(context, out, code, input->os_errno);
+}
+
+static void fail_parse(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    fail(source, out, source->model.parsed.error.code, 0);
+    source->error = source->model.parsed.error;
+}
+
+static void fail_header_limit(void *context, const struct tresor__input *input,
+                              struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    fail(source, out, TRESOR_ERROR_LIMIT, 0);
+    source->error.wanted = source->model.parsed.need_bytes;
+    source->error.got = current(source)->header_bytes;
+}
+
+static void fail_changed(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    fail(source, out, TRESOR_ERROR_CHANGED, 0);
+    source->error.wanted = current(source)->identity.size_bytes;
+    source->error.got = current(source)->seen.size_bytes;
+}
+
+/* --- tearing down --- */
+
+static void ask_release(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    const struct tresor__model_file *file = holder_of_range(source);
+    struct tresor__effect *effect =
+        ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
+    (void)input;
+    effect->file = (uint32_t)(file - source->model.files);
+    effect->space = file->window ? TRESOR__SPACE_WINDOW : TRESOR__SPACE_HEADER;
+    effect->length = file->window ? file->window_bytes : file->header_bytes;
+}
+
+static void forget_range(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__model_file *file = holder_of_range(context);
+    if (file->window)
+        file->window = NULL;
+    else
+        file->header = NULL;
+    again(context, input, out);
+}
+
+static void ask_close(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    ask(source, out, TRESOR__EFFECT_CLOSE, SOURCE_ON_CLOSE_OK)->file =
+        (uint32_t)(holder_of_descriptor(source) - source->model.files);
+}
+
+static void forget_descriptor(void *context, const struct tresor__input *input,
+                              struct tresor__outbox *out)
+{
+    holder_of_descriptor(context)->descriptor = -1;
+    again(context, input, out);
+}
+
+static void ask_free(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    if (source->cancelled && source->error.code == TRESOR_OK)
+        source->error.code = TRESOR_ERROR_CANCELLED;
+    ask_work(source, out, TRESOR__WORK_FREE);
+}
+
+static void check(const void *context)
+{
+    const struct tresor__source *source = context;
+    assert(source->retries <= TRESOR__RETRIES_MAX);
+    if (source->state == SOURCE_FREE)
+        return;
+    assert(source->state == SOURCE_FREEING || source->model.file < source->model.file_total);
+    if (source->state == SOURCE_READY)
+        for (uint32_t i = 0; i < source->model.file_count; i++)
+            assert(source->model.files[i].window && source->model.files[i].descriptor >= 0);
+    if (source->state == SOURCE_READING)
+        assert(current(source)->header && read_left(source) > 0);
+}
+
+#define TRESOR__DEF "source/source.def"
+#define TRESOR__S(name) SOURCE_##name
+#define TRESOR__E(name) SOURCE_ON_##name
+#include "core/fsm_table.h"
+
+const struct tresor__machine tresor__source_machine =
+    TRESOR__MACHINE_TABLE("source", TRESOR__MACHINE_SOURCE, struct tresor__source, check);
