@@ -93,22 +93,29 @@ struct tresor__message {
 };
 
 enum tresor__message_kind {
-    TRESOR__MESSAGE_AGAIN,          /* to oneself: there may be more to do */
-    TRESOR__MESSAGE_BLOCK_START,    /* read, copy -> block `slot` */
-    TRESOR__MESSAGE_BLOCK_END,      /* block -> its job */
-    TRESOR__MESSAGE_AWAIT_BLOCK,    /* read, copy: a turn when a block is free */
-    TRESOR__MESSAGE_CLAIM,          /* tensor -> ledger: bring in */
-    TRESOR__MESSAGE_UNCLAIM,        /* tensor -> ledger: take out */
-    TRESOR__MESSAGE_OPEN_PINS,      /* tensor: may be acquired */
-    TRESOR__MESSAGE_SETTLE_LOAD,    /* tensor -> requests that wait for its load */
-    TRESOR__MESSAGE_SETTLE_EVICT,   /* tensor -> requests that wait for its eviction */
-    TRESOR__MESSAGE_LOCK_CLAIM,     /* lock -> ledger */
-    TRESOR__MESSAGE_LOCK_UNCLAIM,   /* lock -> ledger */
-    TRESOR__MESSAGE_SETTLE_LOCK,    /* lock -> requests */
-    TRESOR__MESSAGE_SETTLE_UNLOCK,  /* lock -> requests */
-    TRESOR__MESSAGE_SETTLE_SOURCE,  /* source -> the request that waits for it */
-    TRESOR__MESSAGE_SETTLE_REQUEST, /* copy -> the request that waits for it */
-    TRESOR__MESSAGE_END,            /* request -> event queue */
+    TRESOR__MESSAGE_AGAIN,       /* to oneself: there may be more to do */
+    TRESOR__MESSAGE_BLOCK_START, /* read, copy -> block `slot` */
+    TRESOR__MESSAGE_BLOCK_END,   /* block -> its job */
+    TRESOR__MESSAGE_AWAIT_BLOCK, /* read, copy: a turn when a block is free */
+    TRESOR__MESSAGE_CLAIM,       /* tensor -> ledger: fill it, with backing `event` */
+    TRESOR__MESSAGE_UNCLAIM,     /* tensor -> ledger: release it, and say when it is */
+    TRESOR__MESSAGE_WITHDRAW,    /* tensor -> ledger: release it, nobody waits */
+    TRESOR__MESSAGE_OPEN_PINS,   /* tensor: it may be acquired */
+    TRESOR__MESSAGE_TELL_LOCK,   /* tensor -> its lock */
+    TRESOR__MESSAGE_SETTLE_LOAD, /* tensor -> the requests that wait for it */
+    TRESOR__MESSAGE_SETTLE_EVICT,
+    TRESOR__MESSAGE_SETTLE_ADVISE,
+    TRESOR__MESSAGE_LOCK_CLAIM, /* lock -> ledger */
+    TRESOR__MESSAGE_LOCK_UNCLAIM,
+    TRESOR__MESSAGE_LOCK_WITHDRAW,
+    TRESOR__MESSAGE_SETTLE_LOCK, /* lock -> the requests that wait for it */
+    TRESOR__MESSAGE_SETTLE_UNLOCK,
+    TRESOR__MESSAGE_SETTLE_SOURCE,    /* source -> the request that opens or closes it */
+    TRESOR__MESSAGE_SETTLE_REQUEST,   /* copy -> its request */
+    TRESOR__MESSAGE_START,            /* request -> source or copy */
+    TRESOR__MESSAGE_VISIT,            /* request -> its next tensors */
+    TRESOR__MESSAGE_WITHDRAW_REQUEST, /* request -> what it waits for */
+    TRESOR__MESSAGE_END,              /* request -> event queue */
 };
 
 enum {

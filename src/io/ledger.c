@@ -117,6 +117,7 @@ void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t index, bool 
     struct tresor__span *span = &ledger->spans[index];
     assert(span->role != TRESOR__SPAN_ABSENT && span->role != TRESOR__SPAN_LEAVING);
     span->waiting = 0;
+    span->news = (uint8_t)(span->news & ~(TRESOR__NEWS_FILLED | TRESOR__NEWS_FILL_FAILED));
     for (uint32_t i = 0; i < span->interval_count; i++) {
         uint32_t number = span->first_interval + i;
         struct tresor__interval *interval = &ledger->intervals[number];
@@ -361,6 +362,7 @@ void tresor__ledger_unlock(struct tresor__ledger *ledger, uint32_t index, bool w
     struct tresor__span *span = &ledger->spans[index];
     assert(span->lock_role != TRESOR__SPAN_ABSENT && span->lock_role != TRESOR__SPAN_LEAVING);
     span->lock_waiting = 0;
+    span->news = (uint8_t)(span->news & ~(TRESOR__NEWS_LOCKED | TRESOR__NEWS_LOCK_FAILED));
     for (uint32_t i = 0; i < span->interval_count; i++) {
         uint32_t number = span->first_interval + i;
         struct tresor__interval *interval = &ledger->intervals[number];

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TRESOR_TENSOR_REQUEST_H
+#define TRESOR_TENSOR_REQUEST_H
+
+#include <tresor/event.h>
+
+#include "core/fsm.h"
+
+#define TRESOR__DEF "tensor/request.def"
+#define TRESOR__S(name) REQUEST_##name
+#define TRESOR__E(name) REQUEST_ON_##name
+#include "core/fsm_enum.h"
+
+/** One a slot of the context's requests. */
+struct tresor__request {
+    uint8_t state;
+    uint8_t verb;     /* enum tresor_verb */
+    uint8_t strategy; /* enum tresor_strategy, of LOAD */
+    uint8_t advice;   /* enum tresor_advice, of ADVISE */
+    uint16_t source;
+    bool wants_items; /* an ITEM event for every tensor, not only for failed ones */
+    bool in_turns;    /* in the list of requests that get a turn */
+    bool withdrawn;   /* cancelled before all tensors were asked or settled */
+    uint32_t index;   /* its own slot */
+    uint32_t generation;
+    uint32_t next; /* in the list it is in: free, or turns */
+    uint32_t first_item;
+    uint32_t item_count;
+    uint32_t item;     /* visiting stands here */
+    uint32_t position; /* in that item */
+    uint32_t first_wait; /* its unsettled pairs */
+    uint32_t unsettled;
+    uint32_t total;
+    uint32_t done;
+    uint32_t failed;
+    uint32_t cancelled;
+    uint64_t done_bytes;
+    uint64_t cookie;
+    struct tresor_error error; /* the first failure */
+};
+
+extern const struct tresor__machine tresor__request_machine;
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include <tresor/error.h>
+
+#include "tensor/piece.h"
+
+static const struct tresor__piece *piece_of(const void *context)
+{
+    return (const struct tresor__piece *)(const void *)((const char *)context -
+                                                        offsetof(struct tresor__piece, tensor));
+}
+
+static bool is_wanted(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return piece_of(context)->waits[TRESOR__WAIT_LOAD] > 0;
+}
+
+static bool is_locked(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return piece_of(context)->lock.state != LOCK_UNLOCKED;
+}
+
+static void say(const struct tresor__tensor *tensor, struct tresor__outbox *out, uint8_t kind,
+                int32_t code)
+{
+    tresor__outbox_message(out, (struct tresor__message){.kind = kind,
+                                                         .event = tensor->backing,
+                                                         .code = code,
+                                                         .slot = piece_of(tensor)->index});
+}
+
+static void tell_lock(const struct tresor__tensor *tensor, struct tresor__outbox *out, uint8_t event)
+{
+    if (piece_of(tensor)->lock.state == LOCK_AWAITING)
+        tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_TELL_LOCK,
+                                                             .event = event,
+                                                             .slot = piece_of(tensor)->index});
+}
+
+static void claim(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_CLAIM, TRESOR_OK);
+}
+
+static void open_and_settle(void *context, const struct tresor__input *input,
+                            struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_OPEN_PINS, TRESOR_OK);
+    say(context, out, TRESOR__MESSAGE_SETTLE_LOAD, TRESOR_OK);
+    tell_lock(context, out, LOCK_ON_LOADED);
+}
+
+static void settle_load(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_SETTLE_LOAD, TRESOR_OK);
+}
+
+static void withdraw(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_WITHDRAW, TRESOR_OK);
+    tell_lock(context, out, LOCK_ON_GONE);
+}
+
+static void withdraw_and_fail(void *context, const struct tresor__input *input,
+                              struct tresor__outbox *out)
+{
+    say(context, out, TRESOR__MESSAGE_SETTLE_LOAD, TRESOR_ERROR_IO);
+    withdraw(context, input, out);
+}
+
+static void ask(const struct tresor__tensor *tensor, struct tresor__outbox *out, uint8_t kind,
+                uint8_t on_ok, uint8_t flags)
+{
+    const struct tresor__piece *piece = piece_of(tensor);
+    tresor__outbox_effect(out, (struct tresor__effect){
+                                   .kind = kind,
+                                   .machine = TRESOR__MACHINE_TENSOR,
+                                   .on_ok = on_ok,
+                                   .on_failed = (uint8_t)(on_ok + 1),
+                                   .space = TRESOR__SPACE_WINDOW,
+                                   .flags = flags,
+                                   .source = tensor->source,
+                                   .slot = piece->index,
+                                   .file = piece->file,
+                                   .place = piece->offset_bytes,
+                                   .offset = piece->offset_bytes,
+                                   .length = piece->size_bytes,
+                               });
+}
+
+static void ask_seal(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    (void)input;
+    tensor->failure_code = TRESOR_OK;
+    ask(tensor, out, TRESOR__EFFECT_SEAL, TENSOR_ON_SEAL_OK, 0);
+}
+
+static void release(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_UNCLAIM, TRESOR_OK);
+}
+
+static void settle_evict(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    (void)input;
+    say(tensor, out, TRESOR__MESSAGE_SETTLE_EVICT, tensor->failure_code);
+    tensor->failure_code = TRESOR_OK;
+}
+
+static void settle_evict_and_claim(void *context, const struct tresor__input *input,
+                                   struct tresor__outbox *out)
+{
+    settle_evict(context, input, out);
+    claim(context, input, out);
+}
+
+static void refuse_evict(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_SETTLE_EVICT, TRESOR_ERROR_BUSY);
+}
+
+static void refuse_evict_and_settle(void *context, const struct tresor__input *input,
+                                    struct tresor__outbox *out)
+{
+    refuse_evict(context, input, out);
+    settle_load(context, input, out);
+}
+
+static void remember_failure(void *context, const struct tresor__input *input,
+                             struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    (void)out;
+    tensor->failure_code = (int32_t)input->value;
+}
+
+/* Input value: the advice. A tensor without bytes has nothing to advise on, and the actor skips a zero length. */
+static void ask_advise(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    ask(context, out, TRESOR__EFFECT_ADVISE, TENSOR_ON_ADVISE_OK, (uint8_t)input->value);
+}
+
+static void settle_advise(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_SETTLE_ADVISE, TRESOR_OK);
+}
+
+static void fail_advise(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_SETTLE_ADVISE, TRESOR_ERROR_UNSUPPORTED);
+}
+
+static void check(const void *context)
+{
+    const struct tresor__tensor *tensor = context;
+    uint8_t lock = piece_of(tensor)->lock.state;
+    assert(tensor->backing < TRESOR__BACKING_COUNT);
+    assert(tensor->state == TENSOR_EVICTING || tensor->failure_code == TRESOR_OK);
+    assert(lock == LOCK_UNLOCKED || lock == LOCK_AWAITING || tensor->state == TENSOR_RESIDENT);
+    (void)tensor;
+    (void)lock;
+}
+
+#define TRESOR__DEF "tensor/tensor.def"
+#define TRESOR__S(name) TENSOR_##name
+#define TRESOR__E(name) TENSOR_ON_##name
+#include "core/fsm_table.h"
+
+const struct tresor__machine tresor__tensor_machine =
+    TRESOR__MACHINE_TABLE("tensor", TRESOR__MACHINE_TENSOR, struct tresor__tensor, check);
