@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/* `tresor generate` from outside: exit codes, files, and what is in them. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "support/spawn.h"
+
+#define ARGUMENTS_MAX 15
+
+static struct spawn_result result;
+
+/** Run the tool with arguments that spaces part; returns its exit code. */
+static int tool(const char *line)
+{
+    char words[512];
+    const char *arguments[ARGUMENTS_MAX + 2] = {getenv("TRESOR_TOOL")};
+    size_t count = 1;
+    assert_non_null(arguments[0]);
+    assert_true(strlen(line) < sizeof words);
+    strcpy(words, line);
+    char *rest = NULL;
+    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        assert_true(count <= ARGUMENTS_MAX);
+        arguments[count++] = word;
+    }
+    assert_true(spawn_run(&result, arguments));
+    return result.exit_code;
+}
+
+struct bytes {
+    uint8_t *data;
+    size_t size_bytes;
+};
+
+static struct bytes read_file(const char *path)
+{
+    struct stat there;
+    assert_int_equal(stat(path, &there), 0);
+    struct bytes bytes = {malloc((size_t)there.st_size + 1), (size_t)there.st_size};
+    FILE *file = fopen(path, "rb");
+    assert_non_null(bytes.data);
+    assert_non_null(file);
+    assert_int_equal(fread(bytes.data, 1, bytes.size_bytes, file), bytes.size_bytes);
+    fclose(file);
+    return bytes;
+}
+
+static bool same_files(const char *path, const char *other_path)
+{
+    struct bytes one = read_file(path);
+    struct bytes other = read_file(other_path);
+    const bool same =
+        one.size_bytes == other.size_bytes && memcmp(one.data, other.data, one.size_bytes) == 0;
+    free(one.data);
+    free(other.data);
+    return same;
+}
+
+/** Files in the folder that the test works in; removes them if asked to. */
+static int count_files(bool remove_them)
+{
+    int count = 0;
+    DIR *folder = opendir(".");
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        count++;
+        if (remove_them)
+            remove(entry->d_name);
+    }
+    closedir(folder);
+    return count;
+}
+
+static uint64_t number_at(const uint8_t *bytes, size_t size_bytes)
+{
+    uint64_t value = 0;
+    for (size_t i = size_bytes; i-- > 0;)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+static json_t *safetensors_header(const struct bytes *file, uint64_t *data_start)
+{
+    const uint64_t length = number_at(file->data, 8);
+    assert_int_equal(length % 8, 0);
+    assert_true(length <= file->size_bytes - 8);
+    json_t *header = json_loadb((const char *)file->data + 8, (size_t)length, 0, NULL);
+    assert_non_null(header);
+    *data_start = 8 + length;
+    return header;
+}
+
+static void good_usage_prints_to_the_output(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "--help", "-h", "help", "--version", "help generate", "help help", "generate --help",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        assert_int_equal(tool(lines[i]), 0);
+        assert_true(result.output.length > 0);
+        assert_int_equal(result.errors.length, 0);
+    }
+    tool("help generate");
+    assert_non_null(strstr(result.output.bytes, "--vocabulary N"));
+}
+
+static void bad_usage_says_how_to_get_help(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "",
+        "frobnicate",
+        "--frobnicate",
+        "--version please",
+        "help frobnicate",
+        "help generate more",
+        "generate",
+        "generate one.gguf two.gguf",
+        "generate no-format",
+        "generate --format onnx out.gguf",
+        "generate --frobnicate out.gguf",
+        "generate -x out.gguf",
+        "generate --s 1 out.gguf",
+        "generate --force=yes out.gguf",
+        "generate out.gguf --size",
+        "generate --size -1 out.gguf",
+        "generate --size 0 out.gguf",
+        "generate --size 1X out.gguf",
+        "generate --size 1.5 out.gguf",
+        "generate --size 1.G out.gguf",
+        "generate --size .5G out.gguf",
+        "generate --size 1.0000001G out.gguf",
+        "generate --size 1GG out.gguf",
+        "generate --size 18446744073709551616 out.gguf",
+        "generate --size 16777216T out.gguf",
+        "generate --tensors 0 out.gguf",
+        "generate --tensors 4294967296 out.gguf",
+        "generate --tensors 1K out.gguf",
+        "generate --shards 0 out.gguf",
+        "generate --tensors 2 --shards 3 out.gguf",
+        "generate --seed 18446744073709551616 out.gguf",
+        "generate --alignment 48 out.gguf",
+        "generate --alignment 2M out.gguf",
+        "generate --alignment 64 out.safetensors",
+        "generate --vocabulary 300 out.safetensors",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        if (tool(lines[i]) != 2)
+            fail_msg("'%s' gave %d", lines[i], result.exit_code);
+        assert_int_equal(result.output.length, 0);
+        assert_non_null(strstr(result.errors.bytes, "--help"));
+    }
+    assert_int_equal(count_files(false), 0);
+}
+
+static void seed_decides_the_bytes(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 3M --seed 7 one.gguf"), 0);
+    assert_int_equal(tool("generate --size 3M --seed 7 two.gguf"), 0);
+    assert_int_equal(tool("generate --size 3M --seed 8 three.gguf"), 0);
+    assert_true(same_files("one.gguf", "two.gguf"));
+    assert_false(same_files("one.gguf", "three.gguf"));
+    assert_int_equal(tool("generate --size 3M --seed 7 one.safetensors"), 0);
+    assert_int_equal(tool("generate --size 3M --seed 7 two.safetensors"), 0);
+    assert_int_equal(tool("generate --size 3M --seed 8 three.safetensors"), 0);
+    assert_true(same_files("one.safetensors", "two.safetensors"));
+    assert_false(same_files("one.safetensors", "three.safetensors"));
+}
+
+static void sizes_are_near_what_was_asked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options;
+        double size_bytes;
+    } cases[] = {
+        {"--size 1M", 0x1p20},
+        {"--size 1048576 --tensors 1", 0x1p20},
+        {"--size 1024K --tensors 2", 0x1p20},
+        {"--size 1.5m --tensors 3", 0x1.8p20},
+        {"--size 2M --tensors 4", 0x1p21},
+        {"--size 2M --tensors 11", 0x1p21},
+        {"--size 5M --tensors 50", 0x1.4p22},
+        {"--size 20M --tensors 1000", 0x1.4p24},
+        {"--size 16M", 0x1p24},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char line[128];
+        uint64_t data_start;
+        snprintf(line, sizeof line, "generate --force %s out.safetensors", cases[i].options);
+        assert_int_equal(tool(line), 0);
+        struct bytes file = read_file("out.safetensors");
+        json_decref(safetensors_header(&file, &data_start));
+        assert_true(fabs((double)(file.size_bytes - data_start) / cases[i].size_bytes - 1) < 0.02);
+        free(file.data);
+
+        snprintf(line, sizeof line, "generate --force %s --vocabulary 3 out.gguf",
+                 cases[i].options);
+        assert_int_equal(tool(line), 0);
+        file = read_file("out.gguf");
+        /* The header is 1 KiB and about 80 bytes per tensor, and there is padding. */
+        const double header_bytes = 1024 + 100.0 * (double)number_at(file.data + 8, 8);
+        assert_true((double)file.size_bytes > cases[i].size_bytes * 0.98);
+        assert_true((double)file.size_bytes < cases[i].size_bytes * 1.02 + header_bytes);
+        free(file.data);
+    }
+}
+
+static void small_models_are_made_too(void **state)
+{
+    (void)state;
+    for (unsigned tensors = 1; tensors <= 13; tensors++) {
+        char line[128];
+        snprintf(line, sizeof line, "generate --force --size 4K --tensors %u out.gguf", tensors);
+        assert_int_equal(tool(line), 0);
+        struct bytes file = read_file("out.gguf");
+        assert_int_equal(number_at(file.data + 8, 8), tensors);
+        assert_in_range(file.size_bytes, 4096, 4096 + 16384);
+        free(file.data);
+    }
+    assert_int_equal(tool("generate --size 1 --tensors 1000 one.gguf"), 0);
+}
+
+static void gguf_header_is_as_specified(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 1M --tensors 30 --alignment 4K out.gguf"), 0);
+    struct bytes file = read_file("out.gguf");
+    assert_memory_equal(file.data, "GGUF", 4);
+    assert_int_equal(number_at(file.data + 4, 4), 3);
+    assert_int_equal(number_at(file.data + 8, 8), 30);
+    assert_in_range(number_at(file.data + 16, 8), 10, 40);
+    assert_int_equal(file.size_bytes % 4096, 0);
+    free(file.data);
+}
+
+static void existing_files_stay_without_force(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 64K --seed 1 out.gguf"), 0);
+    assert_int_equal(tool("generate --size 64K --seed 1 copy.gguf"), 0);
+    assert_int_equal(tool("generate --size 64K --seed 2 out.gguf"), 3);
+    assert_non_null(strstr(result.errors.bytes, "--force"));
+    assert_true(same_files("out.gguf", "copy.gguf"));
+    assert_int_equal(tool("generate --size 64K --seed 2 --force out.gguf"), 0);
+    assert_false(same_files("out.gguf", "copy.gguf"));
+    assert_int_equal(count_files(false), 2);
+}
+
+static void what_is_not_a_file_stays(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("out.gguf", 0777), 0);
+    assert_int_equal(tool("generate --size 64K --force out.gguf"), 3);
+    assert_int_equal(tool("generate --format gguf --size 64K --force /dev/full"), 3);
+    assert_int_equal(tool("generate --size 64K nowhere/out.gguf"), 3);
+    assert_int_equal(count_files(false), 1);
+}
+
+static void one_existing_shard_refuses_all(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 64K out-00003-of-00003.gguf"), 0);
+    assert_int_equal(tool("generate --size 64K --shards 3 out.gguf"), 3);
+    assert_int_equal(count_files(false), 1);
+}
+
+static void failed_writes_leave_nothing(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit limit = {.rlim_cur = 100000, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    const int alone = tool("generate --size 1M out.gguf");
+    const int sharded = tool("generate --size 1M --tensors 3 --shards 3 out.safetensors");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(alone, 3);
+    assert_int_equal(sharded, 3);
+    assert_non_null(strstr(result.errors.bytes, "cannot write"));
+    assert_int_equal(count_files(false), 0);
+}
+
+static void lost_output_is_told(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"sh", "-c", "\"$TRESOR_TOOL\" --help >/dev/full", NULL};
+    assert_true(spawn_run(&result, arguments));
+    assert_int_equal(result.exit_code, 3);
+    assert_true(result.errors.length > 0);
+}
+
+static void gguf_shards_hold_all_tensors(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"out-00001-of-00003.gguf", "out-00002-of-00003.gguf",
+                                        "out-00003-of-00003.gguf"};
+    assert_int_equal(tool("generate --size 1M --tensors 30 --shards 3 out.gguf"), 0);
+    uint64_t tensors = 0;
+    for (size_t i = 0; i < 3; i++) {
+        struct bytes file = read_file(names[i]);
+        assert_non_null(strstr(result.output.bytes, names[i]));
+        assert_true(number_at(file.data + 8, 8) > 0);
+        tensors += number_at(file.data + 8, 8);
+        if (i > 0)
+            assert_int_equal(number_at(file.data + 16, 8), 4);
+        free(file.data);
+    }
+    assert_int_equal(tensors, 30);
+    assert_int_equal(count_files(false), 3);
+    assert_int_equal(tool("generate --size 1M --tensors 30 --shards 30 each.gguf"), 0);
+    assert_int_equal(count_files(false), 33);
+}
+
+static uint64_t element_bytes(const char *type)
+{
+    if (strcmp(type, "F32") == 0)
+        return 4;
+    assert_true(strcmp(type, "F16") == 0 || strcmp(type, "BF16") == 0);
+    return 2;
+}
+
+/** An entry begins where the last ended and is as long as its shape says. Returns its end. */
+static uint64_t check_entry(json_t *entry, uint64_t begin)
+{
+    json_t *offsets = json_object_get(entry, "data_offsets");
+    json_t *shape = json_object_get(entry, "shape");
+    uint64_t bytes = element_bytes(json_string_value(json_object_get(entry, "dtype")));
+    for (size_t i = 0; i < json_array_size(shape); i++)
+        bytes *= (uint64_t)json_integer_value(json_array_get(shape, i));
+    assert_int_equal(json_integer_value(json_array_get(offsets, 0)), begin);
+    assert_int_equal(json_integer_value(json_array_get(offsets, 1)), begin + bytes);
+    return begin + bytes;
+}
+
+/** Every value of a float type has an exponent other than that of infinity. */
+static void check_finite(const uint8_t *data, size_t size_bytes, const char *type)
+{
+    const size_t bytes = (size_t)element_bytes(type);
+    const uint64_t exponent = strcmp(type, "F32") == 0   ? 0x7F800000
+                              : strcmp(type, "F16") == 0 ? 0x7C00
+                                                         : 0x7F80;
+    for (size_t i = 0; i < size_bytes; i += bytes)
+        assert_true((number_at(data + i, bytes) & exponent) != exponent);
+}
+
+/** Check a whole file; a map, if given, must map its tensors to this name. Returns their count. */
+static size_t check_safetensors(const char *path, json_t *map)
+{
+    struct bytes file = read_file(path);
+    uint64_t data_start;
+    json_t *header = safetensors_header(&file, &data_start);
+    const char *name;
+    json_t *entry;
+    uint64_t end = 0;
+    json_object_foreach(header, name, entry)
+    {
+        if (strcmp(name, "__metadata__") == 0)
+            continue;
+        const uint64_t begin = end;
+        end = check_entry(entry, begin);
+        assert_true(data_start + end <= file.size_bytes);
+        check_finite(file.data + data_start + begin, (size_t)(end - begin),
+                     json_string_value(json_object_get(entry, "dtype")));
+        if (map)
+            assert_string_equal(json_string_value(json_object_get(map, name)), path);
+    }
+    assert_int_equal(data_start + end, file.size_bytes);
+    const size_t count = json_object_size(header) - 1;
+    json_decref(header);
+    free(file.data);
+    return count;
+}
+
+static void safetensors_file_is_fully_covered(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 1M --tensors 30 out.safetensors"), 0);
+    assert_int_equal(check_safetensors("out.safetensors", NULL), 30);
+}
+
+static void safetensors_index_names_every_tensor(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 1M --tensors 30 --shards 2 out.safetensors"), 0);
+    json_t *index = json_load_file("out.safetensors.index.json", 0, NULL);
+    json_t *map = json_object_get(index, "weight_map");
+    assert_int_equal(json_object_size(map), 30);
+    assert_int_equal(check_safetensors("out-00001-of-00002.safetensors", map) +
+                         check_safetensors("out-00002-of-00002.safetensors", map),
+                     30);
+    json_decref(index);
+    assert_int_equal(count_files(false), 3);
+}
+
+static void shards_do_not_change_the_data(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 8M --tensors 4 --seed 5 out.safetensors"), 0);
+    assert_int_equal(tool("generate --size 8M --tensors 4 --seed 5 --shards 2 out.safetensors"), 0);
+    static const char *const names[] = {"out-00001-of-00002.safetensors",
+                                        "out-00002-of-00002.safetensors"};
+    struct bytes whole = read_file("out.safetensors");
+    uint64_t position;
+    json_decref(safetensors_header(&whole, &position));
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t start;
+        struct bytes part = read_file(names[i]);
+        json_decref(safetensors_header(&part, &start));
+        const size_t bytes = part.size_bytes - (size_t)start;
+        assert_true(position + bytes <= whole.size_bytes);
+        assert_memory_equal(whole.data + position, part.data + start, bytes);
+        position += bytes;
+        free(part.data);
+    }
+    assert_int_equal(position, whole.size_bytes);
+    free(whole.data);
+}
+
+static char folder[256];
+
+static int enter_folder(void **state)
+{
+    (void)state;
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/tresor-test-XXXXXX", base ? base : "/tmp");
+    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
+}
+
+static int leave_folder(void **state)
+{
+    (void)state;
+    count_files(true);
+    return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(good_usage_prints_to_the_output),
+        IN_FOLDER(bad_usage_says_how_to_get_help),
+        IN_FOLDER(seed_decides_the_bytes),
+        IN_FOLDER(sizes_are_near_what_was_asked),
+        IN_FOLDER(small_models_are_made_too),
+        IN_FOLDER(gguf_header_is_as_specified),
+        IN_FOLDER(existing_files_stay_without_force),
+        IN_FOLDER(what_is_not_a_file_stays),
+        IN_FOLDER(one_existing_shard_refuses_all),
+        IN_FOLDER(failed_writes_leave_nothing),
+        IN_FOLDER(lost_output_is_told),
+        IN_FOLDER(gguf_shards_hold_all_tensors),
+        IN_FOLDER(safetensors_file_is_fully_covered),
+        IN_FOLDER(safetensors_index_names_every_tensor),
+        IN_FOLDER(shards_do_not_change_the_data),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
