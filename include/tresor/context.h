@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TRESOR_CONTEXT_H
+#define TRESOR_CONTEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tresor/allocator.h>
+#include <tresor/event.h>
+#include <tresor/observe.h>
+#include <tresor/strategy.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A context: the machines, their bounded pools and a backend. Opaque. */
+struct tresor_context;
+
+/**
+ * How a context is made. Set `size_bytes` to sizeof of this struct and zero the rest; a zero field means its
+ * default. A later version's unknown tail must be zero.
+ */
+struct tresor_context_options {
+    size_t size_bytes;
+    struct tresor_allocator allocator; /**< zero: malloc and free */
+    uint32_t strategy;        /**< enum tresor_strategy; DEFAULT is mmap */
+    uint32_t sources_max;     /**< open at a time; default 16, at most 4096 */
+    uint32_t requests_max;    /**< accepted and not yet taken; default 1024 */
+    uint32_t items_max;       /**< named by all requests together; default 4096 */
+    uint32_t waits_max;       /**< (request, tensor) pairs under way or with an event to take; default 16384. More
+                                   only wait, nothing is refused */
+    uint32_t blocks_max;      /**< reads in flight; default 64 */
+    uint32_t dispatch_max;    /**< completions that one dispatch handles; default 64 */
+    uint64_t block_bytes;     /**< of one read; default 2 MiB; a multiple of 64 KiB */
+    uint64_t populate_bytes;  /**< of one populate of a mapping; default 2 MiB; a multiple of 64 KiB */
+    tresor_observer *observer; /**< called after every transition; NULL: none */
+    void *observer_cookie;
+};
+
+/** What a context has done so far. All counts start at zero. */
+struct tresor_counters {
+    size_t size_bytes; /**< in: sizeof of the caller's struct */
+    uint64_t steps;       /**< transitions taken */
+    uint64_t rejected;    /**< inputs that a machine had no rule for */
+    uint64_t effects;     /**< asked of the backend */
+    uint64_t completions; /**< answered by it; equal to effects when idle */
+    uint64_t requests;    /**< accepted */
+    uint64_t events;      /**< taken by the host */
+    uint64_t read_bytes;     /**< by reads of tensor bytes and headers */
+    uint64_t mapped_bytes;   /**< resident through the mmap strategy now, in pages */
+    uint64_t private_bytes;  /**< resident through the read strategy now, in pages */
+    uint64_t locked_bytes;   /**< locked now, in pages */
+    uint64_t leaked_bytes;   /**< of pages whose unmapping the system refused */
+};
+
+/**
+ * Make a context on the `sync` backend, which runs system calls inside dispatch. NULL options are the defaults.
+ * Returns TRESOR_OK, INVALID (an option is out of range), NO_MEMORY or DESCRIPTORS; on failure `*context` is NULL.
+ * A context belongs to the thread that first dispatches; everything else than what says "any thread" is that
+ * thread's.
+ */
+TRESOR_API int32_t tresor_context_create(const struct tresor_context_options *options,
+                                         struct tresor_context **context);
+
+/**
+ * Free a context. BUSY, and nothing is done, while a source is open or a request has not been taken: close
+ * sources and take events first. NULL is allowed.
+ */
+TRESOR_API int32_t tresor_context_destroy(struct tresor_context *context);
+
+/**
+ * Work: hand effects to the backend, take its completions, step the machines. Stops after the context's limit of
+ * completions. Returns 1 if more is left to do at once, 0 if not, or THREAD. Calls nothing of the host's but
+ * the observer and the allocator.
+ */
+TRESOR_API int32_t tresor_dispatch(struct tresor_context *context);
+
+/** Take the oldest event. Returns 1 with the event, 0 where there is none, or THREAD. */
+TRESOR_API int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *event);
+
+/**
+ * Dispatch until an event can be taken, or `timeout_ms` have passed (negative: for ever). Returns 1 if an event
+ * can be taken, 0 on a timeout, after tresor_wake, or where nothing is under way that could bring one, or THREAD.
+ */
+TRESOR_API int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms);
+
+/** Make a tresor_wait return soon, now or at its next call. Any thread. */
+TRESOR_API void tresor_wake(struct tresor_context *context);
+
+/**
+ * The blocking form of every request: dispatch until `request` ends and take its DONE event into `event`
+ * (NULL: not wanted). All other events stay, in their order; ITEM events of this request too, unless
+ * `discard_items` is not zero. Returns the event's error code, STALE or THREAD.
+ */
+TRESOR_API int32_t tresor_finish(struct tresor_context *context, struct tresor_request request,
+                                 int32_t discard_items, struct tresor_event *event);
+
+/**
+ * Ask for the end of a request. Its DONE event says CANCELLED, or what it had become by then. What other
+ * requests want goes on. Memory that a read in flight writes to stays until that read has ended. Returns TRESOR_OK,
+ * STALE or THREAD.
+ */
+TRESOR_API int32_t tresor_cancel(struct tresor_context *context, struct tresor_request request);
+
+/** Copy the counters. TRESOR_OK, INVALID or THREAD. */
+TRESOR_API int32_t tresor_get_counters(struct tresor_context *context,
+                                       struct tresor_counters *counters);
+
+/** The backend's name: "sync". Static text. */
+TRESOR_API const char *tresor_backend_name(const struct tresor_context *context);
+
+/**
+ * Write one line on an error into `buffer` of `size_bytes`, always ended by NUL: what happened, the file, the tensor,
+ * the offset, the system's reason, the advice. Returns the length of the whole line, like snprintf. The source is
+ * named only while it is open.
+ */
+TRESOR_API size_t tresor_error_format(struct tresor_context *context,
+                                      const struct tresor_error *error, char *buffer,
+                                      size_t size_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TRESOR_EVENT_H
+#define TRESOR_EVENT_H
+
+#include <stdint.h>
+
+#include <tresor/error.h>
+#include <tresor/handle.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a request asks. */
+enum tresor_verb {
+    TRESOR_VERB_OPEN = 1,
+    TRESOR_VERB_CLOSE = 2,
+    TRESOR_VERB_LOAD = 3,
+    TRESOR_VERB_COPY = 4,
+    TRESOR_VERB_EVICT = 5,
+    TRESOR_VERB_LOCK = 6,
+    TRESOR_VERB_UNLOCK = 7,
+    TRESOR_VERB_ADVISE = 8,
+};
+
+enum tresor_event_type {
+    TRESOR_EVENT_DONE = 1, /**< the one end of a request */
+    TRESOR_EVENT_ITEM = 2, /**< one tensor of a request: always when it failed, else if asked for */
+};
+
+enum tresor_event_flag {
+    TRESOR_EVENT_PARTIAL = 1, /**< DONE: some tensors succeeded and some did not */
+};
+
+/**
+ * An event, copied out: plain data without pointers to free. A DONE event comes after all ITEM events of its
+ * request, and its `error.code` is TRESOR_OK only if every tensor succeeded; otherwise `error` is the first failure, or
+ * CANCELLED.
+ */
+struct tresor_event {
+    uint32_t type;  /**< enum tresor_event_type */
+    uint32_t verb;  /**< enum tresor_verb of the request */
+    uint32_t flags; /**< enum tresor_event_flag */
+    uint32_t total; /**< DONE: tensors that the request named; ITEM: 1 */
+    struct tresor_request request; /**< after DONE the handle is stale */
+    struct tresor_item item;       /**< ITEM: the tensor; otherwise 0 */
+    uint64_t cookie;               /**< the request's */
+    uint32_t done;                 /**< tensors that succeeded */
+    uint32_t failed;
+    uint32_t cancelled;
+    uint32_t reserved;
+    uint64_t bytes; /**< of the tensors that succeeded */
+    void *data;     /**< ITEM of a LOAD that succeeded: the tensor's address; else NULL */
+    struct tresor_error error;
+};
+
+/** Static name of a verb, like "LOAD"; "UNKNOWN" otherwise. Any thread. */
+TRESOR_API const char *tresor_verb_name(uint32_t verb);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

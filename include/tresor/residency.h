@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TRESOR_RESIDENCY_H
+#define TRESOR_RESIDENCY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tresor/source.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The items of a source. They return TRESOR_OK, INVALID (no such index), STALE, BUSY (not open yet) or THREAD. */
+TRESOR_API int32_t tresor_item_of_source(struct tresor_context *context, struct tresor_source source,
+                                         struct tresor_item *item);
+TRESOR_API int32_t tresor_item_of_tensor(struct tresor_context *context, struct tresor_source source,
+                                         uint32_t tensor, struct tresor_item *item);
+
+/**
+ * Make one item of several tensors of a source: those whose name matches `pattern` (fnmatch-like: * any bytes, ?
+ * one byte, [a-c] [!a-c] a set, \ quotes), or the `count` tensors listed. It lives until its source closes.
+ * Also NO_MEMORY, NOT_FOUND (nothing matches) and LIMIT (too many groups).
+ */
+TRESOR_API int32_t tresor_item_of_pattern(struct tresor_context *context, struct tresor_source source,
+                                          const char *pattern, struct tresor_item *item);
+TRESOR_API int32_t tresor_item_of_list(struct tresor_context *context, struct tresor_source source,
+                                       const uint32_t *tensors, size_t count,
+                                       struct tresor_item *item);
+
+/** The number of tensors in an item and the sum of their sizes. Either pointer may be NULL. */
+TRESOR_API int32_t tresor_item_measure(struct tresor_context *context, struct tresor_item item,
+                                       uint32_t *tensor_count, uint64_t *tensor_bytes);
+
+/** Index of tensor `position` of an item, in file order (a list: in its own order). */
+TRESOR_API int32_t tresor_item_get_tensor(struct tresor_context *context, struct tresor_item item,
+                                          uint32_t position, uint32_t *tensor);
+
+enum tresor_request_flag {
+    TRESOR_REQUEST_ITEMS = 1, /**< an ITEM event for every tensor, not only for those that failed */
+};
+
+/** How a request runs. Zero is the default of every field. */
+struct tresor_request_options {
+    size_t size_bytes; /**< sizeof of this struct */
+    uint64_t cookie;   /**< given back in the request's events */
+    uint32_t flags;    /**< enum tresor_request_flag */
+    uint32_t strategy; /**< LOAD: enum tresor_strategy */
+};
+
+/**
+ * Requests on items of one source. They are accepted at once, with a handle, or refused without a trace; all work
+ * is done by dispatch. Each ends in one DONE event. NULL options are the defaults. They return TRESOR_OK, INVALID,
+ * STALE, BUSY (the source is not open), AGAIN (a pool is full) or THREAD.
+ *
+ * LOAD brings tensors into memory at their addresses. What is resident already, by either strategy, is loaded. A
+ * tensor that fails does not end the others. Two requests for one tensor share its load.
+ *
+ * EVICT takes tensors out of memory. One that is acquired, locked or being loaded fails with BUSY; one that is not
+ * in memory is evicted already. A page that neighbours share leaves with its last tensor.
+ *
+ * LOCK locks the pages of resident tensors (mlock(2)), waiting for loads under way; a tensor that is not in
+ * memory fails with NOT_RESIDENT. A refusal by the system is a LOCK_LIMIT error, with the limit in `got`, what
+ * the process has locked in `offset` and what was asked for in `wanted`; the tensor stays loaded. UNLOCK undoes it;
+ * unlocking what is not locked does nothing. Locks do not count: one UNLOCK is enough.
+ */
+TRESOR_API int32_t tresor_load(struct tresor_context *context, const struct tresor_item *items,
+                               size_t item_count, const struct tresor_request_options *options,
+                               struct tresor_request *request);
+TRESOR_API int32_t tresor_evict(struct tresor_context *context, const struct tresor_item *items,
+                                size_t item_count, const struct tresor_request_options *options,
+                                struct tresor_request *request);
+TRESOR_API int32_t tresor_lock(struct tresor_context *context, const struct tresor_item *items,
+                               size_t item_count, const struct tresor_request_options *options,
+                               struct tresor_request *request);
+TRESOR_API int32_t tresor_unlock(struct tresor_context *context, const struct tresor_item *items,
+                                 size_t item_count, const struct tresor_request_options *options,
+                                 struct tresor_request *request);
+
+/** Tell the kernel how tensors will be used; `advice` is an enum tresor_advice. Resident or not. */
+TRESOR_API int32_t tresor_advise(struct tresor_context *context, const struct tresor_item *items,
+                                 size_t item_count, uint32_t advice,
+                                 const struct tresor_request_options *options,
+                                 struct tresor_request *request);
+
+/**
+ * Read `length_bytes` of one tensor, from `offset_bytes` in it, into the caller's memory, which must stay until the
+ * DONE event. The tensor's residency does not change. A range outside the tensor is INVALID. Cancelling it waits for the
+ * reads in flight.
+ */
+TRESOR_API int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
+                               uint64_t offset_bytes, uint64_t length_bytes, void *destination,
+                               const struct tresor_request_options *options,
+                               struct tresor_request *request);
+
+/**
+ * Acquire every tensor of an item, or none: until as many releases they stay in memory, readable at their
+ * addresses. `*data` (may be NULL) is the address of the item's first tensor, never NULL on success. Any thread; no
+ * system call, no allocation. Returns TRESOR_OK, NOT_RESIDENT, STALE, INVALID, or AGAIN (2^24 users of one tensor).
+ */
+TRESOR_API int32_t tresor_acquire(struct tresor_context *context, struct tresor_item item,
+                                  const void **data);
+
+/** Undo one acquire of the same item. Any thread. TRESOR_OK, STALE, or INVALID where it was not acquired. */
+TRESOR_API int32_t tresor_release(struct tresor_context *context, struct tresor_item item);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* All public headers. */
+#ifndef TRESOR_TRESOR_H
+#define TRESOR_TRESOR_H
+
+#include <tresor/allocator.h>
+#include <tresor/context.h>
+#include <tresor/error.h>
+#include <tresor/event.h>
+#include <tresor/handle.h>
+#include <tresor/observe.h>
+#include <tresor/residency.h>
+#include <tresor/source.h>
+#include <tresor/strategy.h>
+#include <tresor/tensor.h>
+#include <tresor/version.h>
+
+#endif
