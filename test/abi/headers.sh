@@ -17,7 +17,7 @@ compiles_alone() {
 includes_all_others() {
     local umbrella=$PROJECT_ROOT/include/tresor/tresor.h header missing=0
     for header in "${headers[@]}"; do
-        [ "$header" = tresor.h ] || grep -q "^#include <tresor/$header>" "$umbrella" || {
+        [ "$header" = tresor.h ] || grep -qs "^#include <tresor/$header>" "$umbrella" || {
             echo "tresor.h does not include $header"
             missing=1
         }

@@ -43,7 +43,7 @@ links_static() {
     build_consumer --static && run_consumer
 }
 
-tap 'meson install' "$MESON" install -C "$BUILD_ROOT" --no-rebuild
+tap 'meson install' "$MESON" install -C "$BUILD_ROOT"
 tap 'every public header is installed' installs_every_header
 [ "$kind" = static ] || tap 'a program with the shared library' links_shared
 [ "$kind" = shared ] || tap 'a program with the static library' links_static
