@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/facts.h"
 #include "io/ledger.h"
 #include "io/mlock/mlock.h"
 #include "io/mmap/mapping.h"
@@ -28,11 +29,6 @@ enum tresor__file_turn {
     TRESOR__TURN_MAPPING = 1,
     TRESOR__TURN_READ = 2,
     TRESOR__TURN_MLOCK = 4,
-};
-
-struct tresor__lock_facts {
-    uint64_t limit_bytes; /* RLIMIT_MEMLOCK */
-    uint64_t used_bytes;  /* what the process has locked */
 };
 
 /** The machines of one file over one ledger. The machines find the file by their place in it. */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/allocator.h"
+#include "core/facts.h"
 #include "format/format.h"
 #include "io/file.h"
 
@@ -16,15 +17,6 @@ enum {
     TRESOR__HEADER_FIRST_BYTES = 64 * 1024,
     TRESOR__HEADER_STEP_BYTES = 1024 * 1024,
     TRESOR__HEADER_MAX_BYTES = 1024 * 1024 * 1024,
-};
-
-/** What tells one file from another, and one version of it from the next. */
-struct tresor__identity {
-    uint64_t device;
-    uint64_t inode;
-    uint64_t size_bytes;
-    int64_t modified_ns;
-    int64_t changed_ns;
 };
 
 struct tresor__model_file {

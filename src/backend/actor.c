@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+#include "backend/actor.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include <tresor/strategy.h>
+
+#include "core/facts.h"
+
+enum {
+    HUGE_PAGE_BYTES = 2 * 1024 * 1024,
+    SCRATCH_BYTES = 64 * 1024,
+};
+
+/* A row each of the effects below answers: 0 or more is the completion's value, less is -errno. */
+typedef int64_t actor(const struct tresor__sys *sys, const struct tresor__effect *effect);
+
+/* Only a regular file is accepted, and what was opened is what is judged. */
+static int64_t act_open(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    struct tresor__sys_stat stat;
+    int64_t descriptor = sys->open_file(sys->cookie, effect->path);
+    if (descriptor < 0)
+        return descriptor;
+    int64_t result = sys->stat(sys->cookie, (int)descriptor, &stat);
+    if (result == 0 && !stat.is_regular)
+        result = -EINVAL;
+    if (result == 0)
+        return descriptor;
+    sys->close(sys->cookie, (int)descriptor);
+    return result;
+}
+
+static int64_t act_stat(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    struct tresor__sys_stat stat;
+    int64_t result = sys->stat(sys->cookie, effect->descriptor, &stat);
+    if (result < 0)
+        return result;
+    *(struct tresor__identity *)effect->record = (struct tresor__identity){
+        .device = stat.device,
+        .inode = stat.inode,
+        .size_bytes = stat.size_bytes,
+        .modified_ns = stat.modified_ns,
+        .changed_ns = stat.changed_ns,
+    };
+    return 0;
+}
+
+static int64_t act_close(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    return sys->close(sys->cookie, effect->descriptor);
+}
+
+static int64_t act_work(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    (void)sys;
+    return effect->work(effect->record);
+}
+
+/* Reserves a huge page more than asked for, and gives back what does not fit the alignment. */
+static int64_t act_reserve(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    bool writable = effect->flags & TRESOR__RESERVE_WRITABLE;
+    size_t length = (size_t)effect->length;
+    size_t slack = writable ? 0 : HUGE_PAGE_BYTES;
+    void *place = NULL;
+    int64_t result =
+        sys->map(sys->cookie, writable ? TRESOR__SYS_MAP_ANONYMOUS : TRESOR__SYS_MAP_RESERVE, NULL,
+                 length + slack, -1, 0, &place);
+    if (result < 0 || slack == 0)
+        return result < 0 ? result : (int64_t)(uintptr_t)place;
+    uintptr_t base = ((uintptr_t)place + slack - 1) / slack * slack;
+    size_t before = base - (uintptr_t)place;
+    int64_t head = before > 0 ? sys->unmap(sys->cookie, place, before) : 0;
+    int64_t tail = sys->unmap(sys->cookie, (void *)(base + length), slack - before);
+    if (head == 0 && tail == 0)
+        return (int64_t)base;
+    /* What could not be cut is given back whole; ranges that are gone already are no error to munmap. */
+    sys->unmap(sys->cookie, place, length + slack);
+    return head < 0 ? head : tail;
+}
+
+static int64_t act_release(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    return sys->unmap(sys->cookie, effect->address, (size_t)effect->length);
+}
+
+static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    void *place = NULL;
+    size_t length = (size_t)effect->length;
+    if (effect->flags & TRESOR__MAP_FILE)
+        return sys->map(sys->cookie, TRESOR__SYS_MAP_FILE, effect->address, length,
+                        effect->descriptor, effect->offset, &place);
+    int64_t result = sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS, effect->address, length, -1,
+                              0, &place);
+    /* Huge pages are a wish: where they are refused, small ones do. */
+    if (result == 0 && length >= HUGE_PAGE_BYTES)
+        sys->advise_memory(sys->cookie, effect->address, length, TRESOR__SYS_HUGE_PAGES);
+    return result;
+}
+
+/* Mapping the reservation over it takes the pages away and keeps the addresses ours. */
+static int64_t act_unmap(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    void *place = NULL;
+    return sys->map(sys->cookie, TRESOR__SYS_MAP_RESERVE, effect->address, (size_t)effect->length,
+                    -1, 0, &place);
+}
+
+/* Where the kernel cannot populate (before Linux 5.14), reading the bytes finds out as much, and warms the cache. */
+static int64_t populate_by_reading(const struct tresor__sys *sys,
+                                   const struct tresor__effect *effect)
+{
+    char scratch[SCRATCH_BYTES];
+    for (uint64_t done = 0; done < effect->length;) {
+        uint64_t left = effect->length - done;
+        int64_t result = sys->read(sys->cookie, effect->descriptor, scratch,
+                                   left < SCRATCH_BYTES ? (size_t)left : SCRATCH_BYTES,
+                                   effect->offset + done);
+        if (result == 0)
+            return -EFAULT;
+        if (result < 0)
+            return result;
+        done += (uint64_t)result;
+    }
+    return 0;
+}
+
+/* EFAULT is a truncated file or a disk error (madvise(2)); the size tells which. */
+static int64_t explain_fault(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                             uint64_t *size_bytes)
+{
+    struct tresor__sys_stat stat;
+    if (sys->stat(sys->cookie, effect->descriptor, &stat) < 0)
+        return -EIO;
+    *size_bytes = stat.size_bytes;
+    return stat.size_bytes < effect->offset + effect->length ? -EFAULT : -EIO;
+}
+
+/* madvise(2) wants a page-aligned start; a block may begin inside a page that is populated already or here. */
+static int64_t act_populate(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    int64_t page = sys->page_bytes(sys->cookie);
+    if (page <= 0)
+        return page < 0 ? page : -EINVAL;
+    uintptr_t inside = (uintptr_t)effect->address % (uintptr_t)page;
+    bool writes = effect->flags & TRESOR__POPULATE_WRITE;
+    int64_t result = sys->advise_memory(
+        sys->cookie, (char *)effect->address - inside, (size_t)effect->length + inside,
+        writes ? TRESOR__SYS_POPULATE_WRITE : TRESOR__SYS_POPULATE_READ);
+    if (result != -EINVAL)
+        return result;
+    return writes ? 0 : populate_by_reading(sys, effect);
+}
+
+static int64_t act_read(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    return sys->read(sys->cookie, effect->descriptor, effect->address, (size_t)effect->length,
+                     effect->offset);
+}
+
+/* On the mapping where there is one, and on the file: each has its own readahead state. */
+static int64_t act_advise(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    static const enum tresor__sys_file_advice file_advices[] = {
+        [TRESOR_ADVICE_NORMAL] = TRESOR__SYS_FILE_NORMAL,
+        [TRESOR_ADVICE_SEQUENTIAL] = TRESOR__SYS_FILE_SEQUENTIAL,
+        [TRESOR_ADVICE_RANDOM] = TRESOR__SYS_FILE_RANDOM,
+        [TRESOR_ADVICE_WILLNEED] = TRESOR__SYS_FILE_WILLNEED,
+        [TRESOR_ADVICE_DONTNEED] = TRESOR__SYS_FILE_DONTNEED,
+    };
+    static const enum tresor__sys_memory_advice memory_advices[] = {
+        [TRESOR_ADVICE_NORMAL] = TRESOR__SYS_MEMORY_NORMAL,
+        [TRESOR_ADVICE_SEQUENTIAL] = TRESOR__SYS_MEMORY_SEQUENTIAL,
+        [TRESOR_ADVICE_RANDOM] = TRESOR__SYS_MEMORY_RANDOM,
+        [TRESOR_ADVICE_WILLNEED] = TRESOR__SYS_MEMORY_WILLNEED,
+    };
+    int64_t page = sys->page_bytes(sys->cookie);
+    if (effect->length == 0)
+        return 0;
+    if (page <= 0)
+        return page < 0 ? page : -EINVAL;
+    uint64_t inside = effect->offset % (uint64_t)page;
+    if (effect->flags != TRESOR_ADVICE_DONTNEED && effect->address) {
+        int64_t result =
+            sys->advise_memory(sys->cookie, (char *)effect->address - inside,
+                               (size_t)(effect->length + inside), memory_advices[effect->flags]);
+        if (result < 0)
+            return result;
+    }
+    return sys->advise_file(sys->cookie, effect->descriptor, effect->offset, effect->length,
+                            file_advices[effect->flags]);
+}
+
+/* A lock that failed half-way may have marked pages (mlock(2)), so they are unmarked. */
+static int64_t act_lock(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    int64_t result = sys->lock(sys->cookie, effect->address, (size_t)effect->length);
+    if (result < 0)
+        sys->unlock(sys->cookie, effect->address, (size_t)effect->length);
+    return result;
+}
+
+static int64_t act_unlock(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    return sys->unlock(sys->cookie, effect->address, (size_t)effect->length);
+}
+
+static int64_t act_query(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    struct tresor__lock_facts facts = {0};
+    int64_t limit = sys->lock_limit(sys->cookie, &facts.limit_bytes);
+    int64_t used = sys->locked(sys->cookie, &facts.used_bytes);
+    *(struct tresor__lock_facts *)effect->record = facts;
+    return limit < 0 ? limit : used;
+}
+
+static int64_t run(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    static actor *const actors[TRESOR__EFFECT_COUNT] = {
+        [TRESOR__EFFECT_OPEN] = act_open,         [TRESOR__EFFECT_STAT] = act_stat,
+        [TRESOR__EFFECT_CLOSE] = act_close,       [TRESOR__EFFECT_WORK] = act_work,
+        [TRESOR__EFFECT_RESERVE] = act_reserve,   [TRESOR__EFFECT_RELEASE] = act_release,
+        [TRESOR__EFFECT_MAP] = act_map,           [TRESOR__EFFECT_UNMAP] = act_unmap,
+        [TRESOR__EFFECT_POPULATE] = act_populate, [TRESOR__EFFECT_READ] = act_read,
+        [TRESOR__EFFECT_ADVISE] = act_advise,     [TRESOR__EFFECT_LOCK] = act_lock,
+        [TRESOR__EFFECT_UNLOCK] = act_unlock,     [TRESOR__EFFECT_QUERY] = act_query,
+    };
+    actor *act = effect->kind < TRESOR__EFFECT_COUNT ? actors[effect->kind] : NULL;
+    return act ? act(sys, effect) : -ENOSYS;
+}
+
+struct tresor__completion tresor__actor_run(const struct tresor__sys *sys,
+                                            const struct tresor__effect *effect)
+{
+    int64_t result = run(sys, effect);
+    uint64_t size_bytes = 0;
+    if (effect->kind == TRESOR__EFFECT_POPULATE && result == -EFAULT &&
+        !(effect->flags & TRESOR__POPULATE_WRITE))
+        result = explain_fault(sys, effect, &size_bytes);
+    return (struct tresor__completion){
+        .kind = effect->kind,
+        .machine = effect->machine,
+        .event = result < 0 ? effect->on_failed : effect->on_ok,
+        .source = effect->source,
+        .slot = effect->slot,
+        .file = effect->file,
+        .os_errno = result < 0 ? (int32_t)-result : 0,
+        .value = result < 0 ? (int64_t)size_bytes : result,
+    };
+}

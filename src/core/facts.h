@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What STAT and QUERY write into a machine's record. */
+#ifndef TRESOR_CORE_FACTS_H
+#define TRESOR_CORE_FACTS_H
+
+#include <stdint.h>
+
+/** What tells one file from another, and one version of it from the next. */
+struct tresor__identity {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t size_bytes;
+    int64_t modified_ns;
+    int64_t changed_ns;
+};
+
+struct tresor__lock_facts {
+    uint64_t limit_bytes; /* RLIMIT_MEMLOCK; UINT64_MAX: none */
+    uint64_t used_bytes;  /* what the process has locked */
+};
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system-call table: every call that leaves the process goes through one of these rows, so that tests can
+ * replace any of them. A row returns what the call returns, or -errno; it never touches errno's meaning otherwise.
+ */
+#ifndef TRESOR_PLATFORM_SYS_H
+#define TRESOR_PLATFORM_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** What fstat(2) says of a file. */
+struct tresor__sys_stat {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t size_bytes;
+    int64_t modified_ns;
+    int64_t changed_ns;
+    bool is_regular;
+};
+
+enum tresor__sys_map {
+    TRESOR__SYS_MAP_RESERVE,   /* no access, no memory */
+    TRESOR__SYS_MAP_FILE,      /* shared, read-only */
+    TRESOR__SYS_MAP_ANONYMOUS, /* private, writable, not counted before use */
+};
+
+enum tresor__sys_memory_advice {
+    TRESOR__SYS_POPULATE_READ,
+    TRESOR__SYS_POPULATE_WRITE,
+    TRESOR__SYS_HUGE_PAGES,
+    TRESOR__SYS_MEMORY_NORMAL,
+    TRESOR__SYS_MEMORY_SEQUENTIAL,
+    TRESOR__SYS_MEMORY_RANDOM,
+    TRESOR__SYS_MEMORY_WILLNEED,
+};
+
+enum tresor__sys_file_advice {
+    TRESOR__SYS_FILE_NORMAL,
+    TRESOR__SYS_FILE_SEQUENTIAL,
+    TRESOR__SYS_FILE_RANDOM,
+    TRESOR__SYS_FILE_WILLNEED,
+    TRESOR__SYS_FILE_DONTNEED,
+};
+
+struct tresor__sys {
+    void *cookie; /* given to every row */
+    int64_t (*open_file)(void *cookie, const char *path);
+    int64_t (*close)(void *cookie, int descriptor);
+    int64_t (*stat)(void *cookie, int descriptor, struct tresor__sys_stat *stat);
+    int64_t (*read)(void *cookie, int descriptor, void *address, size_t length, uint64_t offset);
+    /* `address` NULL: anywhere, and *mapped says where; else exactly there, in place of what is mapped. */
+    int64_t (*map)(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
+                   int descriptor, uint64_t offset, void **mapped);
+    int64_t (*unmap)(void *cookie, void *address, size_t length);
+    int64_t (*advise_memory)(void *cookie, void *address, size_t length,
+                             enum tresor__sys_memory_advice advice);
+    int64_t (*advise_file)(void *cookie, int descriptor, uint64_t offset, uint64_t length,
+                           enum tresor__sys_file_advice advice);
+    int64_t (*lock)(void *cookie, const void *address, size_t length);
+    int64_t (*unlock)(void *cookie, const void *address, size_t length);
+    int64_t (*lock_limit)(void *cookie, uint64_t *limit_bytes);
+    int64_t (*locked)(void *cookie, uint64_t *locked_bytes);
+    int64_t (*random)(void *cookie, void *bytes, size_t length);
+    int64_t (*page_bytes)(void *cookie);
+    int64_t (*now_ms)(void *cookie); /* a clock that only goes forward */
+    /* A bell that one thread waits for and any thread rings: a descriptor pair, the same twice where one will do. */
+    int64_t (*bell_open)(void *cookie, int descriptors[2]);
+    int64_t (*bell_ring)(void *cookie, int descriptor);
+    int64_t (*bell_clear)(void *cookie, int descriptor);
+    int64_t (*bell_wait)(void *cookie, int descriptor, int32_t timeout_ms);
+};
+
+/** The operating system's own. Static. */
+const struct tresor__sys *tresor__sys_posix(void);
+
+#endif

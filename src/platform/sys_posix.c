@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#endif
+
+#ifdef __linux__
+/* Newer than Debian 12's C library headers on some systems; values from linux/mman.h. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+#endif
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+
+static int64_t or_errno(int64_t result)
+{
+    return result < 0 ? -errno : result;
+}
+
+/* O_NONBLOCK keeps a FIFO or device from holding the call; on a regular file it does nothing. */
+static int64_t posix_open_file(void *cookie, const char *path)
+{
+    (void)cookie;
+    return or_errno(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+}
+
+static int64_t posix_close(void *cookie, int descriptor)
+{
+    (void)cookie;
+    return or_errno(close(descriptor));
+}
+
+static int64_t nanoseconds(struct timespec time)
+{
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static int64_t posix_stat(void *cookie, int descriptor, struct tresor__sys_stat *stat)
+{
+    struct stat found;
+    (void)cookie;
+    if (fstat(descriptor, &found) != 0)
+        return -errno;
+    *stat = (struct tresor__sys_stat){
+        .device = (uint64_t)found.st_dev,
+        .inode = (uint64_t)found.st_ino,
+        .size_bytes = (uint64_t)found.st_size,
+#ifdef __APPLE__
+        .modified_ns = nanoseconds(found.st_mtimespec),
+        .changed_ns = nanoseconds(found.st_ctimespec),
+#else
+        .modified_ns = nanoseconds(found.st_mtim),
+        .changed_ns = nanoseconds(found.st_ctim),
+#endif
+        .is_regular = S_ISREG(found.st_mode),
+    };
+    return 0;
+}
+
+static int64_t posix_read(void *cookie, int descriptor, void *address, size_t length,
+                          uint64_t offset)
+{
+    (void)cookie;
+    return or_errno(pread(descriptor, address, length, (off_t)offset));
+}
+
+static int64_t posix_map(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
+                         int descriptor, uint64_t offset, void **mapped)
+{
+    int protection = kind == TRESOR__SYS_MAP_RESERVE ? PROT_NONE
+                     : kind == TRESOR__SYS_MAP_FILE  ? PROT_READ
+                                                     : PROT_READ | PROT_WRITE;
+    int flags = kind == TRESOR__SYS_MAP_FILE ? MAP_SHARED
+                                             : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    (void)cookie;
+    if (address)
+        flags |= MAP_FIXED;
+    if (kind != TRESOR__SYS_MAP_FILE) {
+        descriptor = -1;
+        offset = 0;
+    }
+    void *place = mmap(address, length, protection, flags, descriptor, (off_t)offset);
+    if (place == MAP_FAILED)
+        return -errno;
+    *mapped = place;
+    return 0;
+}
+
+static int64_t posix_unmap(void *cookie, void *address, size_t length)
+{
+    (void)cookie;
+    return or_errno(munmap(address, length));
+}
+
+static int64_t posix_advise_memory(void *cookie, void *address, size_t length,
+                                   enum tresor__sys_memory_advice advice)
+{
+    (void)cookie;
+#ifdef __linux__
+    static const int advices[] = {
+        [TRESOR__SYS_POPULATE_READ] = MADV_POPULATE_READ,
+        [TRESOR__SYS_POPULATE_WRITE] = MADV_POPULATE_WRITE,
+        [TRESOR__SYS_HUGE_PAGES] = MADV_HUGEPAGE,
+        [TRESOR__SYS_MEMORY_NORMAL] = MADV_NORMAL,
+        [TRESOR__SYS_MEMORY_SEQUENTIAL] = MADV_SEQUENTIAL,
+        [TRESOR__SYS_MEMORY_RANDOM] = MADV_RANDOM,
+        [TRESOR__SYS_MEMORY_WILLNEED] = MADV_WILLNEED,
+    };
+    return or_errno(madvise(address, length, advices[advice]));
+#else
+    (void)address;
+    (void)length;
+    (void)advice;
+    return -EINVAL;
+#endif
+}
+
+static int64_t posix_advise_file(void *cookie, int descriptor, uint64_t offset, uint64_t length,
+                                 enum tresor__sys_file_advice advice)
+{
+    (void)cookie;
+#ifdef POSIX_FADV_NORMAL
+    static const int advices[] = {
+        [TRESOR__SYS_FILE_NORMAL] = POSIX_FADV_NORMAL,
+        [TRESOR__SYS_FILE_SEQUENTIAL] = POSIX_FADV_SEQUENTIAL,
+        [TRESOR__SYS_FILE_RANDOM] = POSIX_FADV_RANDOM,
+        [TRESOR__SYS_FILE_WILLNEED] = POSIX_FADV_WILLNEED,
+        [TRESOR__SYS_FILE_DONTNEED] = POSIX_FADV_DONTNEED,
+    };
+    return -posix_fadvise(descriptor, (off_t)offset, (off_t)length, advices[advice]);
+#else
+    (void)descriptor;
+    (void)offset;
+    (void)length;
+    (void)advice;
+    return -ENOSYS;
+#endif
+}
+
+static int64_t posix_lock(void *cookie, const void *address, size_t length)
+{
+    (void)cookie;
+    return or_errno(mlock(address, length));
+}
+
+static int64_t posix_unlock(void *cookie, const void *address, size_t length)
+{
+    (void)cookie;
+    return or_errno(munlock(address, length));
+}
+
+static int64_t posix_lock_limit(void *cookie, uint64_t *limit_bytes)
+{
+    struct rlimit limit;
+    (void)cookie;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+        return -errno;
+    *limit_bytes = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
+    return 0;
+}
+
+/* "VmLck:    12 kB" of proc(5) is the only place where Linux tells it. */
+static int64_t posix_locked(void *cookie, uint64_t *locked_bytes)
+{
+    char text[4096];
+    int descriptor = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    (void)cookie;
+    if (descriptor < 0)
+        return -errno;
+    ssize_t length = read(descriptor, text, sizeof text - 1);
+    int reason = errno;
+    close(descriptor);
+    if (length < 0)
+        return -reason;
+    text[length] = '\0';
+    const char *line = strstr(text, "VmLck:");
+    unsigned long long kibibytes = 0;
+    if (!line || sscanf(line, "VmLck: %llu", &kibibytes) != 1)
+        return -ENOSYS;
+    *locked_bytes = kibibytes * 1024;
+    return 0;
+}
+
+static int64_t posix_random(void *cookie, void *bytes, size_t length)
+{
+    (void)cookie;
+    return or_errno(getentropy(bytes, length));
+}
+
+static int64_t posix_page_bytes(void *cookie)
+{
+    (void)cookie;
+    return or_errno(sysconf(_SC_PAGESIZE));
+}
+
+static int64_t posix_now_ms(void *cookie)
+{
+    struct timespec now;
+    (void)cookie;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return nanoseconds(now) / 1000000;
+}
+
+static int64_t posix_bell_open(void *cookie, int descriptors[2])
+{
+    (void)cookie;
+#ifdef __linux__
+    int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (bell < 0)
+        return -errno;
+    descriptors[0] = bell;
+    descriptors[1] = bell;
+    return 0;
+#else
+    if (pipe(descriptors) != 0)
+        return -errno;
+    for (int i = 0; i < 2; i++) {
+        fcntl(descriptors[i], F_SETFD, FD_CLOEXEC);
+        fcntl(descriptors[i], F_SETFL, O_NONBLOCK);
+    }
+    return 0;
+#endif
+}
+
+static int64_t posix_bell_ring(void *cookie, int descriptor)
+{
+    const uint64_t one = 1;
+    (void)cookie;
+    return or_errno(write(descriptor, &one, sizeof one));
+}
+
+static int64_t posix_bell_clear(void *cookie, int descriptor)
+{
+    uint64_t rings[16];
+    (void)cookie;
+    while (read(descriptor, rings, sizeof rings) == (ssize_t)sizeof rings)
+        continue;
+    return 0;
+}
+
+static int64_t posix_bell_wait(void *cookie, int descriptor, int32_t timeout_ms)
+{
+    struct pollfd poll_one = {.fd = descriptor, .events = POLLIN};
+    (void)cookie;
+    return or_errno(poll(&poll_one, 1, timeout_ms));
+}
+
+const struct tresor__sys *tresor__sys_posix(void)
+{
+    static const struct tresor__sys table = {
+        .open_file = posix_open_file,
+        .close = posix_close,
+        .stat = posix_stat,
+        .read = posix_read,
+        .map = posix_map,
+        .unmap = posix_unmap,
+        .advise_memory = posix_advise_memory,
+        .advise_file = posix_advise_file,
+        .lock = posix_lock,
+        .unlock = posix_unlock,
+        .lock_limit = posix_lock_limit,
+        .locked = posix_locked,
+        .random = posix_random,
+        .page_bytes = posix_page_bytes,
+        .now_ms = posix_now_ms,
+        .bell_open = posix_bell_open,
+        .bell_ring = posix_bell_ring,
+        .bell_clear = posix_bell_clear,
+        .bell_wait = posix_bell_wait,
+    };
+    return &table;
+}

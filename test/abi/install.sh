@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What `meson install` puts down is whole: all public headers, and a library that a program can be built
+# against with pkg-config alone. usage: install.sh LIBRARY_KIND LIBDIR, with LIBDIR absolute; from the
+# environment: PROJECT_ROOT, BUILD_ROOT, MESON, PKG_CONFIG, CC.
+set -euo pipefail
+. "$PROJECT_ROOT/test/support/tap.sh"
+kind=$1
+libdir=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export DESTDIR=$work/root
+export PKG_CONFIG_SYSROOT_DIR=$DESTDIR
+export PKG_CONFIG_PATH=$DESTDIR$libdir/pkgconfig
+
+installs_every_header() {
+    local installed
+    installed=$("$PKG_CONFIG" --variable=includedir tresor)
+    case $installed in "$DESTDIR"*) ;; *) installed=$DESTDIR$installed ;; esac
+    diff -r "$PROJECT_ROOT/include/tresor" "$installed/tresor" -x meson.build
+}
+
+# pkg-config quotes for the shell, hence the eval.
+build_consumer() {
+    local flags words=()
+    flags=$("$PKG_CONFIG" --cflags --libs "$@" tresor)
+    eval "words=($flags)"
+    # shellcheck disable=SC2086
+    $CC -std=c17 -Wall -Wextra -Werror "$PROJECT_ROOT/test/abi/consumer.c" -o "$work/consumer" "${words[@]}"
+}
+
+run_consumer() {
+    LD_LIBRARY_PATH=$DESTDIR$libdir "$work/consumer" "$("$PKG_CONFIG" --modversion tresor)"
+}
+
+links_shared() {
+    build_consumer && run_consumer
+}
+
+# With both kinds installed the linker takes the shared one, so it is put out of the way.
+links_static() {
+    rm -f "$DESTDIR$libdir"/libtresor.so*
+    build_consumer --static && run_consumer
+}
+
+tap 'meson install' "$MESON" install -C "$BUILD_ROOT"
+tap 'every public header is installed' installs_every_header
+[ "$kind" = static ] || tap 'a program with the shared library' links_shared
+[ "$kind" = shared ] || tap 'a program with the static library' links_static
+tap_end
