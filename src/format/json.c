@@ -4,16 +4,18 @@
 #include <string.h>
 
 /*
- * jansson reports most failed allocations with no text at all, and one for a string's value as an
- * invalid token: of all invalid tokens only that one ends with a quote, because a bad string has a
- * text of its own (jansson 2.14, src/load.c).
+ * jansson reports most failed allocations with no text at all, and that of a string's value as if
+ * the string were not there (2.14, src/load.c). A bad string has a text of its own, so where a
+ * whole one was refused memory was short.
  */
 static bool is_no_memory(const json_error_t *error, const char *text)
 {
+    static const char value_refused[] = "invalid token", key_refused[] = "string or '}' expected";
     if (!error->text[0] || json_error_code(error) == json_error_out_of_memory)
         return true;
-    return !strncmp(error->text, "invalid token", strlen("invalid token")) && error->position > 0 &&
-           text[error->position - 1] == '"';
+    return error->position > 0 && text[error->position - 1] == '"' &&
+           (!strncmp(error->text, value_refused, sizeof value_refused - 1) ||
+            !strncmp(error->text, key_refused, sizeof key_refused - 1));
 }
 
 static int32_t error_code(const json_error_t *error, const char *text)
