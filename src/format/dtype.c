@@ -44,27 +44,32 @@ const char *tresor_dtype_name(uint32_t dtype)
     return type ? type->name : "unknown";
 }
 
+/* Engines keep dimensions and element counts as int64. Divisions are slow and hardly ever needed.
+ */
+static bool multiply(uint64_t *product, uint64_t factor)
+{
+    if ((*product | factor) >> 31 && *product > INT64_MAX / factor)
+        return false;
+    *product *= factor;
+    return true;
+}
+
 int32_t tresor__dtype_size(const struct tresor__dtype *type, const uint64_t *shape, uint32_t rank,
                            uint64_t row_elements, uint64_t *size_bytes)
 {
     uint64_t elements = 1;
     bool empty = false;
     for (uint32_t i = 0; i < rank; i++) {
-        /* Engines keep dimensions and element counts as int64. */
-        if (shape[i] > INT64_MAX)
-            return TRESOR_ERROR_MALFORMED;
         if (!shape[i])
             empty = true;
-        else if (elements > INT64_MAX / shape[i])
+        else if (!multiply(&elements, shape[i]))
             return TRESOR_ERROR_MALFORMED;
-        else
-            elements *= shape[i];
     }
     if (row_elements % type->block_elements)
         return TRESOR_ERROR_MALFORMED;
-    uint64_t blocks = empty ? 0 : elements / type->block_elements;
-    if (blocks > INT64_MAX / type->block_bytes)
+    uint64_t bytes = empty ? 0 : elements / type->block_elements;
+    if (!multiply(&bytes, type->block_bytes))
         return TRESOR_ERROR_MALFORMED;
-    *size_bytes = blocks * type->block_bytes;
+    *size_bytes = bytes;
     return TRESOR_OK;
 }

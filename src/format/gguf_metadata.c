@@ -193,21 +193,26 @@ bool tresor__gguf_read_metadata(struct tresor__gguf_reader *reader)
     return true;
 }
 
-/* Hop from length to length. This is where most of the time of a large header goes, so nothing else
- * is done. */
+/*
+ * Hop from length to length. This is where most of the time of a large header goes: each hop waits
+ * for the load of the one before, so nothing but that load and one addition is in its way.
+ */
 static void hop_strings(struct tresor__gguf_reader *reader)
 {
-    const uint8_t *bytes = reader->input->bytes;
-    const uint64_t have = reader->input->have_bytes;
-    uint64_t position = reader->position, left = reader->state->array_left;
-    while (left && position < have && have - position >= 8) {
-        const uint64_t length = tresor__load_u64(bytes + position);
-        if (length > have - position - 8)
-            break;
-        position += 8 + length;
-        left--;
+    uint64_t left = reader->state->array_left;
+    if (reader->position < reader->input->have_bytes) {
+        const uint8_t *at = reader->input->bytes + reader->position;
+        const uint8_t *const end = reader->input->bytes + reader->input->have_bytes;
+        for (; left && end - at >= 8; left--) {
+            const uint8_t *const text = at + 8;
+            const uint64_t length = tresor__load_u64(at);
+            if (length > (uint64_t)(end - text))
+                break;
+            at = text + length;
+        }
+        reader->position = (uint64_t)(at - reader->input->bytes);
     }
-    reader->position = reader->state->position = position;
+    reader->state->position = reader->position;
     reader->state->array_left = left;
 }
 

@@ -27,8 +27,8 @@ bool tresor__gguf_backed(struct tresor__gguf_reader *reader, uint64_t count, uin
 
 bool tresor__gguf_take(struct tresor__gguf_reader *reader, uint64_t size, const uint8_t **bytes)
 {
-    if (!tresor__gguf_backed(reader, size, 1))
-        return false;
+    if (size > reader->input->file_size_bytes - reader->position)
+        return tresor__gguf_backed(reader, size, 1); /* it is not, and that says so */
     if (reader->position + size > reader->input->have_bytes)
         return tresor__parse_need(reader->output, reader->input, reader->position + size);
     *bytes = reader->input->bytes + reader->position;

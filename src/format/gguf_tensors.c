@@ -4,7 +4,8 @@
 #include "format/dtype.h"
 #include "format/little_endian.h"
 
-static bool take_shape(struct tresor__gguf_reader *reader, struct tresor__entry *entry)
+/* Rank, dimensions, type and offset: all of a tensor info but its name. */
+static bool take_layout(struct tresor__gguf_reader *reader, struct tresor__entry *entry)
 {
     const uint64_t start = reader->position;
     const uint8_t *bytes = NULL;
@@ -13,18 +14,18 @@ static bool take_shape(struct tresor__gguf_reader *reader, struct tresor__entry 
     if (entry->rank > TRESOR__GGUF_RANK_MAX)
         return tresor__gguf_fail(reader, TRESOR_ERROR_MALFORMED, start, TRESOR__GGUF_RANK_MAX,
                                  entry->rank);
-    if (!tresor__gguf_take(reader, UINT64_C(8) * entry->rank, &bytes))
+    if (!tresor__gguf_take(reader, 8 * entry->rank + 4 + 8, &bytes))
         return false;
-    for (uint32_t i = 0; i < entry->rank; i++)
-        entry->shape[i] = tresor__load_u64(bytes + UINT64_C(8) * i);
+    for (uint32_t i = 0; i < entry->rank; i++, bytes += 8)
+        entry->shape[i] = tresor__load_u64(bytes);
+    entry->dtype = tresor__load_u32(bytes);
+    entry->offset_bytes = tresor__load_u64(bytes + 4);
     return true;
 }
 
-static bool take_size(struct tresor__gguf_reader *reader, struct tresor__entry *entry)
+static bool find_size(struct tresor__gguf_reader *reader, struct tresor__entry *entry)
 {
-    const uint64_t start = reader->position;
-    if (!tresor__gguf_take_u32(reader, &entry->dtype))
-        return false;
+    const uint64_t start = reader->position - 8 - 4; /* of the type */
     const struct tresor__dtype *type = tresor__dtype_find(entry->dtype);
     if (!type || entry->dtype >= TRESOR__DTYPE_GGML_END)
         return tresor__gguf_fail(reader, TRESOR_ERROR_UNSUPPORTED, start, 0, entry->dtype);
@@ -39,8 +40,8 @@ bool tresor__gguf_read_tensor(struct tresor__gguf_reader *reader)
     const char *name = NULL;
     size_t length = 0;
     struct tresor__entry entry = {.file = reader->input->file};
-    if (!tresor__gguf_take_name(reader, &name, &length) || !take_shape(reader, &entry) ||
-        !take_size(reader, &entry) || !tresor__gguf_take_u64(reader, &entry.offset_bytes))
+    if (!tresor__gguf_take_name(reader, &name, &length) || !take_layout(reader, &entry) ||
+        !find_size(reader, &entry))
         return false;
     int32_t code = tresor__directory_add(reader->directory, &entry, name, length);
     if (!code)
