@@ -57,6 +57,26 @@ static void names_are_found_through_growth(void **state)
     tresor__directory_free(&directory);
 }
 
+static void equal_hashes_do_not_confuse_names(void **state)
+{
+    static const char strings[] = "ab\0abc\0abd";
+    (void)state;
+    struct failing_allocator counts = {0};
+    const struct tresor_allocator hooks = failing_allocator_hooks(&counts);
+    struct tresor__name_index index = {0};
+    assert_int_equal(tresor__name_index_reserve(&index, &hooks), TRESOR_OK);
+    tresor__name_index_insert(&index, 7, 0, 2);
+    tresor__name_index_insert(&index, 7, 3, 3);
+    assert_int_equal(tresor__name_index_find(&index, strings, 7, "ab", 2), 0);
+    assert_int_equal(tresor__name_index_find(&index, strings, 7, "abc", 3), 1);
+    assert_int_equal(tresor__name_index_find(&index, strings, 7, "abd", 3), TRESOR_NONE);
+    assert_int_equal(tresor__name_index_find(&index, strings, 7, "a", 1), TRESOR_NONE);
+    tresor__name_index_clear(&index);
+    assert_int_equal(tresor__name_index_find(&index, strings, 7, "ab", 2), TRESOR_NONE);
+    tresor__name_index_free(&index, &hooks);
+    assert_int_equal(counts.outstanding_bytes, 0);
+}
+
 static void name_lengths_at_and_past_the_limit(void **state)
 {
     (void)state;
@@ -212,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(siphash_matches_its_paper),
         cmocka_unit_test(names_are_found_through_growth),
+        cmocka_unit_test(equal_hashes_do_not_confuse_names),
         cmocka_unit_test(name_lengths_at_and_past_the_limit),
         cmocka_unit_test(a_failed_add_changes_nothing),
         cmocka_unit_test(order_is_stable_at_every_size),

@@ -237,6 +237,7 @@ static void names(void **state)
     assert_int_equal(outcome_of_name(65535, true), TRESOR_OK);
     assert_int_equal(outcome_of_name(65536, true), TRESOR_ERROR_LIMIT);
     assert_int_equal(outcome_of_name(65535, false), TRESOR_ERROR_TRUNCATED);
+    assert_int_equal(outcome_of_name(65536, false), TRESOR_ERROR_LIMIT);
     struct bytes bytes = {0};
     gguf_put_header(&bytes, 3, 1, 0);
     bytes_put_u64(&bytes, 3);

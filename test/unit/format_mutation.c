@@ -42,6 +42,25 @@ static void mutate(uint8_t *data, size_t size, uint64_t *seed)
     }
 }
 
+/* The same bytes through a window that grows in small steps end in the same way. */
+static void assert_same_in_windows(uint8_t *data, size_t size, size_t step)
+{
+    const struct bytes bytes = {.data = data, .size = size};
+    struct tresor__directory whole, grown;
+    struct tresor__parse_output output, grown_output;
+    directory_start(&whole, NULL);
+    directory_start(&grown, NULL);
+    parse_whole(data, size, 0, &whole, &output);
+    parse_growing(&bytes, 0, step, 0, &grown, &grown_output);
+    assert_int_equal(output.status, grown_output.status);
+    assert_int_equal(output.error.code, grown_output.error.code);
+    assert_int_equal(output.error.offset, grown_output.error.offset);
+    if (output.status == TRESOR__PARSE_DONE)
+        assert_same_directory(&whole, &grown);
+    tresor__directory_free(&whole);
+    tresor__directory_free(&grown);
+}
+
 static void mutate_many(const struct bytes *good, size_t header, uint32_t runs, uint64_t seed)
 {
     uint8_t *data = malloc(good->size);
@@ -57,6 +76,8 @@ static void mutate_many(const struct bytes *good, size_t header, uint32_t runs, 
         assert_string_not_equal(tresor_error_name(code), "UNKNOWN");
         assert_int_not_equal(code, TRESOR_ERROR_NO_MEMORY);
         failed += code != TRESOR_OK;
+        if (run % 32 == 0)
+            assert_same_in_windows(data, size, (size_t)(run / 32 % 64));
     }
     assert_true(failed > runs / 4 && failed < runs); /* else the mutations do not test much */
     free(data);
