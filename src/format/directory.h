@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parsers produce: the tensors and the metadata of a source, in the order of its files. Storage grows
- * with what was really parsed, never with a number that a file claims. Not thread-safe: one parser at a time.
+ * What the parsers produce: the tensors and the metadata of a source, in the order of its files.
+ * Storage grows with what was really parsed, never with a number that a file claims. Not
+ * thread-safe: one parser at a time.
  */
 #ifndef TRESOR_FORMAT_DIRECTORY_H
 #define TRESOR_FORMAT_DIRECTORY_H
@@ -14,6 +15,11 @@
 #include <tresor/error.h>
 #include <tresor/tensor.h>
 
+#include "format/name_index.h"
+
+/** The longest tensor name or metadata key; the GGUF specification's limit for keys. */
+#define TRESOR__NAME_BYTES_MAX 65535
+
 /** One tensor. `name` is offset and length of a NUL-terminated copy in the directory's strings. */
 struct tresor__entry {
     uint64_t offset_bytes; /* absolute in its file */
@@ -24,12 +30,11 @@ struct tresor__entry {
     uint32_t file;
     uint32_t dtype; /* enum tresor_dtype */
     uint32_t rank;
-    uint32_t next_same_hash; /* chain of the name index */
 };
 
 /**
- * One metadata value. Strings and arrays stay in the file's bytes (GGUF) or in the directory's strings
- * (decoded JSON); `in_strings` says which.
+ * One metadata value. Strings and arrays stay in the file's bytes (GGUF) or in the directory's
+ * strings (decoded JSON); `in_strings` says which.
  */
 struct tresor__metadata {
     uint32_t key_offset; /* NUL-terminated in the directory's strings */
@@ -40,12 +45,20 @@ struct tresor__metadata {
     uint64_t offset;       /* of the value's bytes, after any length */
     uint64_t size_bytes;   /* of the value's bytes */
     bool in_strings;
-    uint32_t next_same_hash;
 };
 
-struct tresor__name_index {
-    uint32_t *heads; /* TRESOR_NONE where empty */
-    uint32_t capacity;
+/** One parsed file. Its tensors stand together in the directory. */
+struct tresor__directory_file {
+    uint64_t data_offset; /* where tensor data begins: what the file's own offsets count from */
+    uint32_t first_entry;
+    uint32_t entry_count;
+};
+
+/** A tensor that a safetensors index promises, and in which of shard_names. */
+struct tresor__shard_tensor {
+    uint32_t name_offset; /* NUL-terminated in the directory's strings */
+    uint32_t name_length;
+    uint32_t shard;
 };
 
 struct tresor__directory {
@@ -62,13 +75,24 @@ struct tresor__directory {
     uint32_t metadata_capacity;
     struct tresor__name_index metadata_index;
 
+    struct tresor__name_index
+        skipped_keys; /* metadata keys of a file after the first, to find doubles */
+
     char *strings;
     uint32_t string_bytes;
     uint32_t string_capacity;
 
-    char **shard_names; /* files that a safetensors index names, in order of first mention */
+    struct tresor__directory_file *files;
+    uint32_t file_count;
+    uint32_t file_capacity;
+
+    char **shard_names; /* files that a safetensors index names: unique, sorted by their bytes */
     uint32_t shard_count;
     uint32_t shard_capacity;
+
+    struct tresor__shard_tensor *shard_tensors;
+    uint32_t shard_tensor_count;
+    uint32_t shard_tensor_capacity;
 
     uint32_t version;         /* of the format; of safetensors 0 */
     uint32_t shape_order;     /* enum tresor_shape_order */
@@ -88,11 +112,36 @@ uint32_t tresor__directory_find(const struct tresor__directory *directory, const
 uint32_t tresor__directory_find_metadata(const struct tresor__directory *directory, const char *key,
                                          size_t length);
 
-/** Append; TRESOR_OK, NO_MEMORY, DUPLICATE or LIMIT. Name and key are copied; the offset fields are set here. */
-int32_t tresor__directory_add(struct tresor__directory *directory, const struct tresor__entry *entry,
-                              const char *name, size_t length);
+/**
+ * Append; TRESOR_OK, NO_MEMORY, DUPLICATE, or LIMIT for a name over TRESOR__NAME_BYTES_MAX or more
+ * than 32 bits can count. Name and key are copied; the offset fields of the names are set here. A
+ * failure changes nothing.
+ */
+int32_t tresor__directory_add(struct tresor__directory *directory,
+                              const struct tresor__entry *entry, const char *name, size_t length);
 int32_t tresor__directory_add_metadata(struct tresor__directory *directory,
                                        const struct tresor__metadata *metadata, const char *key,
                                        size_t length);
+
+/** Remember a key whose value is not kept: only doubles matter. As above. */
+int32_t tresor__directory_skip_key(struct tresor__directory *directory, const char *key,
+                                   size_t length);
+
+/** Forget the keys that were skipped, and their strings, which are all from `string_bytes` on. */
+void tresor__directory_forget_keys(struct tresor__directory *directory, uint32_t string_bytes);
+
+/** Copy a string, with a NUL after it. TRESOR_OK, NO_MEMORY or LIMIT. */
+int32_t tresor__directory_add_string(struct tresor__directory *directory, const char *text,
+                                     size_t length, uint32_t *offset);
+
+/** Append a file whose tensors are all entries from first_entry on. TRESOR_OK, NO_MEMORY or LIMIT.
+ */
+int32_t tresor__directory_add_file(struct tresor__directory *directory, uint64_t data_offset,
+                                   uint32_t first_entry);
+
+/** Append what a safetensors index says. TRESOR_OK, NO_MEMORY or LIMIT. Names are copied. */
+int32_t tresor__directory_add_shard(struct tresor__directory *directory, const char *name);
+int32_t tresor__directory_add_shard_tensor(struct tresor__directory *directory, const char *name,
+                                           size_t length, uint32_t shard);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one face of all parsers: pure functions from the first bytes of a file to directory entries. A parser
- * makes no system call, keeps no pointer into the bytes between calls, reads each byte a bounded number of
- * times, and on NEED resumes where it stopped.
+ * The one face of all parsers: pure functions from the first bytes of a file to directory entries.
+ * A parser makes no system call, keeps no pointer into the bytes between calls, reads each byte a
+ * bounded number of times, and on NEED resumes where it stopped.
  */
 #ifndef TRESOR_FORMAT_FORMAT_H
 #define TRESOR_FORMAT_FORMAT_H
@@ -32,13 +32,13 @@ struct tresor__parse_input {
 };
 
 struct tresor__parse_output {
-    uint32_t status;       /* enum tresor__parse_status */
-    uint32_t format;       /* enum tresor__format, once known */
-    uint64_t need_bytes;   /* with NEED: more than have_bytes, at most file_size_bytes */
-    uint64_t header_bytes; /* with DONE: length of the header with its padding */
-    uint32_t split_index;  /* GGUF split.no, else 0 */
-    uint32_t split_count;  /* GGUF split.count, else 0 */
-    uint64_t split_tensors; /* GGUF split.tensors.count, else 0 */
+    uint32_t status;           /* enum tresor__parse_status */
+    uint32_t format;           /* enum tresor__format, once known */
+    uint64_t need_bytes;       /* with NEED: more than have_bytes, at most file_size_bytes */
+    uint64_t header_bytes;     /* with DONE: length of the header with its padding */
+    uint32_t split_index;      /* GGUF split.no, else 0 */
+    uint32_t split_count;      /* GGUF split.count, else 0 */
+    uint64_t split_tensors;    /* GGUF split.tensors.count, else 0 */
     struct tresor_error error; /* with FAILED: code, file, tensor, offset, wanted, got */
 };
 
@@ -51,11 +51,16 @@ struct tresor__gguf_state {
     uint64_t metadata_count;
     uint64_t tensors_done;
     uint64_t metadata_done;
-    uint64_t array_left; /* strings of the array that is being walked */
+    uint64_t array_left;   /* elements left of the array that is being walked */
+    uint64_t array_offset; /* of its first element */
+    uint32_t array_type;   /* enum tresor_metadata_type of its elements */
+    uint32_t first_entry;  /* the file's first in the directory */
+    uint32_t string_mark;  /* directory->string_bytes before the file's metadata */
+    uint32_t split_index;
+    uint32_t split_count;
+    uint64_t split_tensors;
     uint64_t alignment_bytes;
-    uint32_t first_entry; /* the file's first in the directory */
-    struct tresor__metadata array;
-    uint64_t array_key_position;
+    uint64_t data_offset;
 };
 
 /** Resumable state; zero it, then call tresor__parse until it does not say NEED. */
@@ -66,14 +71,23 @@ struct tresor__parser {
     } state;
 };
 
-/** Sniff the format, then parse with it. */
+/**
+ * Sniff the format, then parse with it. Files are parsed in order: `file` is directory->file_count,
+ * else INVALID. All have the format of the first, else SHARD. Only the first file's metadata is
+ * kept. A safetensors index comes before all files and is none of them. `error.offset` is where in
+ * the file the cause lies; for DUPLICATE `error.tensor` is the tensor that had the name first.
+ */
 void tresor__parse(struct tresor__parser *parser, const struct tresor__parse_input *input,
                    struct tresor__directory *directory, struct tresor__parse_output *output);
 
 /**
- * After all files are parsed: sort nothing, check what concerns tensors together. GGUF overlaps are counted
- * in directory->overlap_count, tensors past `file_sizes_bytes[file]` are TRUNCATED, safetensors holes and overlaps are
- * MALFORMED. O(n log n).
+ * After all files are parsed: check what concerns tensors together. A tensor past the end of its
+ * file
+ * (`file_sizes_bytes[file]`) is TRUNCATED, with the size that the tensor wants and the bytes that
+ * it got. GGUF overlaps are counted in directory->overlap_count; safetensors must cover their files
+ * without hole or overlap, else MALFORMED. A tensor that an index promised and that is elsewhere or
+ * missing is SHARD: `file` is where it should be; `tensor` is the one that is elsewhere, or NONE;
+ * `wanted` is its number in directory->shard_tensors, which names it. O(n log n).
  */
 int32_t tresor__directory_finish(struct tresor__directory *directory, uint32_t format,
                                  const uint64_t *file_sizes_bytes, uint32_t file_count,
