@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/facts.h"
+#include "core/link.h"
 #include "io/ledger.h"
 #include "io/mlock/mlock.h"
 #include "io/mmap/mapping.h"
@@ -24,11 +25,12 @@ struct tresor__io {
     uint64_t lock_bytes;     /* the most that one lock asks for */
 };
 
-/** Work that a file's machines shall look for when they next get a turn. */
+/** What a file shall do when it next gets a turn. */
 enum tresor__file_turn {
     TRESOR__TURN_MAPPING = 1,
     TRESOR__TURN_READ = 2,
     TRESOR__TURN_MLOCK = 4,
+    TRESOR__TURN_NEWS = 8,
 };
 
 /** The machines of one file over one ledger. The machines find the file by their place in it. */
@@ -41,6 +43,9 @@ struct tresor__file {
     struct tresor__lock_facts lock_facts; /* of the last QUERY */
     uint16_t source;
     uint32_t index; /* in its source */
+    uint32_t turns; /* enum tresor__file_turn */
+    struct tresor__link turn;   /* in the controller's list of turns */
+    struct tresor__link hungry; /* in its list of those that await a free block */
 };
 
 void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_t source,

@@ -3,6 +3,7 @@
 #define TRESOR_SOURCE_SOURCE_H
 
 #include "core/fsm.h"
+#include "core/link.h"
 #include "source/model.h"
 
 #define TRESOR__DEF "source/source.def"
@@ -18,6 +19,7 @@ struct tresor__source {
     uint32_t retries;
     uint64_t header_want_bytes; /* how much of the header shall be read */
     struct tresor_error error;  /* why it did not open */
+    struct tresor__link turn;
     struct tresor__model model;
 };
 

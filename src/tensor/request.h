@@ -5,6 +5,7 @@
 #include <tresor/event.h>
 
 #include "core/fsm.h"
+#include "core/link.h"
 
 #define TRESOR__DEF "tensor/request.def"
 #define TRESOR__S(name) REQUEST_##name
@@ -19,11 +20,12 @@ struct tresor__request {
     uint8_t advice;   /* enum tresor_advice, of ADVISE */
     uint16_t source;
     bool wants_items; /* an ITEM event for every tensor, not only for failed ones */
-    bool in_turns;    /* in the list of requests that get a turn */
     bool withdrawn;   /* cancelled before all tensors were asked or settled */
     uint32_t index;   /* its own slot */
     uint32_t generation;
-    uint32_t next; /* in the list it is in: free, or turns */
+    uint32_t next; /* in the list of free slots or of events */
+    struct tresor__link turn;
+    struct tresor__link starving; /* in the list of those that await a free pair */
     uint32_t first_item;
     uint32_t item_count;
     uint32_t item;     /* visiting stands here */

@@ -38,10 +38,25 @@ static void tell_lock(const struct tresor__tensor *tensor, struct tresor__outbox
                                                              .slot = piece_of(tensor)->index});
 }
 
+/* Input value: how a load that begins from now on shall fill it. */
+static void choose(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    (void)out;
+    tensor->backing = (uint8_t)input->value;
+}
+
 static void claim(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     (void)input;
     say(context, out, TRESOR__MESSAGE_CLAIM, TRESOR_OK);
+}
+
+static void choose_and_claim(void *context, const struct tresor__input *input,
+                             struct tresor__outbox *out)
+{
+    choose(context, input, out);
+    claim(context, input, out);
 }
 
 static void open_and_settle(void *context, const struct tresor__input *input,
@@ -82,7 +97,9 @@ static void ask(const struct tresor__tensor *tensor, struct tresor__outbox *out,
                                    .machine = TRESOR__MACHINE_TENSOR,
                                    .on_ok = on_ok,
                                    .on_failed = (uint8_t)(on_ok + 1),
-                                   .space = TRESOR__SPACE_WINDOW,
+                                   .space = tensor->state == TENSOR_RESIDENT
+                                                ? TRESOR__SPACE_WINDOW
+                                                : TRESOR__SPACE_NONE,
                                    .flags = flags,
                                    .source = tensor->source,
                                    .slot = piece->index,

@@ -3,6 +3,7 @@
 #define TRESOR_IO_READ_COPY_H
 
 #include "core/fsm.h"
+#include "core/link.h"
 #include "io/ledger.h"
 
 #define TRESOR__DEF "io/read/copy.def"
@@ -18,12 +19,15 @@ struct tresor__copy {
     uint16_t source;
     uint32_t index; /* its own: the request's slot */
     uint32_t file;
+    uint32_t tensor; /* for the request's error */
     uint32_t blocks_running;
     uint64_t offset; /* in the file */
     uint64_t length;
     uint64_t started; /* bytes handed to blocks */
     struct tresor__failure failure;
     struct tresor__io *io;
+    struct tresor__link turn;
+    struct tresor__link hungry;
 };
 
 extern const struct tresor__machine tresor__copy_machine;

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The composition of a context: a controller, a backend, and the thread that it belongs to. */
+#ifndef TRESOR_SRC_CONTEXT_H
+#define TRESOR_SRC_CONTEXT_H
+
+#include <tresor/tresor.h>
+
+#include "backend/backend.h"
+#include "tensor/controller.h"
+
+struct tresor_context {
+    struct tresor__controller controller;
+    const struct tresor__sys *sys;
+    struct tresor__backend *backend;
+    _Atomic bool woken;
+    struct tresor_allocator allocator;
+    uint32_t dispatch_max;
+    const void *owner; /* the mark of the thread that first dispatched; NULL before */
+};
+
+/** TRESOR_OK, or THREAD where another thread owns the context. */
+int32_t tresor__context_enter(const struct tresor_context *context);
+
+/** Make a context over other system calls, as tests do. */
+int32_t tresor__context_create_over(const struct tresor__sys *sys,
+                                    const struct tresor_context_options *options,
+                                    struct tresor_context **context);
+
+/** Makes the context's backend. TRESOR_OK or an error. */
+typedef int32_t tresor__backend_maker(void *argument, const struct tresor_allocator *allocator,
+                                      uint32_t effects_max, struct tresor__backend **backend);
+
+/** Make a context on another backend. */
+int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend_maker *make,
+                                  void *argument, const struct tresor_context_options *options,
+                                  struct tresor_context **context);
+
+/**
+ * Copy a versioned option struct of the caller's into one of `known_bytes` that is zero: its first field is its size.
+ * INVALID if it is too small to have one, or what this version does not know is not zero.
+ */
+int32_t tresor__options_copy(void *known, size_t known_bytes, const void *given);
+
+/** Copy a versioned info struct out, as much as the caller's has room for. INVALID if it has none. */
+int32_t tresor__info_copy(void *given, const void *known, size_t known_bytes);
+
+#endif

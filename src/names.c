@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#include <tresor/event.h>
+#include <tresor/strategy.h>
+
+const char *tresor_strategy_name(uint32_t strategy)
+{
+    static const char *const names[] = {"default", "mmap", "read"};
+    return strategy < sizeof names / sizeof names[0] ? names[strategy] : "unknown";
+}
+
+const char *tresor_verb_name(uint32_t verb)
+{
+    static const char *const names[] = {"UNKNOWN", "OPEN", "CLOSE",  "LOAD",  "COPY",
+                                        "EVICT",   "LOCK", "UNLOCK", "ADVISE"};
+    return verb < sizeof names / sizeof names[0] ? names[verb] : "UNKNOWN";
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Request slots: taken, filled in, submitted. */
+#ifndef TRESOR_SRC_REQUESTS_H
+#define TRESOR_SRC_REQUESTS_H
+
+#include "context.h"
+
+/** The next free request, blank but for its verb and source; the caller saw that there is one. */
+struct tresor__request *tresor__requests_take(struct tresor__controller *controller,
+                                              enum tresor_verb verb, uint32_t source);
+
+/** Hand it to its machine; dispatch does the rest. */
+struct tresor_request tresor__requests_submit(struct tresor__controller *controller,
+                                              struct tresor__request *request);
+
+/** The slot of an open source's handle, for the owning thread. */
+int32_t tresor__source_find(struct tresor_context *context, struct tresor_source source,
+                            struct tresor__slot **slot);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "tensor/controller.h"
+
+#include "core/handle.h"
+#include "tensor/pins.h"
+
+enum {
+    EFFECTS_MARGIN = 64, /* room that a turn may need before effects are taken again */
+    EFFECTS_SPARE = 512,
+    LOCK_BYTES = 2 * 1024 * 1024,
+};
+
+static void init_lists(struct tresor__controller *controller)
+{
+    const struct tresor__controller_limits *limits = &controller->limits;
+    controller->turns = (struct tresor__queue){TRESOR_NONE, TRESOR_NONE};
+    controller->hungry = controller->turns;
+    controller->starving = controller->turns;
+    controller->events = controller->turns;
+    for (uint32_t i = 0; i < limits->sources; i++) {
+        controller->slots[i].source.index = (uint16_t)i;
+        controller->slots[i].request = TRESOR_NONE;
+    }
+    for (uint32_t i = 0; i < limits->requests; i++) {
+        controller->requests[i].index = i;
+        controller->requests[i].next = i + 1 < limits->requests ? i + 1 : TRESOR_NONE;
+        controller->copies[i].index = i;
+        controller->copies[i].io = &controller->io;
+    }
+    for (uint32_t i = 0; i < limits->items; i++)
+        controller->items[i].next = i + 1 < limits->items ? i + 1 : TRESOR_NONE;
+    for (uint32_t i = 0; i < limits->pairs; i++)
+        controller->pairs[i].next = i + 1 < limits->pairs ? i + 1 : TRESOR_NONE;
+    for (uint32_t i = 0; i < limits->blocks; i++)
+        controller->io.blocks[i].next_free = i + 1 < limits->blocks ? i + 1 : TRESOR_NONE;
+    controller->free_item_count = limits->items;
+    controller->free_pair_count = limits->pairs;
+}
+
+static void *allocate(struct tresor__controller *controller, uint32_t count, size_t size_bytes)
+{
+    return tresor__allocate(&controller->allocator, count * size_bytes);
+}
+
+int32_t tresor__controller_init(struct tresor__controller *controller,
+                                const struct tresor_allocator *allocator,
+                                const struct tresor__controller_limits *limits)
+{
+    *controller = (struct tresor__controller){.allocator = *allocator, .limits = *limits};
+    controller->effects_max = limits->blocks + EFFECTS_SPARE;
+    controller->slots = allocate(controller, limits->sources, sizeof *controller->slots);
+    controller->requests = allocate(controller, limits->requests, sizeof *controller->requests);
+    controller->copies = allocate(controller, limits->requests, sizeof *controller->copies);
+    controller->destinations =
+        allocate(controller, limits->requests, sizeof *controller->destinations);
+    controller->items = allocate(controller, limits->items, sizeof *controller->items);
+    controller->pairs = allocate(controller, limits->pairs, sizeof *controller->pairs);
+    controller->effects =
+        allocate(controller, controller->effects_max, sizeof *controller->effects);
+    controller->seals = allocate(controller, controller->effects_max, sizeof *controller->seals);
+    controller->io = (struct tresor__io){
+        .blocks = allocate(controller, limits->blocks, sizeof(struct tresor__block)),
+        .block_count = limits->blocks,
+        .page_bytes = limits->page_bytes,
+        .block_bytes = limits->block_bytes,
+        .populate_bytes = limits->populate_bytes,
+        .lock_bytes = LOCK_BYTES,
+    };
+    if (!controller->slots || !controller->requests || !controller->copies ||
+        !controller->destinations || !controller->items || !controller->pairs ||
+        !controller->effects || !controller->seals || !controller->io.blocks) {
+        tresor__controller_free(controller);
+        return TRESOR_ERROR_NO_MEMORY;
+    }
+    init_lists(controller);
+    return TRESOR_OK;
+}
+
+static void release(struct tresor__controller *controller, void *block, uint32_t count,
+                    size_t size_bytes)
+{
+    tresor__free(&controller->allocator, block, count * size_bytes);
+}
+
+void tresor__controller_free(struct tresor__controller *controller)
+{
+    const struct tresor__controller_limits *limits = &controller->limits;
+    release(controller, controller->slots, limits->sources, sizeof *controller->slots);
+    release(controller, controller->requests, limits->requests, sizeof *controller->requests);
+    release(controller, controller->copies, limits->requests, sizeof *controller->copies);
+    release(controller, controller->destinations, limits->requests,
+            sizeof *controller->destinations);
+    release(controller, controller->items, limits->items, sizeof *controller->items);
+    release(controller, controller->pairs, limits->pairs, sizeof *controller->pairs);
+    release(controller, controller->effects, controller->effects_max, sizeof *controller->effects);
+    release(controller, controller->seals, controller->effects_max, sizeof *controller->seals);
+    release(controller, controller->io.blocks, limits->blocks, sizeof(struct tresor__block));
+}
+
+bool tresor__controller_in_use(const struct tresor__controller *controller)
+{
+    for (uint32_t i = 0; i < controller->limits.sources; i++)
+        if (controller->slots[i].source.state != SOURCE_FREE)
+            return true;
+    for (uint32_t i = 0; i < controller->limits.requests; i++)
+        if (controller->requests[i].state != REQUEST_FREE)
+            return true;
+    return false;
+}
+
+bool tresor__controller_is_idle(const struct tresor__controller *controller)
+{
+    return controller->in_flight == 0 && controller->effect_count == 0 &&
+           controller->seal_count == 0 && controller->turns.head == TRESOR_NONE;
+}
+
+static void answer_seal(struct tresor__controller *controller, const struct tresor__effect *effect)
+{
+    bool sealed = tresor__pins_seal(&controller->slots[effect->source], effect->slot);
+    uint32_t place = (controller->seal_head + controller->seal_count++) % controller->effects_max;
+    controller->seals[place] = (struct tresor__completion){
+        .kind = effect->kind,
+        .machine = effect->machine,
+        .event = sealed ? effect->on_ok : effect->on_failed,
+        .source = effect->source,
+        .slot = effect->slot,
+        .file = effect->file,
+    };
+}
+
+bool tresor__controller_take_effect(struct tresor__controller *controller,
+                                    struct tresor__effect *effect)
+{
+    while (controller->effect_count > 0) {
+        *effect = controller->effects[controller->effect_head];
+        controller->effect_head = (controller->effect_head + 1) % controller->effects_max;
+        controller->effect_count--;
+        if (effect->kind != TRESOR__EFFECT_SEAL) {
+            controller->in_flight++;
+            return true;
+        }
+        answer_seal(controller, effect);
+    }
+    return false;
+}
+
+static void deliver(struct tresor__controller *controller,
+                    const struct tresor__completion *completion)
+{
+    controller->completion_total++;
+    tresor__router_step(controller,
+                        (struct tresor__address){.machine = completion->machine,
+                                                 .source = completion->source,
+                                                 .slot = completion->slot},
+                        &(struct tresor__input){.event = completion->event,
+                                                .os_errno = completion->os_errno,
+                                                .value = completion->value});
+}
+
+void tresor__controller_deliver(struct tresor__controller *controller,
+                                const struct tresor__completion *completion)
+{
+    assert(controller->in_flight > 0);
+    controller->in_flight--;
+    if (completion->kind == TRESOR__EFFECT_READ && completion->os_errno == 0)
+        controller->read_bytes += (uint64_t)completion->value;
+    deliver(controller, completion);
+}
+
+static bool has_room(const struct tresor__controller *controller)
+{
+    uint32_t used = controller->effect_count + controller->in_flight + controller->seal_count;
+    return used + EFFECTS_MARGIN <= controller->effects_max;
+}
+
+/* --- turns --- */
+
+static bool deliver_seal(struct tresor__controller *controller)
+{
+    if (controller->seal_count == 0)
+        return false;
+    struct tresor__completion completion = controller->seals[controller->seal_head];
+    controller->seal_head = (controller->seal_head + 1) % controller->effects_max;
+    controller->seal_count--;
+    deliver(controller, &completion);
+    return true;
+}
+
+static bool is_quiet(const struct tresor__controller *controller, const struct tresor__slot *slot)
+{
+    for (uint32_t i = 0; i < controller->limits.requests; i++) {
+        const struct tresor__request *request = &controller->requests[i];
+        if (request->source == slot->source.index && request->state != REQUEST_FREE &&
+            request->state != REQUEST_ENDED && i != slot->request)
+            return false;
+    }
+    for (uint32_t i = 0; i < slot->source.model.file_count; i++)
+        if (tresor__file_busy(&slot->source.model.files[i].io))
+            return false;
+    return tresor__gate_users(slot) == 0;
+}
+
+/* Users may leave on any thread, so sources that drain are looked at whenever the context is. */
+static void look_at_draining(struct tresor__controller *controller)
+{
+    for (uint32_t i = 0; i < controller->limits.sources && controller->draining > 0; i++) {
+        struct tresor__slot *slot = &controller->slots[i];
+        if (slot->source.state != SOURCE_DRAINING || !is_quiet(controller, slot))
+            continue;
+        controller->draining--;
+        tresor__router_step(controller, (struct tresor__address){TRESOR__MACHINE_SOURCE, i, i},
+                            &(struct tresor__input){.event = SOURCE_ON_QUIET});
+    }
+}
+
+bool tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
+{
+    for (uint32_t i = 0; i < limit; i++) {
+        if (!has_room(controller))
+            break;
+        if (deliver_seal(controller) || tresor__turns_run_one(controller))
+            continue;
+        if (controller->draining > 0)
+            look_at_draining(controller);
+        break;
+    }
+    return controller->turns.head != TRESOR_NONE || controller->seal_count > 0;
+}

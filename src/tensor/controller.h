@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The residency controller: it owns all machines, gives them turns, carries their messages to each other, turns
+ * requests into inputs and results into events. Effects come out of it and completions go in; it makes no system call
+ * and knows no backend, so that it runs the same under any.
+ */
+#ifndef TRESOR_TENSOR_CONTROLLER_H
+#define TRESOR_TENSOR_CONTROLLER_H
+
+#include <tresor/observe.h>
+
+#include "io/read/copy.h"
+#include "tensor/request.h"
+#include "tensor/slot.h"
+
+/** One (request, tensor) pair: first it waits, then it may become an ITEM event. */
+struct tresor__pair {
+    uint32_t request;
+    uint32_t tensor;
+    uint16_t source;
+    uint8_t wait; /* enum tresor__wait */
+    uint32_t next_of_tensor;
+    uint32_t previous_of_tensor;
+    uint32_t next_of_request;
+    uint32_t previous_of_request;
+    uint32_t next; /* in the list of free pairs or of events */
+    struct tresor_event event;
+};
+
+/** One item that a request names. */
+struct tresor__item_node {
+    uint64_t item;
+    uint32_t next;
+};
+
+struct tresor__controller_limits {
+    uint32_t sources;
+    uint32_t requests;
+    uint32_t items;
+    uint32_t pairs;
+    uint32_t blocks;
+    uint64_t page_bytes;
+    uint64_t block_bytes;
+    uint64_t populate_bytes;
+    uint64_t hash_key[2];
+    uint32_t strategy; /* enum tresor_strategy, not DEFAULT */
+};
+
+struct tresor__controller {
+    struct tresor_allocator allocator;
+    struct tresor__controller_limits limits;
+    struct tresor__io io;
+    struct tresor__slot *slots;
+    struct tresor__request *requests;
+    struct tresor__copy *copies; /* one a request */
+    void **destinations;         /* of copies */
+    struct tresor__item_node *items;
+    struct tresor__pair *pairs;
+    struct tresor__effect *effects; /* ring: asked and not yet taken by the backend */
+    struct tresor__completion *seals; /* ring: answered here, not yet delivered */
+    uint32_t effects_max;
+    uint32_t effect_head;
+    uint32_t effect_count;
+    uint32_t in_flight; /* taken by the backend, and not answered */
+    uint32_t seal_head;
+    uint32_t seal_count;
+
+    uint32_t free_request;
+    uint32_t free_item;
+    uint32_t free_item_count;
+    uint32_t free_pair;
+    uint32_t free_pair_count;
+    struct tresor__queue turns;
+    struct tresor__queue hungry;
+    struct tresor__queue starving;
+    struct tresor__queue events; /* of pairs and requests, by event identifier */
+    uint32_t draining;           /* sources that wait to become quiet */
+
+    tresor_observer *observer;
+    void *observer_cookie;
+    uint64_t steps;
+    uint64_t rejected;
+    uint64_t effect_total;
+    uint64_t completion_total;
+    uint64_t request_total;
+    uint64_t event_total;
+    uint64_t read_bytes;
+};
+
+/** TRESOR_OK or NO_MEMORY, which leaves nothing. */
+int32_t tresor__controller_init(struct tresor__controller *controller,
+                                const struct tresor_allocator *allocator,
+                                const struct tresor__controller_limits *limits);
+void tresor__controller_free(struct tresor__controller *controller);
+
+/** Whether sources are open or requests not taken. */
+bool tresor__controller_in_use(const struct tresor__controller *controller);
+
+/** Give turns until none is due, `limit` were given, or effects must be taken first. True if more is left. */
+bool tresor__controller_run(struct tresor__controller *controller, uint32_t limit);
+
+/** A completion of an effect that was taken. */
+void tresor__controller_deliver(struct tresor__controller *controller,
+                                const struct tresor__completion *completion);
+
+/** Seals are answered at once; every other effect is the backend's. False where none is left. */
+bool tresor__controller_take_effect(struct tresor__controller *controller,
+                                    struct tresor__effect *effect);
+
+/** Whether something is in flight or due. */
+bool tresor__controller_is_idle(const struct tresor__controller *controller);
+
+/* --- turns.c: who is due --- */
+
+enum tresor__actor {
+    TRESOR__ACTOR_SOURCE = 0,
+    TRESOR__ACTOR_FILE = 1,
+    TRESOR__ACTOR_REQUEST = 2,
+    TRESOR__ACTOR_COPY = 3,
+};
+
+void tresor__turns_add_source(struct tresor__controller *controller, uint32_t source);
+void tresor__turns_add_file(struct tresor__controller *controller, uint32_t source, uint32_t file,
+                            uint32_t turns);
+void tresor__turns_add_request(struct tresor__controller *controller, uint32_t request);
+void tresor__turns_add_copy(struct tresor__controller *controller, uint32_t copy);
+void tresor__turns_await_block(struct tresor__controller *controller, uint32_t actor,
+                               uint32_t source, uint32_t index);
+/** Give the next turn; false where nobody is due. */
+bool tresor__turns_run_one(struct tresor__controller *controller);
+/** A block is free: the one that has waited longest gets a turn. */
+void tresor__turns_block_freed(struct tresor__controller *controller);
+
+/* --- router.c: one step and what follows from it --- */
+
+/** Which instance of which machine. */
+struct tresor__address {
+    uint32_t machine; /* enum tresor__machine_id */
+    uint32_t source;
+    uint32_t slot;
+};
+
+/** Step a machine and carry out what it gives. False where it had no rule. */
+bool tresor__router_step(struct tresor__controller *controller, struct tresor__address address,
+                         const struct tresor__input *input);
+
+/* --- waits.c: pairs --- */
+
+/** Make a pair; the caller saw that one is free. */
+uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor__request *request,
+                           struct tresor__piece *piece, enum tresor__wait wait);
+
+/** Settle every pair of the tensor that waits for this, or only the oldest. */
+void tresor__waits_settle(struct tresor__controller *controller, struct tresor__piece *piece,
+                          enum tresor__wait wait, int32_t code, bool only_first);
+
+/** Withdraw up to `limit` of a cancelled request's pairs, where withdrawing means something. True if more may be left. */
+bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor__request *request,
+                            uint32_t limit);
+
+/** Free a pair whose event was taken. */
+void tresor__waits_free(struct tresor__controller *controller, uint32_t pair);
+
+/* --- events.c --- */
+
+/** An event identifier is a pair's index, or this and a request's. */
+#define TRESOR__EVENT_OF_REQUEST (UINT32_C(1) << 31)
+
+void tresor__events_add(struct tresor__controller *controller, uint32_t identifier);
+bool tresor__events_take(struct tresor__controller *controller, struct tresor_event *event);
+/** Take a request's end out of its order; with `discard_items` its ITEM events too. False if it has not ended. */
+bool tresor__events_take_end(struct tresor__controller *controller, uint32_t request,
+                             bool discard_items, struct tresor_event *event);
+
+/* --- visits.c --- */
+
+/** Ask the request's next tensors; says VISITED after the last. */
+void tresor__visits_run(struct tresor__controller *controller, struct tresor__request *request);
+
+/* --- items.c --- */
+
+/** The live slot of a handle of a source or item, or an error. */
+int32_t tresor__items_slot(struct tresor__controller *controller, uint64_t handle,
+                           struct tresor__slot **slot);
+/** Number of tensors of an item of a live slot. */
+uint32_t tresor__items_count(const struct tresor__slot *slot, uint64_t item);
+/** Tensor at a position of an item. */
+uint32_t tresor__items_tensor(const struct tresor__slot *slot, uint64_t item, uint32_t position);
+uint64_t tresor__items_bytes(const struct tresor__slot *slot, uint64_t item);
+/** The item is one of the slot's. */
+bool tresor__items_valid(const struct tresor__slot *slot, uint64_t item);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "tensor/pins.h"
+
+#define PIN_OPEN (UINT32_C(1) << 31)
+#define PIN_USERS_MAX ((UINT32_C(1) << 24) - 1)
+
+/* The gate: users in the low half, the generation above it, and two flags at the top. */
+#define GATE_OPEN (UINT64_C(1) << 63)
+#define GATE_CLOSING (UINT64_C(1) << 62)
+#define GATE_GENERATION_SHIFT 32
+#define GATE_USERS UINT64_C(0xffffffff)
+
+void tresor__pins_open(struct tresor__slot *slot, uint32_t tensor)
+{
+    atomic_store_explicit(&slot->pins[tensor], PIN_OPEN, memory_order_release);
+}
+
+bool tresor__pins_seal(struct tresor__slot *slot, uint32_t tensor)
+{
+    uint32_t idle = PIN_OPEN;
+    return atomic_compare_exchange_strong_explicit(&slot->pins[tensor], &idle, 0,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
+void tresor__gate_open(struct tresor__slot *slot)
+{
+    uint64_t word = GATE_OPEN | (uint64_t)slot->generation << GATE_GENERATION_SHIFT;
+    atomic_store_explicit(&slot->gate, word, memory_order_release);
+}
+
+void tresor__gate_close(struct tresor__slot *slot)
+{
+    atomic_fetch_or_explicit(&slot->gate, GATE_CLOSING, memory_order_acq_rel);
+}
+
+uint32_t tresor__gate_users(const struct tresor__slot *slot)
+{
+    return (uint32_t)(atomic_load_explicit(&slot->gate, memory_order_acquire) & GATE_USERS);
+}
+
+int32_t tresor__gate_enter(struct tresor__slot *slot, uint32_t generation)
+{
+    uint64_t wanted = GATE_OPEN | (uint64_t)generation << GATE_GENERATION_SHIFT;
+    uint64_t word = atomic_load_explicit(&slot->gate, memory_order_relaxed);
+    do {
+        if ((word & ~GATE_USERS) != wanted)
+            return TRESOR_ERROR_STALE;
+    } while (!atomic_compare_exchange_weak_explicit(&slot->gate, &word, word + 1,
+                                                    memory_order_acquire, memory_order_relaxed));
+    return TRESOR_OK;
+}
+
+bool tresor__gate_holds(const struct tresor__slot *slot, uint32_t generation)
+{
+    uint64_t wanted = GATE_OPEN | (uint64_t)generation << GATE_GENERATION_SHIFT;
+    uint64_t word = atomic_load_explicit(&slot->gate, memory_order_relaxed);
+    return (word & ~GATE_USERS & ~GATE_CLOSING) == wanted && (word & GATE_USERS) > 0;
+}
+
+bool tresor__gate_leave(struct tresor__slot *slot)
+{
+    uint64_t word = atomic_fetch_sub_explicit(&slot->gate, 1, memory_order_release);
+    return (word & GATE_CLOSING) && (word & GATE_USERS) == 1;
+}
+
+static int32_t acquire_one(_Atomic uint32_t *pin)
+{
+    uint32_t word = atomic_load_explicit(pin, memory_order_relaxed);
+    do {
+        if (!(word & PIN_OPEN))
+            return TRESOR_ERROR_NOT_RESIDENT;
+        if ((word & ~PIN_OPEN) == PIN_USERS_MAX)
+            return TRESOR_ERROR_AGAIN;
+    } while (!atomic_compare_exchange_weak_explicit(pin, &word, word + 1, memory_order_acquire,
+                                                    memory_order_relaxed));
+    return TRESOR_OK;
+}
+
+static int32_t release_one(_Atomic uint32_t *pin)
+{
+    uint32_t word = atomic_load_explicit(pin, memory_order_relaxed);
+    do {
+        if ((word & ~PIN_OPEN) == 0)
+            return TRESOR_ERROR_INVALID;
+    } while (!atomic_compare_exchange_weak_explicit(pin, &word, word - 1, memory_order_release,
+                                                    memory_order_relaxed));
+    return TRESOR_OK;
+}
+
+int32_t tresor__pins_acquire(struct tresor__slot *slot, const uint32_t *list, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t code = acquire_one(&slot->pins[list ? list[i] : i]);
+        if (code == TRESOR_OK)
+            continue;
+        while (i-- > 0)
+            release_one(&slot->pins[list ? list[i] : i]);
+        return code;
+    }
+    return TRESOR_OK;
+}
+
+int32_t tresor__pins_release(struct tresor__slot *slot, const uint32_t *list, uint32_t count)
+{
+    int32_t result = TRESOR_OK;
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t code = release_one(&slot->pins[list ? list[i] : i]);
+        if (code != TRESOR_OK)
+            result = code;
+    }
+    return result;
+}

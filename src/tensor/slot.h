@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* One source's slot: its machine, its tensors' machines, and what other threads may touch of it. */
+#ifndef TRESOR_TENSOR_SLOT_H
+#define TRESOR_TENSOR_SLOT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "source/source.h"
+#include "tensor/piece.h"
+
+enum {
+    TRESOR__GROUPS_MAX = 4096, /* of one source */
+    TRESOR__LAST_PATH_BYTES = 1024,
+    TRESOR__LAST_TENSOR_BYTES = 256,
+};
+
+/** Tensors that are named together; made once, never changed. */
+struct tresor__group {
+    uint64_t tensor_bytes;
+    uint32_t count;
+    uint32_t tensors[];
+};
+
+struct tresor__slot {
+    struct tresor__source source;
+    struct tresor__piece *pieces;            /* by tensor */
+    _Atomic uint32_t *pins;                  /* by tensor; see pins.h */
+    struct tresor__group *_Atomic *groups;   /* GROUPS_MAX places, filled from the front */
+    uint32_t group_count;
+    uint32_t generation;
+    uint32_t request; /* the one that opens or closes it, TRESOR_NONE otherwise */
+    uint64_t tensor_bytes;
+    _Atomic uint64_t gate; /* see pins.h */
+    char last_path[TRESOR__LAST_PATH_BYTES];     /* what the last failed open stumbled over, for its error's text */
+    char last_tensor[TRESOR__LAST_TENSOR_BYTES];
+};
+
+/** WORK_INDEX: the model's tables and the tensors' machines. */
+int64_t tresor__slot_index(void *argument);
+
+/** WORK_FREE: all memory of the slot. */
+int64_t tresor__slot_free(void *argument);
+
+/** WORK_PARSE. */
+int64_t tresor__slot_parse(void *argument);
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is due: machines that asked for another turn, in the order in which they asked. */
+#include "tensor/controller.h"
+
+enum {
+    KIND_SHIFT = 28,
+    FILE_BITS = 16,
+    NEWS_MAX = 256, /* that one turn of a file tells */
+};
+
+static uint32_t identifier(uint32_t actor, uint32_t source, uint32_t index)
+{
+    return actor << KIND_SHIFT |
+           (actor == TRESOR__ACTOR_FILE ? source << FILE_BITS | index : index);
+}
+
+static struct tresor__file *file_of(struct tresor__controller *controller, uint32_t id)
+{
+    uint32_t place = id & ((1u << KIND_SHIFT) - 1);
+    struct tresor__slot *slot = &controller->slots[place >> FILE_BITS];
+    return &slot->source.model.files[place & ((1u << FILE_BITS) - 1)].io;
+}
+
+static struct tresor__link *turn_of(struct tresor__controller *controller, uint32_t id)
+{
+    uint32_t place = id & ((1u << KIND_SHIFT) - 1);
+    switch (id >> KIND_SHIFT) {
+    case TRESOR__ACTOR_SOURCE:
+        return &controller->slots[place].source.turn;
+    case TRESOR__ACTOR_FILE:
+        return &file_of(controller, id)->turn;
+    case TRESOR__ACTOR_REQUEST:
+        return &controller->requests[place].turn;
+    default:
+        return &controller->copies[place].turn;
+    }
+}
+
+static struct tresor__link *hungry_of(struct tresor__controller *controller, uint32_t id)
+{
+    uint32_t place = id & ((1u << KIND_SHIFT) - 1);
+    return id >> KIND_SHIFT == TRESOR__ACTOR_FILE ? &file_of(controller, id)->hungry
+                                                  : &controller->copies[place].hungry;
+}
+
+typedef struct tresor__link *link_of(struct tresor__controller *controller, uint32_t id);
+
+static void push(struct tresor__controller *controller, struct tresor__queue *queue, link_of *find,
+                 uint32_t id)
+{
+    struct tresor__link *link = find(controller, id);
+    if (link->queued)
+        return;
+    *link = (struct tresor__link){TRESOR_NONE, true};
+    if (queue->tail == TRESOR_NONE)
+        queue->head = id;
+    else
+        find(controller, queue->tail)->next = id;
+    queue->tail = id;
+}
+
+static uint32_t pop(struct tresor__controller *controller, struct tresor__queue *queue,
+                    link_of *find)
+{
+    uint32_t id = queue->head;
+    if (id == TRESOR_NONE)
+        return TRESOR_NONE;
+    struct tresor__link *link = find(controller, id);
+    link->queued = false;
+    queue->head = link->next;
+    if (queue->head == TRESOR_NONE)
+        queue->tail = TRESOR_NONE;
+    return id;
+}
+
+static void add(struct tresor__controller *controller, uint32_t id)
+{
+    push(controller, &controller->turns, turn_of, id);
+}
+
+void tresor__turns_add_source(struct tresor__controller *controller, uint32_t source)
+{
+    add(controller, identifier(TRESOR__ACTOR_SOURCE, source, source));
+}
+
+void tresor__turns_add_file(struct tresor__controller *controller, uint32_t source, uint32_t file,
+                            uint32_t turns)
+{
+    uint32_t id = identifier(TRESOR__ACTOR_FILE, source, file);
+    file_of(controller, id)->turns |= turns;
+    add(controller, id);
+}
+
+void tresor__turns_add_request(struct tresor__controller *controller, uint32_t request)
+{
+    add(controller, identifier(TRESOR__ACTOR_REQUEST, 0, request));
+}
+
+void tresor__turns_add_copy(struct tresor__controller *controller, uint32_t copy)
+{
+    add(controller, identifier(TRESOR__ACTOR_COPY, 0, copy));
+}
+
+void tresor__turns_await_block(struct tresor__controller *controller, uint32_t actor,
+                               uint32_t source, uint32_t index)
+{
+    push(controller, &controller->hungry, hungry_of, identifier(actor, source, index));
+}
+
+void tresor__turns_block_freed(struct tresor__controller *controller)
+{
+    uint32_t id = pop(controller, &controller->hungry, hungry_of);
+    if (id == TRESOR_NONE)
+        return;
+    if (id >> KIND_SHIFT == TRESOR__ACTOR_FILE)
+        file_of(controller, id)->turns |= TRESOR__TURN_READ;
+    add(controller, id);
+}
+
+static void step(struct tresor__controller *controller, uint32_t machine, uint32_t source,
+                 uint32_t slot, uint32_t event)
+{
+    tresor__router_step(controller, (struct tresor__address){machine, source, slot},
+                        &(struct tresor__input){.event = event});
+}
+
+/* One news of one tensor; failures before ends, for an end leaves the state that listens to them. */
+static void tell(struct tresor__controller *controller, struct tresor__file *file, uint32_t tensor)
+{
+    static const struct {
+        uint8_t news;
+        uint8_t machine;
+        uint8_t event;
+    } rows[] = {
+        {TRESOR__NEWS_RELEASE_FAILED, TRESOR__MACHINE_TENSOR, TENSOR_ON_RELEASE_FAILED},
+        {TRESOR__NEWS_RELEASED, TRESOR__MACHINE_TENSOR, TENSOR_ON_RELEASED},
+        {TRESOR__NEWS_FILL_FAILED, TRESOR__MACHINE_TENSOR, TENSOR_ON_FILL_FAILED},
+        {TRESOR__NEWS_FILLED, TRESOR__MACHINE_TENSOR, TENSOR_ON_FILLED},
+        {TRESOR__NEWS_LOCK_FAILED, TRESOR__MACHINE_LOCK, LOCK_ON_LOCK_FAILED},
+        {TRESOR__NEWS_LOCKED, TRESOR__MACHINE_LOCK, LOCK_ON_LOCK_OK},
+        {TRESOR__NEWS_UNLOCK_FAILED, TRESOR__MACHINE_LOCK, LOCK_ON_UNLOCK_FAILED},
+        {TRESOR__NEWS_UNLOCKED, TRESOR__MACHINE_LOCK, LOCK_ON_UNLOCK_OK},
+    };
+    struct tresor__span *span = &file->ledger.spans[tensor];
+    uint8_t news = span->news;
+    span->news = 0;
+    for (uint32_t i = 0; i < sizeof rows / sizeof rows[0] && news; i++) {
+        if (!(news & rows[i].news))
+            continue;
+        news = (uint8_t)(news & ~rows[i].news);
+        tresor__router_step(
+            controller, (struct tresor__address){rows[i].machine, file->source, tensor},
+            &(struct tresor__input){.event = rows[i].event,
+                                    .value = rows[i].machine == TRESOR__MACHINE_TENSOR
+                                                 ? span->failure.code
+                                                 : span->lock_failure.code});
+    }
+}
+
+static void tell_news(struct tresor__controller *controller, struct tresor__file *file)
+{
+    for (uint32_t i = 0; i < NEWS_MAX; i++) {
+        uint32_t tensor = tresor__ledger_pop_news(&file->ledger);
+        if (tensor == TRESOR_NONE)
+            return;
+        tell(controller, file, tensor);
+    }
+    tresor__turns_add_file(controller, file->source, file->index, TRESOR__TURN_NEWS);
+}
+
+/*
+ * Work that one machine of a file leaves for another: an interval released by one strategy may be wanted by the
+ * other. Only machines that will take it get a turn, so this cannot go round in circles.
+ */
+static void kick(struct tresor__controller *controller, struct tresor__file *file)
+{
+    const struct tresor__ledger *ledger = &file->ledger;
+    uint32_t mapping = file->mapping.state;
+    uint32_t read = file->read.state;
+    uint32_t turns = 0;
+    if (ledger->release[TRESOR__BACKING_FILE].count > 0 &&
+        (mapping == MAPPING_IDLE || mapping == MAPPING_MAPPED))
+        turns |= TRESOR__TURN_MAPPING;
+    if (ledger->fill[TRESOR__BACKING_FILE].count > 0 && mapping == MAPPING_IDLE)
+        turns |= TRESOR__TURN_MAPPING;
+    if (ledger->release[TRESOR__BACKING_ANONYMOUS].count > 0 &&
+        (read == READ_IDLE || read == READ_FILLING))
+        turns |= TRESOR__TURN_READ;
+    if (ledger->fill[TRESOR__BACKING_ANONYMOUS].count > 0 && read == READ_IDLE)
+        turns |= TRESOR__TURN_READ;
+    if ((ledger->lock.count > 0 || ledger->unlock.count > 0) && file->mlock.state == MLOCK_IDLE)
+        turns |= TRESOR__TURN_MLOCK;
+    if (turns)
+        tresor__turns_add_file(controller, file->source, file->index, turns);
+}
+
+static void run_file(struct tresor__controller *controller, struct tresor__file *file)
+{
+    uint32_t turns = file->turns;
+    file->turns = 0;
+    if (turns & TRESOR__TURN_MAPPING)
+        step(controller, TRESOR__MACHINE_MAPPING, file->source, file->index, MAPPING_ON_TURN);
+    if (turns & TRESOR__TURN_READ)
+        step(controller, TRESOR__MACHINE_READ, file->source, file->index, READ_ON_TURN);
+    if (turns & TRESOR__TURN_MLOCK)
+        step(controller, TRESOR__MACHINE_MLOCK, file->source, file->index, MLOCK_ON_TURN);
+    if (file->ledger.news_head != TRESOR_NONE)
+        tell_news(controller, file);
+    kick(controller, file);
+}
+
+bool tresor__turns_run_one(struct tresor__controller *controller)
+{
+    uint32_t id = pop(controller, &controller->turns, turn_of);
+    uint32_t place = id & ((1u << KIND_SHIFT) - 1);
+    if (id == TRESOR_NONE)
+        return false;
+    switch (id >> KIND_SHIFT) {
+    case TRESOR__ACTOR_SOURCE:
+        step(controller, TRESOR__MACHINE_SOURCE, place, place, SOURCE_ON_TURN);
+        break;
+    case TRESOR__ACTOR_FILE:
+        run_file(controller, file_of(controller, id));
+        break;
+    case TRESOR__ACTOR_REQUEST:
+        step(controller, TRESOR__MACHINE_REQUEST, 0, place, REQUEST_ON_TURN);
+        break;
+    default:
+        step(controller, TRESOR__MACHINE_COPY, controller->copies[place].source, place,
+             COPY_ON_TURN);
+        break;
+    }
+    return true;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* (request, tensor) pairs: a tensor knows who waits for it, a request what it waits for, both without a search. */
+#include "core/handle.h"
+#include "tensor/controller.h"
+
+static struct tresor__pair *pair_of(struct tresor__controller *controller, uint32_t index)
+{
+    return &controller->pairs[index];
+}
+
+uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor__request *request,
+                           struct tresor__piece *piece, enum tresor__wait wait)
+{
+    uint32_t index = controller->free_pair;
+    struct tresor__pair *pair = pair_of(controller, index);
+    controller->free_pair = pair->next;
+    controller->free_pair_count--;
+    pair->request = request->index;
+    pair->tensor = piece->index;
+    pair->source = piece->tensor.source;
+    pair->wait = (uint8_t)wait;
+    pair->next_of_tensor = TRESOR_NONE;
+    pair->previous_of_tensor = piece->last_wait;
+    pair->next_of_request = request->first_wait;
+    pair->previous_of_request = TRESOR_NONE;
+    if (piece->last_wait == TRESOR_NONE)
+        piece->first_wait = index;
+    else
+        pair_of(controller, piece->last_wait)->next_of_tensor = index;
+    piece->last_wait = index;
+    piece->waits[wait]++;
+    if (request->first_wait != TRESOR_NONE)
+        pair_of(controller, request->first_wait)->previous_of_request = index;
+    request->first_wait = index;
+    request->unsettled++;
+    return index;
+}
+
+static void unlink_pair(struct tresor__controller *controller, struct tresor__piece *piece,
+                        struct tresor__pair *pair)
+{
+    struct tresor__request *request = &controller->requests[pair->request];
+    if (pair->previous_of_tensor == TRESOR_NONE)
+        piece->first_wait = pair->next_of_tensor;
+    else
+        pair_of(controller, pair->previous_of_tensor)->next_of_tensor = pair->next_of_tensor;
+    if (pair->next_of_tensor == TRESOR_NONE)
+        piece->last_wait = pair->previous_of_tensor;
+    else
+        pair_of(controller, pair->next_of_tensor)->previous_of_tensor = pair->previous_of_tensor;
+    if (pair->previous_of_request == TRESOR_NONE)
+        request->first_wait = pair->next_of_request;
+    else
+        pair_of(controller, pair->previous_of_request)->next_of_request = pair->next_of_request;
+    if (pair->next_of_request != TRESOR_NONE)
+        pair_of(controller, pair->next_of_request)->previous_of_request =
+            pair->previous_of_request;
+    piece->waits[pair->wait]--;
+}
+
+void tresor__waits_free(struct tresor__controller *controller, uint32_t index)
+{
+    struct tresor__pair *pair = pair_of(controller, index);
+    pair->next = controller->free_pair;
+    controller->free_pair = index;
+    controller->free_pair_count++;
+    uint32_t starving = controller->starving.head;
+    if (starving == TRESOR_NONE)
+        return;
+    struct tresor__request *request = &controller->requests[starving];
+    controller->starving.head = request->starving.next;
+    if (controller->starving.head == TRESOR_NONE)
+        controller->starving.tail = TRESOR_NONE;
+    request->starving.queued = false;
+    tresor__turns_add_request(controller, starving);
+}
+
+static struct tresor_error error_of(const struct tresor__slot *slot,
+                                    const struct tresor__piece *piece, uint8_t wait, int32_t code)
+{
+    const struct tresor__span *span =
+        &slot->source.model.files[piece->file].io.ledger.spans[piece->index];
+    bool is_lock = wait == TRESOR__WAIT_LOCK || wait == TRESOR__WAIT_UNLOCK;
+    const struct tresor__failure *failure = is_lock ? &span->lock_failure : &span->failure;
+    struct tresor_error error = {
+        .code = code,
+        .source = tresor__handle_make(TRESOR__KIND_SOURCE, slot->source.index, slot->generation),
+        .file = piece->file,
+        .tensor = piece->index,
+        .offset = piece->offset_bytes,
+        .wanted = piece->size_bytes,
+    };
+    if (failure->code == code) {
+        error.os_errno = failure->os_errno;
+        error.offset = failure->offset;
+        error.wanted = failure->wanted;
+        error.got = failure->got;
+    }
+    return error;
+}
+
+static void make_event(struct tresor__controller *controller, struct tresor__pair *pair,
+                       const struct tresor__piece *piece, const struct tresor_error *error)
+{
+    const struct tresor__slot *slot = &controller->slots[pair->source];
+    const struct tresor__request *request = &controller->requests[pair->request];
+    bool done = error->code == TRESOR_OK;
+    pair->event = (struct tresor_event){
+        .type = TRESOR_EVENT_ITEM,
+        .verb = request->verb,
+        .total = 1,
+        .request.value = tresor__handle_make(TRESOR__KIND_REQUEST, request->index,
+                                             request->generation),
+        .item.value = tresor__handle_of_item(TRESOR__KIND_ITEM_TENSOR, pair->source, pair->tensor,
+                                             slot->generation),
+        .cookie = request->cookie,
+        .done = done,
+        .failed = !done && error->code != TRESOR_ERROR_CANCELLED,
+        .cancelled = error->code == TRESOR_ERROR_CANCELLED,
+        .bytes = done ? piece->size_bytes : 0,
+        .data = done && pair->wait == TRESOR__WAIT_LOAD
+                    ? tresor__model_address(&slot->source.model, pair->tensor)
+                    : NULL,
+        .error = *error,
+    };
+}
+
+/* The pair's end: out of the lists, into the event queue where somebody wants to know, then its request is told. */
+static void settle(struct tresor__controller *controller, uint32_t index, int32_t code)
+{
+    struct tresor__pair *pair = pair_of(controller, index);
+    struct tresor__request *request = &controller->requests[pair->request];
+    const struct tresor__slot *slot = &controller->slots[pair->source];
+    struct tresor__piece *piece = &slot->pieces[pair->tensor];
+    unlink_pair(controller, piece, pair);
+    bool failed = code != TRESOR_OK && code != TRESOR_ERROR_CANCELLED;
+    struct tresor_error error = {.file = TRESOR_NONE, .tensor = TRESOR_NONE};
+    if (code != TRESOR_OK)
+        error = error_of(slot, piece, pair->wait, code);
+    if (failed && request->error.code == TRESOR_OK)
+        request->error = error;
+    if (failed || request->wants_items) {
+        make_event(controller, pair, piece, &error);
+        tresor__events_add(controller, index);
+    } else {
+        tresor__waits_free(controller, index);
+    }
+    tresor__router_step(
+        controller, (struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
+        &(struct tresor__input){.event = REQUEST_ON_SETTLED,
+                                .value = code == TRESOR_OK ? (int64_t)piece->size_bytes : code});
+}
+
+void tresor__waits_settle(struct tresor__controller *controller, struct tresor__piece *piece,
+                          enum tresor__wait wait, int32_t code, bool only_first)
+{
+    uint32_t index = piece->first_wait;
+    if (code != TRESOR_OK && wait == TRESOR__WAIT_LOAD) {
+        /* The tensor's machine only knows that it failed; its ledger knows why. */
+        const struct tresor__slot *slot = &controller->slots[piece->tensor.source];
+        code = slot->source.model.files[piece->file].io.ledger.spans[piece->index].failure.code;
+    }
+    while (index != TRESOR_NONE && piece->waits[wait] > 0) {
+        uint32_t next = pair_of(controller, index)->next_of_tensor;
+        if (pair_of(controller, index)->wait == wait) {
+            settle(controller, index, code);
+            if (only_first)
+                return;
+        }
+        index = next;
+    }
+}
+
+static bool may_withdraw(const struct tresor__piece *piece, uint8_t wait)
+{
+    return wait == TRESOR__WAIT_LOAD ||
+           (wait == TRESOR__WAIT_LOCK && piece->lock.state == LOCK_AWAITING);
+}
+
+bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor__request *request,
+                            uint32_t limit)
+{
+    uint32_t index = request->first_wait;
+    uint32_t withdrawn = 0;
+    while (index != TRESOR_NONE && withdrawn < limit) {
+        struct tresor__pair *pair = pair_of(controller, index);
+        uint32_t next = pair->next_of_request;
+        uint8_t wait = pair->wait;
+        uint32_t tensor = pair->tensor;
+        uint32_t source = pair->source;
+        if (may_withdraw(&controller->slots[source].pieces[tensor], wait)) {
+            withdrawn++;
+            settle(controller, index, TRESOR_ERROR_CANCELLED);
+            bool is_load = wait == TRESOR__WAIT_LOAD;
+            tresor__router_step(
+                controller,
+                (struct tresor__address){is_load ? TRESOR__MACHINE_TENSOR : TRESOR__MACHINE_LOCK,
+                                         source, tensor},
+                &(struct tresor__input){.event = is_load ? (uint32_t)TENSOR_ON_CANCEL
+                                                         : (uint32_t)LOCK_ON_CANCEL});
+        }
+        index = next;
+    }
+    return index != TRESOR_NONE;
+}

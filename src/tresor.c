@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/* The composition root: options in, backend chosen, parts wired; effects out to the backend, completions in. */
+#include <string.h>
+
+#include "context.h"
+#include "core/handle.h"
+
+enum {
+    SOURCES_DEFAULT = 16,
+    REQUESTS_DEFAULT = 1024,
+    ITEMS_DEFAULT = 4096,
+    WAITS_DEFAULT = 16384,
+    BLOCKS_DEFAULT = 64,
+    DISPATCH_DEFAULT = 64,
+    BLOCK_BYTES_DEFAULT = 2 * 1024 * 1024,
+    BLOCK_BYTES_UNIT = 64 * 1024,
+    POOL_MAX = 1 << 24,
+    BATCH = 32, /* effects and completions that are handed over at a time */
+};
+
+#define BLOCK_BYTES_MAX (UINT64_C(1) << 30)
+
+/* The address of a thread's own variable tells it from every other living thread. */
+static _Thread_local char thread_mark;
+
+const char *tresor_version(void)
+{
+#define TEXT(value) #value
+#define VERSION(major, minor, patch) TEXT(major) "." TEXT(minor) "." TEXT(patch)
+    return VERSION(TRESOR_VERSION_MAJOR, TRESOR_VERSION_MINOR, TRESOR_VERSION_PATCH);
+#undef VERSION
+#undef TEXT
+}
+
+int32_t tresor__context_enter(const struct tresor_context *context)
+{
+    return context->owner && context->owner != &thread_mark ? TRESOR_ERROR_THREAD : TRESOR_OK;
+}
+
+/* --- creation --- */
+
+static bool choose(uint32_t *value, uint32_t default_value, uint32_t limit)
+{
+    if (*value == 0)
+        *value = default_value;
+    return *value <= limit;
+}
+
+static bool choose_bytes(uint64_t *value)
+{
+    if (*value == 0)
+        *value = BLOCK_BYTES_DEFAULT;
+    return *value % BLOCK_BYTES_UNIT == 0 && *value <= BLOCK_BYTES_MAX;
+}
+
+static int32_t complete_options(struct tresor_context_options *options)
+{
+    if (options->strategy == TRESOR_STRATEGY_DEFAULT)
+        options->strategy = TRESOR_STRATEGY_MMAP;
+    bool valid = choose(&options->sources_max, SOURCES_DEFAULT, TRESOR__SOURCES_MAX) &
+                 choose(&options->requests_max, REQUESTS_DEFAULT, POOL_MAX) &
+                 choose(&options->items_max, ITEMS_DEFAULT, POOL_MAX) &
+                 choose(&options->waits_max, WAITS_DEFAULT, POOL_MAX) &
+                 choose(&options->blocks_max, BLOCKS_DEFAULT, POOL_MAX) &
+                 choose(&options->dispatch_max, DISPATCH_DEFAULT, POOL_MAX) &
+                 choose_bytes(&options->block_bytes) & choose_bytes(&options->populate_bytes);
+    valid = valid && options->strategy <= TRESOR_STRATEGY_READ &&
+            !options->allocator.reallocate == !options->allocator.free;
+    return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
+}
+
+static int32_t make_controller(struct tresor_context *context, const struct tresor__sys *sys,
+                               const struct tresor_context_options *options)
+{
+    struct tresor__controller_limits limits = {
+        .sources = options->sources_max,
+        .requests = options->requests_max,
+        .items = options->items_max,
+        .pairs = options->waits_max,
+        .blocks = options->blocks_max,
+        .block_bytes = options->block_bytes,
+        .populate_bytes = options->populate_bytes,
+        .strategy = options->strategy,
+    };
+    int64_t page_bytes = sys->page_bytes(sys->cookie);
+    if (page_bytes <= 0 || sys->random(sys->cookie, limits.hash_key, sizeof limits.hash_key) < 0)
+        return TRESOR_ERROR_UNSUPPORTED;
+    limits.page_bytes = (uint64_t)page_bytes;
+    return tresor__controller_init(&context->controller, &context->allocator, &limits);
+}
+
+int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend_maker *make,
+                                  void *argument, const struct tresor_context_options *given,
+                                  struct tresor_context **context)
+{
+    struct tresor_context_options options = {0};
+    *context = NULL;
+    int32_t code = given ? tresor__options_copy(&options, sizeof options, given) : TRESOR_OK;
+    if (code == TRESOR_OK)
+        code = complete_options(&options);
+    if (code != TRESOR_OK)
+        return code;
+    struct tresor_allocator allocator = tresor__allocator_or_default(&options.allocator);
+    struct tresor_context *made = tresor__allocate(&allocator, sizeof *made);
+    if (!made)
+        return TRESOR_ERROR_NO_MEMORY;
+    made->allocator = allocator;
+    made->sys = sys;
+    made->dispatch_max = options.dispatch_max;
+    code = make_controller(made, sys, &options);
+    if (code == TRESOR_OK) {
+        made->controller.observer = options.observer;
+        made->controller.observer_cookie = options.observer_cookie;
+        code = make(argument, &allocator, made->controller.effects_max, &made->backend);
+        if (code == TRESOR_OK) {
+            *context = made;
+            return TRESOR_OK;
+        }
+        tresor__controller_free(&made->controller);
+    }
+    tresor__free(&allocator, made, sizeof *made);
+    return code;
+}
+
+static int32_t make_sync(void *argument, const struct tresor_allocator *allocator,
+                         uint32_t effects_max, struct tresor__backend **backend)
+{
+    return tresor__sync_create(argument, allocator, effects_max, backend);
+}
+
+int32_t tresor__context_create_over(const struct tresor__sys *sys,
+                                    const struct tresor_context_options *options,
+                                    struct tresor_context **context)
+{
+    /* The maker's argument has no const, but make_sync gives it back as it was. */
+    return tresor__context_create_on(sys, make_sync, (void *)(uintptr_t)sys, options, context);
+}
+
+int32_t tresor_context_create(const struct tresor_context_options *options,
+                              struct tresor_context **context)
+{
+    return context ? tresor__context_create_over(tresor__sys_posix(), options, context)
+                   : TRESOR_ERROR_INVALID;
+}
+
+int32_t tresor_context_destroy(struct tresor_context *context)
+{
+    if (!context)
+        return TRESOR_OK;
+    int32_t code = tresor__context_enter(context);
+    if (code != TRESOR_OK)
+        return code;
+    if (tresor__controller_in_use(&context->controller))
+        return TRESOR_ERROR_BUSY;
+    struct tresor_allocator allocator = context->allocator;
+    context->backend->destroy(context->backend);
+    tresor__controller_free(&context->controller);
+    tresor__free(&allocator, context, sizeof *context);
+    return TRESOR_OK;
+}
+
+/* --- dispatch --- */
+
+static void *address_of(struct tresor__controller *controller, const struct tresor__effect *effect,
+                        const struct tresor__model_file *file)
+{
+    switch (effect->space) {
+    case TRESOR__SPACE_WINDOW:
+        return file->window + effect->place;
+    case TRESOR__SPACE_HEADER:
+        return file->header + effect->place;
+    case TRESOR__SPACE_CALLER:
+        return (char *)controller->destinations[controller->io.blocks[effect->slot].job] +
+               effect->place;
+    default:
+        return NULL;
+    }
+}
+
+/* Machines hold no addresses; here their places become some. */
+static void resolve(struct tresor__controller *controller, struct tresor__effect *effect)
+{
+    static int64_t (*const works[])(void *) = {
+        [TRESOR__WORK_PARSE] = tresor__slot_parse,
+        [TRESOR__WORK_INDEX] = tresor__slot_index,
+        [TRESOR__WORK_FREE] = tresor__slot_free,
+    };
+    struct tresor__slot *slot = &controller->slots[effect->source];
+    struct tresor__model_file *file = &slot->source.model.files[effect->file];
+    effect->descriptor = file->descriptor;
+    effect->path = file->path;
+    effect->address = address_of(controller, effect, file);
+    if (effect->kind == TRESOR__EFFECT_WORK) {
+        effect->work = works[effect->flags];
+        effect->record = slot;
+    } else if (effect->kind == TRESOR__EFFECT_STAT) {
+        effect->record = &file->seen;
+    } else if (effect->kind == TRESOR__EFFECT_QUERY) {
+        effect->record = &file->io.lock_facts;
+    }
+}
+
+static uint32_t submit(struct tresor_context *context)
+{
+    struct tresor__effect effects[BATCH];
+    uint32_t total = 0;
+    uint32_t count = 0;
+    while (tresor__controller_take_effect(&context->controller, &effects[count])) {
+        resolve(&context->controller, &effects[count]);
+        total++;
+        if (++count < BATCH)
+            continue;
+        context->backend->submit(context->backend, effects, count);
+        count = 0;
+    }
+    if (count > 0)
+        context->backend->submit(context->backend, effects, count);
+    return total;
+}
+
+struct round {
+    uint32_t completions;
+    uint32_t effects;
+    bool more; /* turns are due */
+};
+
+/* Completions of up to a batch; the machines' turns; what they ask. */
+static struct round run_round(struct tresor_context *context, uint32_t limit)
+{
+    enum { TURNS_EACH = 8, TURNS_MIN = 64 };
+    struct tresor__completion completions[BATCH];
+    struct round round = {0};
+    round.completions = context->backend->poll(context->backend, completions,
+                                               limit < BATCH ? limit : BATCH);
+    for (uint32_t i = 0; i < round.completions; i++)
+        tresor__controller_deliver(&context->controller, &completions[i]);
+    round.more = tresor__controller_run(&context->controller,
+                                        TURNS_MIN + TURNS_EACH * round.completions);
+    round.effects = submit(context);
+    return round;
+}
+
+int32_t tresor_dispatch(struct tresor_context *context)
+{
+    int32_t code = tresor__context_enter(context);
+    if (code != TRESOR_OK)
+        return code;
+    context->owner = &thread_mark;
+    uint32_t left = context->dispatch_max;
+    for (;;) {
+        struct round round = run_round(context, left);
+        left -= round.completions;
+        bool moved = round.more || round.completions > 0 || round.effects > 0;
+        if (!moved)
+            return 0;
+        if (left == 0 || (round.completions == 0 && --left == 0))
+            return 1;
+    }
+}
+
+int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *event)
+{
+    int32_t code = tresor__context_enter(context);
+    if (code != TRESOR_OK)
+        return code;
+    return tresor__events_take(&context->controller, event) ? 1 : 0;
+}
+
+/* Sleeping is worth while only if something can end it: work in flight, or users of a source that closes. */
+static bool may_sleep(const struct tresor_context *context)
+{
+    return context->controller.in_flight > 0 || context->controller.draining > 0;
+}
+
+static int32_t time_left(const struct tresor_context *context, int32_t timeout_ms, int64_t start_ms)
+{
+    if (timeout_ms < 0)
+        return -1;
+    int64_t passed = context->sys->now_ms(context->sys->cookie) - start_ms;
+    return passed < timeout_ms ? (int32_t)(timeout_ms - passed) : 0;
+}
+
+int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms)
+{
+    int64_t start_ms = timeout_ms < 0 ? 0 : context->sys->now_ms(context->sys->cookie);
+    for (;;) {
+        int32_t more = tresor_dispatch(context);
+        if (more < 0)
+            return more;
+        if (context->controller.events.head != TRESOR_NONE)
+            return 1;
+        if (atomic_exchange(&context->woken, false))
+            return 0;
+        int32_t left_ms = time_left(context, timeout_ms, start_ms);
+        if (left_ms == 0 || (more == 0 && !may_sleep(context)))
+            return 0;
+        if (more == 0)
+            context->backend->wait(context->backend, left_ms);
+    }
+}
+
+void tresor_wake(struct tresor_context *context)
+{
+    atomic_store(&context->woken, true);
+    context->backend->wake(context->backend);
+}
+
+static int32_t find_request(const struct tresor_context *context, struct tresor_request request,
+                            uint32_t *index)
+{
+    uint64_t slot = tresor__handle_slot(request.value);
+    if (tresor__handle_kind(request.value) != TRESOR__KIND_REQUEST ||
+        slot >= context->controller.limits.requests)
+        return TRESOR_ERROR_STALE;
+    *index = (uint32_t)slot;
+    const struct tresor__request *found = &context->controller.requests[*index];
+    bool live = found->state != REQUEST_FREE &&
+                found->generation == tresor__handle_generation(request.value);
+    return live ? TRESOR_OK : TRESOR_ERROR_STALE;
+}
+
+int32_t tresor_finish(struct tresor_context *context, struct tresor_request request,
+                      int32_t discard_items, struct tresor_event *event)
+{
+    struct tresor_event end;
+    uint32_t index = 0;
+    int32_t code = tresor__context_enter(context);
+    if (code == TRESOR_OK)
+        code = find_request(context, request, &index);
+    if (code != TRESOR_OK)
+        return code;
+    while (!tresor__events_take_end(&context->controller, index, discard_items, &end)) {
+        int32_t more = tresor_dispatch(context);
+        if (more < 0)
+            return more;
+        if (more > 0 || context->controller.requests[index].state == REQUEST_ENDED)
+            continue;
+        if (may_sleep(context))
+            context->backend->wait(context->backend, -1);
+        else if (!discard_items && context->controller.starving.head != TRESOR_NONE)
+            return TRESOR_ERROR_AGAIN;
+    }
+    if (event)
+        *event = end;
+    return end.error.code;
+}
+
+int32_t tresor_cancel(struct tresor_context *context, struct tresor_request request)
+{
+    uint32_t index = 0;
+    int32_t code = tresor__context_enter(context);
+    if (code == TRESOR_OK)
+        code = find_request(context, request, &index);
+    if (code != TRESOR_OK || context->controller.requests[index].verb == TRESOR_VERB_CLOSE)
+        return code;
+    tresor__router_step(&context->controller,
+                        (struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
+                        &(struct tresor__input){.event = REQUEST_ON_CANCEL});
+    return TRESOR_OK;
+}
+
+const char *tresor_backend_name(const struct tresor_context *context)
+{
+    return context->backend->name;
+}
+
+static void add_file(struct tresor_counters *counters, const struct tresor__ledger *ledger)
+{
+    counters->mapped_bytes += ledger->resident_bytes[TRESOR__BACKING_FILE];
+    counters->private_bytes += ledger->resident_bytes[TRESOR__BACKING_ANONYMOUS];
+    counters->locked_bytes += ledger->locked_bytes;
+    counters->leaked_bytes += ledger->leaked_bytes;
+}
+
+int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counters *counters)
+{
+    const struct tresor__controller *controller = &context->controller;
+    int32_t code = tresor__context_enter(context);
+    if (code != TRESOR_OK)
+        return code;
+    struct tresor_counters known = {
+        .steps = controller->steps,
+        .rejected = controller->rejected,
+        .effects = controller->effect_total,
+        .completions = controller->completion_total,
+        .requests = controller->request_total,
+        .events = controller->event_total,
+        .read_bytes = controller->read_bytes,
+    };
+    for (uint32_t i = 0; i < controller->limits.sources; i++) {
+        const struct tresor__slot *slot = &controller->slots[i];
+        bool has_ledgers = slot->source.state == SOURCE_READY || slot->source.state == SOURCE_DRAINING;
+        for (uint32_t k = 0; has_ledgers && k < slot->source.model.file_count; k++)
+            add_file(&known, &slot->source.model.files[k].io.ledger);
+    }
+    return tresor__info_copy(counters, &known, sizeof known);
+}
