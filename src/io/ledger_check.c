@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What must hold between intervals, spans and sums at every moment. Only tests and debug builds call it, so it looks in
- * every build. */
+/* What must hold between intervals, spans and sums at every moment. Only tests and debug builds
+ * call it, so it looks in every build. */
 #undef NDEBUG
 #include <assert.h>
 
@@ -12,8 +12,8 @@ static bool is_user(uint8_t role)
            role == TRESOR__SPAN_FAILED;
 }
 
-/* Of the tensors that cover an interval: how many use it and lock it, and for how many their failure is yet to be
- * taken back. */
+/* Of the tensors that cover an interval: how many use it and lock it, and for how many their
+ * failure is yet to be taken back. */
 struct cover {
     uint32_t users;
     uint32_t failed_users;

@@ -78,7 +78,8 @@ static void follow_tensor(struct cells *cells, uint32_t index)
     bool locked = true;
     bool leaving = false;
     bool unlocking = false;
-    EACH_CELL_OF (cells, cell, index) {
+    EACH_CELL_OF(cells, cell, index)
+    {
         full = full && cell->fill == TRESOR__FILL_FULL;
         locked = locked && cell->lock == TRESOR__LOCK_HELD;
         leaving = leaving || cell->releaser == index;
@@ -113,7 +114,8 @@ void cells_claim(struct cells *cells, uint32_t tensor, uint8_t backing)
 {
     cells->tensors[tensor].role = TRESOR__SPAN_LOADING;
     cells->tensors[tensor].filled = 0;
-    EACH_CELL_OF (cells, cell, tensor) {
+    EACH_CELL_OF(cells, cell, tensor)
+    {
         if (users_of(cells, cell) == 1)
             cell->wanted = backing;
         if (cell->fill == TRESOR__FILL_SPENT && !cell->failed) {
@@ -131,7 +133,8 @@ void cells_unclaim(struct cells *cells, uint32_t tensor, bool wait)
     struct cell_tensor *leaving = &cells->tensors[tensor];
     leaving->role = wait ? TRESOR__SPAN_LEAVING : TRESOR__SPAN_ABSENT;
     leaving->news = (uint8_t)(leaving->news & ~(TRESOR__NEWS_FILLED | TRESOR__NEWS_FILL_FAILED));
-    EACH_CELL_OF (cells, cell, tensor) {
+    EACH_CELL_OF(cells, cell, tensor)
+    {
         if (users_of(cells, cell) > 0)
             continue;
         if (cell->fill == TRESOR__FILL_WANTED)
@@ -146,7 +149,8 @@ void cells_unclaim(struct cells *cells, uint32_t tensor, bool wait)
 
 void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing)
 {
-    EACH_CELL_IN (cells, cell, start, end) {
+    EACH_CELL_IN(cells, cell, start, end)
+    {
         assert_int_equal(cell->fill, TRESOR__FILL_WANTED);
         assert_int_equal(cell->wanted, backing);
         assert_true(users_of(cells, cell) > 0);
@@ -188,7 +192,8 @@ void cells_abandon(struct cells *cells, uint64_t start, uint64_t end)
 {
     if (start == end)
         return;
-    EACH_CELL_IN (cells, cell, start, end) {
+    EACH_CELL_IN(cells, cell, start, end)
+    {
         assert_true(users_of(cells, cell) == 0 || cell->failed);
         cell->failed = true;
         subtract(cells, cell, start, end);
@@ -198,7 +203,8 @@ void cells_abandon(struct cells *cells, uint64_t start, uint64_t end)
 
 void cells_settle(struct cells *cells, uint64_t start, uint64_t end, bool failed)
 {
-    EACH_CELL_IN (cells, cell, start, end) {
+    EACH_CELL_IN(cells, cell, start, end)
+    {
         if (failed && !cell->failed)
             fail_tensors(cells, cell);
         cell->failed = cell->failed || failed;
@@ -209,7 +215,8 @@ void cells_settle(struct cells *cells, uint64_t start, uint64_t end, bool failed
 
 void cells_unmapped(struct cells *cells, uint64_t start, uint64_t end)
 {
-    EACH_CELL_IN (cells, cell, start, end) {
+    EACH_CELL_IN(cells, cell, start, end)
+    {
         assert_int_equal(cell->fill, TRESOR__FILL_RUNNING);
         cell->fill = TRESOR__FILL_EMPTY;
         cell->backing = TRESOR__BACKING_NONE;
@@ -220,7 +227,8 @@ void cells_unmapped(struct cells *cells, uint64_t start, uint64_t end)
 
 void cells_take_release(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing)
 {
-    EACH_CELL_IN (cells, cell, start, end) {
+    EACH_CELL_IN(cells, cell, start, end)
+    {
         assert_int_equal(cell->fill, TRESOR__FILL_SPENT);
         assert_int_equal(cell->backing, backing);
         assert_true(users_of(cells, cell) == 0 || cell->failed);
@@ -230,7 +238,8 @@ void cells_take_release(struct cells *cells, uint64_t start, uint64_t end, uint8
 
 void cells_released(struct cells *cells, uint64_t start, uint64_t end, bool failed)
 {
-    EACH_CELL_IN (cells, cell, start, end) {
+    EACH_CELL_IN(cells, cell, start, end)
+    {
         cell->fill = users_of(cells, cell) > 0 ? TRESOR__FILL_WANTED : TRESOR__FILL_EMPTY;
         cell->backing = TRESOR__BACKING_NONE;
         cell->failed = false;
@@ -246,7 +255,8 @@ void cells_released(struct cells *cells, uint64_t start, uint64_t end, bool fail
 void cells_lock(struct cells *cells, uint32_t tensor)
 {
     cells->tensors[tensor].lock_role = TRESOR__SPAN_LOADING;
-    EACH_CELL_OF (cells, cell, tensor) {
+    EACH_CELL_OF(cells, cell, tensor)
+    {
         if (cell->lock == TRESOR__LOCK_SPENT) {
             cell->lock = TRESOR__LOCK_HELD;
             cell->unlocker = TRESOR_NONE;
@@ -262,7 +272,8 @@ void cells_unlock(struct cells *cells, uint32_t tensor, bool wait)
     struct cell_tensor *leaving = &cells->tensors[tensor];
     leaving->lock_role = wait ? TRESOR__SPAN_LEAVING : TRESOR__SPAN_ABSENT;
     leaving->news = (uint8_t)(leaving->news & ~(TRESOR__NEWS_LOCKED | TRESOR__NEWS_LOCK_FAILED));
-    EACH_CELL_OF (cells, cell, tensor) {
+    EACH_CELL_OF(cells, cell, tensor)
+    {
         if (locks_of(cells, cell) > 0)
             continue;
         if (cell->lock == TRESOR__LOCK_WANTED)
@@ -277,7 +288,8 @@ void cells_unlock(struct cells *cells, uint32_t tensor, bool wait)
 
 static void move_lock(struct cells *cells, uint64_t start, uint64_t end, uint8_t from, uint8_t to)
 {
-    EACH_CELL_IN (cells, cell, start, end) {
+    EACH_CELL_IN(cells, cell, start, end)
+    {
         assert_int_equal(cell->lock, from);
         cell->lock = to;
     }
@@ -295,13 +307,14 @@ void cells_take_unlock(struct cells *cells, uint64_t start, uint64_t end)
 
 void cells_lock_again(struct cells *cells, uint64_t start, uint64_t end)
 {
-    EACH_CELL_IN (cells, cell, start, end)
-        cell->lock = locks_of(cells, cell) > 0 ? TRESOR__LOCK_WANTED : TRESOR__LOCK_NONE;
+    EACH_CELL_IN(cells, cell, start, end)
+    cell->lock = locks_of(cells, cell) > 0 ? TRESOR__LOCK_WANTED : TRESOR__LOCK_NONE;
 }
 
 void cells_locked(struct cells *cells, uint64_t start, uint64_t end, bool failed)
 {
-    EACH_CELL_IN (cells, cell, start, end) {
+    EACH_CELL_IN(cells, cell, start, end)
+    {
         if (!failed) {
             cell->lock_leaked = false;
             cell->lock = locks_of(cells, cell) > 0 ? TRESOR__LOCK_HELD : TRESOR__LOCK_SPENT;
@@ -321,7 +334,8 @@ void cells_locked(struct cells *cells, uint64_t start, uint64_t end, bool failed
 
 void cells_unlocked(struct cells *cells, uint64_t start, uint64_t end, bool failed)
 {
-    EACH_CELL_IN (cells, cell, start, end) {
+    EACH_CELL_IN(cells, cell, start, end)
+    {
         cell->lock = locks_of(cells, cell) > 0 ? TRESOR__LOCK_WANTED : TRESOR__LOCK_NONE;
         cell->lock_leaked = cell->lock_leaked || failed;
         if (failed && cell->unlocker != TRESOR_NONE)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an interval ledger should say, found the slow way: cells are runs of pages with the same tensors, and everything
- * that the ledger counts is looked up here whenever it is asked.
+ * What an interval ledger should say, found the slow way: cells are runs of pages with the same
+ * tensors, and everything that the ledger counts is looked up here whenever it is asked.
  */
 #ifndef TEST_SUPPORT_CELLS_H
 #define TEST_SUPPORT_CELLS_H
@@ -50,8 +50,8 @@ struct cells {
 void cells_make(struct cells *cells, const struct model_tensor *tensors, uint32_t count,
                 uint64_t file_bytes);
 
-/* Each is the ledger's function of that name; extents are ranges of bytes. They fail the test where the ledger took
- * something that was not there to take. */
+/* Each is the ledger's function of that name; extents are ranges of bytes. They fail the test where
+ * the ledger took something that was not there to take. */
 void cells_claim(struct cells *cells, uint32_t tensor, uint8_t backing);
 void cells_unclaim(struct cells *cells, uint32_t tensor, bool wait);
 void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Models made from a list of places instead of files: the ledgers are those that opening a source would build. */
+/* Models made from a list of places instead of files: the ledgers are those that opening a source
+ * would build. */
 #ifndef TEST_SUPPORT_MODEL_H
 #define TEST_SUPPORT_MODEL_H
 
@@ -19,7 +20,8 @@ struct model_layout {
     uint16_t source;
 };
 
-/** Make a model of tensors "t0", "t1"... and index it; TRESOR_OK or the error that indexing told. Free it either way. */
+/** Make a model of tensors "t0", "t1"... and index it; TRESOR_OK or the error that indexing told.
+ * Free it either way. */
 int32_t model_make(struct tresor__model *model, const struct tresor_allocator *allocator,
                    struct tresor__io *io, const struct model_layout *layout);
 

@@ -369,7 +369,8 @@ static const struct tresor_allocator *allocator(void)
     return &made;
 }
 
-/* Tensors that follow each other with small gaps, or stand anywhere; tiny, empty, or of several pages. */
+/* Tensors that follow each other with small gaps, or stand anywhere; tiny, empty, or of several
+ * pages. */
 static uint32_t make_tensors(struct world *world, struct model_tensor *tensors, uint64_t file_bytes)
 {
     uint32_t count = 1 + random_below(&world->seed, CELLS_TENSORS_MAX);
@@ -407,9 +408,9 @@ typedef bool operation(struct world *world);
 
 /* One row a kind of thing that can happen, as often as it is listed. */
 static operation *const operations[] = {
-    claim,   claim,   claim,    unclaim, lock,         lock,     unlock,    hear,
-    hear,    hear,    take_fill, take_fill, walk_on,   walk_on,  walk_on,   settle,
-    settle,  settle,  take_release, released, take_lock, locked, take_unlock, unlocked,
+    claim,  claim,  claim,        unclaim,   lock,      lock,    unlock,      hear,
+    hear,   hear,   take_fill,    take_fill, walk_on,   walk_on, walk_on,     settle,
+    settle, settle, take_release, released,  take_lock, locked,  take_unlock, unlocked,
 };
 
 static void check_world(const struct world *world)
@@ -421,8 +422,8 @@ static void check_world(const struct world *world)
 /* Everybody leaves, nothing fails any more: the ledger must become empty. */
 static void empty_world(struct world *world)
 {
-    static operation *const ends[] = {hear,    take_fill, walk_on,     settle,  take_release,
-                                      released, take_lock, locked, take_unlock, unlocked};
+    static operation *const ends[] = {hear,     take_fill, walk_on, settle,      take_release,
+                                      released, take_lock, locked,  take_unlock, unlocked};
     world->failing = false;
     for (uint32_t round = 0; round < 400; round++) {
         for (uint32_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
