@@ -364,7 +364,7 @@ int32_t tresor_cancel(struct tresor_context *context, struct tresor_request requ
     if (code != TRESOR_OK || context->controller.requests[index].verb == TRESOR_VERB_CLOSE)
         return code;
     tresor__router_step(&context->controller,
-                        (struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
+                        &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
                         &(struct tresor__input){.event = REQUEST_ON_CANCEL});
     return TRESOR_OK;
 }
