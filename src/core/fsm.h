@@ -134,6 +134,12 @@ static inline void tresor__outbox_message(struct tresor__outbox *out, struct tre
     out->messages[out->message_count++] = message;
 }
 
+/** A file's machine: the ledger has news, or work that another machine may take. */
+static inline void tresor__outbox_look(struct tresor__outbox *out)
+{
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_LOOK});
+}
+
 /** Ask for another turn. */
 static inline void tresor__outbox_again(struct tresor__outbox *out)
 {

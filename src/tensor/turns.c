@@ -21,7 +21,7 @@ static struct tresor__file *file_of(struct tresor__controller *controller, uint3
     return &slot->source.model.files[place & ((1u << FILE_BITS) - 1)].io;
 }
 
-static struct tresor__link *turn_of(struct tresor__controller *controller, uint32_t id)
+static inline struct tresor__link *turn_of(struct tresor__controller *controller, uint32_t id)
 {
     uint32_t place = id & ((1u << KIND_SHIFT) - 1);
     switch (id >> KIND_SHIFT) {
@@ -36,7 +36,7 @@ static struct tresor__link *turn_of(struct tresor__controller *controller, uint3
     }
 }
 
-static struct tresor__link *hungry_of(struct tresor__controller *controller, uint32_t id)
+static inline struct tresor__link *hungry_of(struct tresor__controller *controller, uint32_t id)
 {
     uint32_t place = id & ((1u << KIND_SHIFT) - 1);
     return id >> KIND_SHIFT == TRESOR__ACTOR_FILE ? &file_of(controller, id)->hungry
@@ -45,7 +45,7 @@ static struct tresor__link *hungry_of(struct tresor__controller *controller, uin
 
 typedef struct tresor__link *link_of(struct tresor__controller *controller, uint32_t id);
 
-static void push(struct tresor__controller *controller, struct tresor__queue *queue, link_of *find,
+static inline void push(struct tresor__controller *controller, struct tresor__queue *queue, link_of *find,
                  uint32_t id)
 {
     struct tresor__link *link = find(controller, id);
@@ -59,7 +59,7 @@ static void push(struct tresor__controller *controller, struct tresor__queue *qu
     queue->tail = id;
 }
 
-static uint32_t pop(struct tresor__controller *controller, struct tresor__queue *queue,
+static inline uint32_t pop(struct tresor__controller *controller, struct tresor__queue *queue,
                     link_of *find)
 {
     uint32_t id = queue->head;
@@ -144,7 +144,7 @@ static void tell(struct tresor__controller *controller, struct tresor__file *fil
     struct tresor__span *span = &file->ledger.spans[tensor];
     uint8_t news = span->news;
     span->news = 0;
-    for (uint32_t i = 0; i < sizeof rows / sizeof rows[0] && news; i++) {
+    for (uint32_t i = 0; news; i++) {
         if (!(news & rows[i].news))
             continue;
         news = (uint8_t)(news & ~rows[i].news);
@@ -194,6 +194,13 @@ static void kick(struct tresor__controller *controller, struct tresor__file *fil
         tresor__turns_add_file(controller, file->source, file->index, turns);
 }
 
+void tresor__turns_look(struct tresor__controller *controller, struct tresor__file *file)
+{
+    if (file->ledger.news_head != TRESOR_NONE)
+        tell_news(controller, file);
+    kick(controller, file);
+}
+
 static void run_file(struct tresor__controller *controller, struct tresor__file *file)
 {
     uint32_t turns = file->turns;
@@ -204,17 +211,14 @@ static void run_file(struct tresor__controller *controller, struct tresor__file 
         step(controller, TRESOR__MACHINE_READ, file->source, file->index, READ_ON_TURN);
     if (turns & TRESOR__TURN_MLOCK)
         step(controller, TRESOR__MACHINE_MLOCK, file->source, file->index, MLOCK_ON_TURN);
-    if (file->ledger.news_head != TRESOR_NONE)
-        tell_news(controller, file);
-    kick(controller, file);
+    if (turns & TRESOR__TURN_NEWS)
+        tresor__turns_look(controller, file);
 }
 
-bool tresor__turns_run_one(struct tresor__controller *controller)
+void tresor__turns_run_one(struct tresor__controller *controller)
 {
     uint32_t id = pop(controller, &controller->turns, turn_of);
     uint32_t place = id & ((1u << KIND_SHIFT) - 1);
-    if (id == TRESOR_NONE)
-        return false;
     switch (id >> KIND_SHIFT) {
     case TRESOR__ACTOR_SOURCE:
         step(controller, TRESOR__MACHINE_SOURCE, place, place, SOURCE_ON_TURN);
@@ -230,5 +234,4 @@ bool tresor__turns_run_one(struct tresor__controller *controller)
              COPY_ON_TURN);
         break;
     }
-    return true;
 }
