@@ -151,6 +151,11 @@ struct tresor__address {
 bool tresor__router_step(struct tresor__controller *controller, const struct tresor__address *address,
                          const struct tresor__input *input);
 
+/** The same where the machine's context is at hand. */
+bool tresor__router_step_on(struct tresor__controller *controller, void *context,
+                            const struct tresor__address *address,
+                            const struct tresor__input *input);
+
 /* --- waits.c: pairs --- */
 
 /** Make a pair; the caller saw that one is free. */

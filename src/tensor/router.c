@@ -305,15 +305,16 @@ static void keep_effects(struct tresor__controller *controller, const struct tre
     controller->effect_total += out->effect_count;
 }
 
-static bool run_step(struct tresor__controller *controller, const struct tresor__machine *machine,
-                     void *context, const struct tresor__address *address,
-                     const struct tresor__input *input)
+bool tresor__router_step_on(struct tresor__controller *controller, void *context,
+                            const struct tresor__address *address,
+                            const struct tresor__input *input)
 {
     struct tresor__outbox out;
     out.effect_count = 0;
     out.message_count = 0;
     uint32_t from = ((struct tresor__machine_head *)context)->state;
-    uint32_t rule = tresor__machine_step(machine, context, input, &out);
+    uint32_t rule =
+        tresor__machine_step(tresor__machines[address->machine], context, input, &out);
     if (rule == TRESOR__REJECTED) {
         controller->rejected++;
         return false;
@@ -331,6 +332,5 @@ static bool run_step(struct tresor__controller *controller, const struct tresor_
 bool tresor__router_step(struct tresor__controller *controller,
                          const struct tresor__address *address, const struct tresor__input *input)
 {
-    return run_step(controller, tresor__machines[address->machine],
-                    context_of(controller, address), address, input);
+    return tresor__router_step_on(controller, context_of(controller, address), address, input);
 }

@@ -117,11 +117,11 @@ void tresor__turns_block_freed(struct tresor__controller *controller)
     add(controller, id);
 }
 
-static void step(struct tresor__controller *controller, uint32_t machine, uint32_t source,
-                 uint32_t slot, uint32_t event)
+static void step(struct tresor__controller *controller, uint32_t machine, void *context,
+                 uint32_t source, uint32_t slot, uint32_t event)
 {
-    tresor__router_step(controller, &(struct tresor__address){machine, source, slot},
-                        &(struct tresor__input){.event = event});
+    tresor__router_step_on(controller, context, &(struct tresor__address){machine, source, slot},
+                           &(struct tresor__input){.event = event});
 }
 
 /* One news of one tensor; failures before ends, for an end leaves the state that listens to them. */
@@ -175,6 +175,8 @@ static void tell_news(struct tresor__controller *controller, struct tresor__file
 static void kick(struct tresor__controller *controller, struct tresor__file *file)
 {
     const struct tresor__ledger *ledger = &file->ledger;
+    if (!tresor__ledger_has_work(ledger))
+        return;
     uint32_t mapping = file->mapping.state;
     uint32_t read = file->read.state;
     uint32_t turns = 0;
@@ -206,11 +208,11 @@ static void run_file(struct tresor__controller *controller, struct tresor__file 
     uint32_t turns = file->turns;
     file->turns = 0;
     if (turns & TRESOR__TURN_MAPPING)
-        step(controller, TRESOR__MACHINE_MAPPING, file->source, file->index, MAPPING_ON_TURN);
+        step(controller, TRESOR__MACHINE_MAPPING, &file->mapping, file->source, file->index, MAPPING_ON_TURN);
     if (turns & TRESOR__TURN_READ)
-        step(controller, TRESOR__MACHINE_READ, file->source, file->index, READ_ON_TURN);
+        step(controller, TRESOR__MACHINE_READ, &file->read, file->source, file->index, READ_ON_TURN);
     if (turns & TRESOR__TURN_MLOCK)
-        step(controller, TRESOR__MACHINE_MLOCK, file->source, file->index, MLOCK_ON_TURN);
+        step(controller, TRESOR__MACHINE_MLOCK, &file->mlock, file->source, file->index, MLOCK_ON_TURN);
     if (turns & TRESOR__TURN_NEWS)
         tresor__turns_look(controller, file);
 }
@@ -221,17 +223,17 @@ void tresor__turns_run_one(struct tresor__controller *controller)
     uint32_t place = id & ((1u << KIND_SHIFT) - 1);
     switch (id >> KIND_SHIFT) {
     case TRESOR__ACTOR_SOURCE:
-        step(controller, TRESOR__MACHINE_SOURCE, place, place, SOURCE_ON_TURN);
+        step(controller, TRESOR__MACHINE_SOURCE, &controller->slots[place].source, place, place, SOURCE_ON_TURN);
         break;
     case TRESOR__ACTOR_FILE:
         run_file(controller, file_of(controller, id));
         break;
     case TRESOR__ACTOR_REQUEST:
-        step(controller, TRESOR__MACHINE_REQUEST, 0, place, REQUEST_ON_TURN);
+        step(controller, TRESOR__MACHINE_REQUEST, &controller->requests[place], 0, place, REQUEST_ON_TURN);
         break;
     default:
-        step(controller, TRESOR__MACHINE_COPY, controller->copies[place].source, place,
-             COPY_ON_TURN);
+        step(controller, TRESOR__MACHINE_COPY, &controller->copies[place],
+             controller->copies[place].source, place, COPY_ON_TURN);
         break;
     }
 }
