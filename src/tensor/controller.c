@@ -205,10 +205,11 @@ static void look_at_draining(struct tresor__controller *controller)
 
 bool tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
 {
-    for (uint32_t i = 0; i < limit && has_room(controller); i++) {
+    for (uint32_t i = 0; i < limit; i++) {
+        /* Seals hold room until they are delivered: to wait for room first would be for ever. */
         if (controller->seal_count > 0)
             deliver_seal(controller);
-        else if (controller->turns.head != TRESOR_NONE)
+        else if (controller->turns.head != TRESOR_NONE && has_room(controller))
             tresor__turns_run_one(controller);
         else
             break;
