@@ -55,15 +55,25 @@ static bool choose_bytes(uint64_t *value)
 
 static int32_t complete_options(struct tresor_context_options *options)
 {
+    const struct {
+        uint32_t *value;
+        uint32_t default_value;
+        uint32_t limit;
+    } pools[] = {
+        {&options->sources_max, SOURCES_DEFAULT, TRESOR__SOURCES_MAX},
+        {&options->requests_max, REQUESTS_DEFAULT, POOL_MAX},
+        {&options->items_max, ITEMS_DEFAULT, POOL_MAX},
+        {&options->waits_max, WAITS_DEFAULT, POOL_MAX},
+        {&options->blocks_max, BLOCKS_DEFAULT, POOL_MAX},
+        {&options->dispatch_max, DISPATCH_DEFAULT, POOL_MAX},
+    };
     if (options->strategy == TRESOR_STRATEGY_DEFAULT)
         options->strategy = TRESOR_STRATEGY_MMAP;
-    bool valid = choose(&options->sources_max, SOURCES_DEFAULT, TRESOR__SOURCES_MAX) &
-                 choose(&options->requests_max, REQUESTS_DEFAULT, POOL_MAX) &
-                 choose(&options->items_max, ITEMS_DEFAULT, POOL_MAX) &
-                 choose(&options->waits_max, WAITS_DEFAULT, POOL_MAX) &
-                 choose(&options->blocks_max, BLOCKS_DEFAULT, POOL_MAX) &
-                 choose(&options->dispatch_max, DISPATCH_DEFAULT, POOL_MAX) &
-                 choose_bytes(&options->block_bytes) & choose_bytes(&options->populate_bytes);
+    bool valid = true;
+    for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
+        valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
+    valid = choose_bytes(&options->block_bytes) && valid;
+    valid = choose_bytes(&options->populate_bytes) && valid;
     valid = valid && options->strategy <= TRESOR_STRATEGY_READ &&
             !options->allocator.reallocate == !options->allocator.free;
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
@@ -202,20 +212,13 @@ static void resolve(struct tresor__controller *controller, struct tresor__effect
 
 static uint32_t submit(struct tresor_context *context)
 {
-    struct tresor__effect effects[BATCH];
-    uint32_t total = 0;
-    uint32_t count = 0;
-    while (tresor__controller_take_effect(&context->controller, &effects[count])) {
-        resolve(&context->controller, &effects[count]);
-        total++;
-        if (++count < BATCH)
-            continue;
-        context->backend->submit(context->backend, effects, count);
-        count = 0;
-    }
+    struct tresor__effect *effects = context->controller.effects;
+    uint32_t count = tresor__controller_take_effects(&context->controller);
+    for (uint32_t i = 0; i < count; i++)
+        resolve(&context->controller, &effects[i]);
     if (count > 0)
         context->backend->submit(context->backend, effects, count);
-    return total;
+    return count;
 }
 
 struct round {
@@ -229,9 +232,11 @@ static struct round run_round(struct tresor_context *context, uint32_t limit)
 {
     enum { TURNS_EACH = 8, TURNS_MIN = 64 };
     struct tresor__completion completions[BATCH];
-    struct round round = {0};
-    round.completions = context->backend->poll(context->backend, completions,
-                                               limit < BATCH ? limit : BATCH);
+    struct round round;
+    round.completions = context->controller.in_flight == 0
+                            ? 0
+                            : context->backend->poll(context->backend, completions,
+                                                     limit < BATCH ? limit : BATCH);
     for (uint32_t i = 0; i < round.completions; i++)
         tresor__controller_deliver(&context->controller, &completions[i]);
     round.more = tresor__controller_run(&context->controller,
@@ -251,7 +256,8 @@ int32_t tresor_dispatch(struct tresor_context *context)
         struct round round = run_round(context, left);
         left -= round.completions;
         bool moved = round.more || round.completions > 0 || round.effects > 0;
-        if (!moved)
+        bool quiet = !round.more && context->controller.in_flight == 0;
+        if (!moved || quiet)
             return 0;
         if (left == 0 || (round.completions == 0 && --left == 0))
             return 1;
@@ -354,7 +360,7 @@ int32_t tresor_cancel(struct tresor_context *context, struct tresor_request requ
     if (code != TRESOR_OK || context->controller.requests[index].verb == TRESOR_VERB_CLOSE)
         return code;
     tresor__router_step(&context->controller,
-                        (struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
+                        &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
                         &(struct tresor__input){.event = REQUEST_ON_CANCEL});
     return TRESOR_OK;
 }
