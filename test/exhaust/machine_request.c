@@ -22,7 +22,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     if (((knobs & MORE) || waits || event == REQUEST_ON_SETTLED) && !(knobs & ONE) &&
         state != REQUEST_FREE && state != REQUEST_ENDED)
         return NULL;
-    if ((knobs & ON_SOURCE) && (knobs & ON_COPY))
+    if (!exhaust_at_most_one(knobs, ON_SOURCE | ON_COPY))
         return NULL;
     memset(&world, 0, sizeof world);
     world.state = (uint8_t)state;
@@ -66,19 +66,28 @@ int main(void)
         {"is_settled", .none = ONE},
         {"is_last", .all = ONE, .none = MORE},
     };
+    static const struct exhaust_action actions[] = {
+        {.name = "none"},
+        {"again", .always = EXHAUST_SENDS(AGAIN)},
+        {"start", .always = EXHAUST_SENDS(START)},
+        {"visit", .always = EXHAUST_SENDS(VISIT)},
+        {.name = "count"},
+        {"end", .always = EXHAUST_SENDS(END)},
+        {"count_and_end", .always = EXHAUST_SENDS(END)},
+        {"end_cancelled", .always = EXHAUST_SENDS(END)},
+        {"withdraw", .always = EXHAUST_SENDS(AGAIN)},
+        {"withdraw_more", .always = EXHAUST_SENDS(WITHDRAW_REQUEST)},
+    };
     const struct exhaust_fixture fixture = {
         .machine = &tresor__request_machine,
-        .world = &world,
-        .world_bytes = sizeof world,
+        EXHAUST_WORLD(world),
         .make = make,
         .input = input,
         .knobs = knobs,
-        .guards = guards,
-        .guard_count = sizeof guards / sizeof guards[0],
-        .messages = EXHAUST_BIT(TRESOR__MESSAGE_AGAIN) | EXHAUST_BIT(TRESOR__MESSAGE_START) |
-                    EXHAUST_BIT(TRESOR__MESSAGE_VISIT) |
-                    EXHAUST_BIT(TRESOR__MESSAGE_WITHDRAW_REQUEST) |
-                    EXHAUST_BIT(TRESOR__MESSAGE_END),
+        EXHAUST_GUARDS(guards),
+        EXHAUST_ACTIONS(actions),
+        .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(START) | EXHAUST_SENDS(VISIT) |
+                    EXHAUST_SENDS(WITHDRAW_REQUEST) | EXHAUST_SENDS(END),
         .source = 3,
         .slot = 5,
         .signal_waits = EXHAUST_BIT(REQUEST_PENDING) | EXHAUST_BIT(REQUEST_CANCELLING),
