@@ -50,6 +50,10 @@ struct exhaust_fixture {
     const struct exhaust_guard *guards;
     uint32_t guard_count;
 
+    const uint32_t
+        *retries; /* in the world: zero when one of `fresh` is asked for on entering a state */
+    uint64_t fresh;
+
     const struct exhaust_action *actions; /* NULL: only `messages` is looked at */
     uint32_t action_count;
 
@@ -61,6 +65,7 @@ struct exhaust_fixture {
 
     uint64_t signal_waits; /* states that wait for another machine, not for an effect */
     uint64_t floating;     /* kinds of effects that may be out in any state */
+    uint64_t deaf;         /* WAITING states that a CANCEL never reaches */
     uint64_t eager;        /* states that need a turn: whoever enters one asks for it */
     uint64_t looked; /* states that need a turn if there is work: whoever enters one asks for it, or
                         for a look */
@@ -122,8 +127,8 @@ struct exhaust_record {
 /** Step every cell with every combination of knobs. */
 void exhaust_step_all(const struct exhaust_fixture *fixture, struct exhaust_record *record);
 
-/** Names, kinds and targets of the table. */
-void exhaust_check_table(const struct tresor__machine *machine);
+/** Names, kinds and targets of the table, and that who waits listens to CANCEL. */
+void exhaust_check_table(const struct exhaust_fixture *fixture);
 
 /**
  * Follow every rule from the first state together with the set of effects that are out: every state

@@ -72,6 +72,7 @@ int main(void)
                     EXHAUST_SENDS(LOCK_WITHDRAW) | EXHAUST_SENDS(SETTLE_LOCK) |
                     EXHAUST_SENDS(SETTLE_UNLOCK),
         PIECE_WORLD,
+        .deaf = EXHAUST_BIT(LOCK_LOCKING) | EXHAUST_BIT(LOCK_UNLOCKING),
         .signal_waits =
             EXHAUST_BIT(LOCK_AWAITING) | EXHAUST_BIT(LOCK_LOCKING) | EXHAUST_BIT(LOCK_UNLOCKING),
     };

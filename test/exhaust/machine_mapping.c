@@ -66,9 +66,9 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [MAPPING_IDLE] = SPENT | WANTED,
+        [MAPPING_IDLE] = FAILED_OFTEN | SPENT | WANTED,
         [MAPPING_MAPPING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN,
-        [MAPPING_MAPPED] = SPENT | WANTED | EXTENT | MORE,
+        [MAPPING_MAPPED] = FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE,
         [MAPPING_POPULATING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN |
                                FAILED_AT_END | LAST,
         [MAPPING_UNMAPPING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN,
@@ -88,6 +88,9 @@ int main(void)
         .input = file_world_input,
         .knobs = knobs,
         EXHAUST_GUARDS(guards),
+        .retries = &file_world_make()->mapping.walk.retries,
+        .fresh = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_POPULATE) |
+                 EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_POPULATE) |
                    EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
         .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK),

@@ -57,7 +57,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [MLOCK_IDLE] = SPENT | WANTED | SINGLE,
+        [MLOCK_IDLE] = FAILED_OFTEN | SPENT | WANTED | SINGLE,
         [MLOCK_LOCKING] = SPENT | WANTED | MANY | SINGLE | GONE | FAILED_TRANSIENTLY | FAILED_OFTEN,
         [MLOCK_ASKING] = SPENT | WANTED | GONE,
         [MLOCK_UNLOCKING] = SPENT | WANTED | MANY | SINGLE | FAILED_TRANSIENTLY | FAILED_OFTEN,
@@ -75,6 +75,8 @@ int main(void)
         .input = file_world_input,
         .knobs = knobs,
         EXHAUST_GUARDS(guards),
+        .retries = &file_world_make()->mlock.retries,
+        .fresh = EXHAUST_BIT(TRESOR__EFFECT_LOCK) | EXHAUST_BIT(TRESOR__EFFECT_UNLOCK),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_LOCK) | EXHAUST_BIT(TRESOR__EFFECT_UNLOCK) |
                    EXHAUST_BIT(TRESOR__EFFECT_QUERY),
         .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK),

@@ -102,10 +102,11 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [READ_IDLE] = SPENT | WANTED | FREE | RUNNING | GOOD,
+        [READ_IDLE] = FAILED_OFTEN | SPENT | WANTED | FREE | RUNNING | GOOD,
         [READ_MAPPING] = SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD |
                          FAILED_TRANSIENTLY | FAILED_OFTEN | LAST,
-        [READ_FILLING] = SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD | LAST | PASSED,
+        [READ_FILLING] =
+            FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD | LAST | PASSED,
         [READ_UNMAPPING] = SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD |
                            FAILED_TRANSIENTLY | FAILED_OFTEN | PASSED,
     };
@@ -125,6 +126,8 @@ int main(void)
         .input = file_world_input,
         .knobs = knobs,
         EXHAUST_GUARDS(guards),
+        .retries = &file_world_make()->read.walk.retries,
+        .fresh = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
         .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK) | EXHAUST_SENDS(BLOCK_START) |
                     EXHAUST_SENDS(AWAIT_BLOCK),

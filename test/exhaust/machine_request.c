@@ -8,7 +8,7 @@ enum {
     ON_SOURCE = 1, /* open, close: no tensors to visit */
     ON_COPY = 2,
     ONE = 4,        /* one tensor is unsettled */
-    MORE = 8,       /* and others */
+    MORE = 8,       /* and another */
     CANCELLED = 16, /* how a tensor settles */
     FAILED = 32,
     TOTAL = 10,
@@ -37,7 +37,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     world.item = TRESOR_NONE;
     world.first_wait = TRESOR_NONE;
     world.total = TOTAL;
-    world.unsettled = (knobs & ONE ? 1u : 0u) + (knobs & MORE ? 3u : 0u);
+    world.unsettled = (knobs & ONE ? 1u : 0u) + (knobs & MORE ? 1u : 0u);
     world.done = 2;
     world.failed = 1;
     world.cancelled = 1;

@@ -90,6 +90,9 @@ static void check_effect(const struct stepping *stepping, const struct tresor__e
     if (effect->on_ok >= machine->event_count || effect->on_failed != effect->on_ok + 1 ||
         machine->events[effect->on_ok].kind != TRESOR__COMPLETION)
         FAIL(stepping, "asks to be told by no completion of its own");
+    if (fixture->retries && (fixture->fresh & EXHAUST_BIT(effect->kind)) &&
+        state != stepping->state && *fixture->retries != 0)
+        FAIL(stepping, "asks for %s as if it had failed before", tresor__effect_name(effect->kind));
     if (effect->space == TRESOR__SPACE_WINDOW &&
         (effect->place != effect->offset || effect->length == 0))
         FAIL(stepping, "asks for another place than the file's own");
