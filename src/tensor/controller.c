@@ -213,7 +213,12 @@ static void look_at_draining(struct tresor__controller *controller)
     }
 }
 
-bool tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
+bool tresor__controller_is_due(const struct tresor__controller *controller)
+{
+    return controller->turns.head != TRESOR_NONE || controller->seal_count > 0;
+}
+
+void tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
 {
     for (uint32_t i = 0; i < limit; i++) {
         if (!has_room(controller))
@@ -224,5 +229,4 @@ bool tresor__controller_run(struct tresor__controller *controller, uint32_t limi
             look_at_draining(controller);
         break;
     }
-    return controller->turns.head != TRESOR_NONE || controller->seal_count > 0;
 }

@@ -96,8 +96,8 @@ void tresor__controller_free(struct tresor__controller *controller);
 /** Whether sources are open or requests not taken. */
 bool tresor__controller_in_use(const struct tresor__controller *controller);
 
-/** Give turns until none is due, `limit` were given, or effects must be taken first. True if more is left. */
-bool tresor__controller_run(struct tresor__controller *controller, uint32_t limit);
+/** Give turns until none is due, `limit` were given, or effects must be taken first. */
+void tresor__controller_run(struct tresor__controller *controller, uint32_t limit);
 
 /** A completion of an effect that was taken. */
 void tresor__controller_deliver(struct tresor__controller *controller,
@@ -106,6 +106,9 @@ void tresor__controller_deliver(struct tresor__controller *controller,
 /** Seals are answered at once; every other effect is the backend's. False where none is left. */
 bool tresor__controller_take_effect(struct tresor__controller *controller,
                                     struct tresor__effect *effect);
+
+/** Whether a turn is due, or a seal that was answered when its effect was taken. */
+bool tresor__controller_is_due(const struct tresor__controller *controller);
 
 /** Whether something is in flight or due. */
 bool tresor__controller_is_idle(const struct tresor__controller *controller);
