@@ -55,15 +55,25 @@ static bool choose_bytes(uint64_t *value)
 
 static int32_t complete_options(struct tresor_context_options *options)
 {
+    const struct {
+        uint32_t *value;
+        uint32_t default_value;
+        uint32_t limit;
+    } pools[] = {
+        {&options->sources_max, SOURCES_DEFAULT, TRESOR__SOURCES_MAX},
+        {&options->requests_max, REQUESTS_DEFAULT, POOL_MAX},
+        {&options->items_max, ITEMS_DEFAULT, POOL_MAX},
+        {&options->waits_max, WAITS_DEFAULT, POOL_MAX},
+        {&options->blocks_max, BLOCKS_DEFAULT, POOL_MAX},
+        {&options->dispatch_max, DISPATCH_DEFAULT, POOL_MAX},
+    };
     if (options->strategy == TRESOR_STRATEGY_DEFAULT)
         options->strategy = TRESOR_STRATEGY_MMAP;
-    bool valid = choose(&options->sources_max, SOURCES_DEFAULT, TRESOR__SOURCES_MAX) &
-                 choose(&options->requests_max, REQUESTS_DEFAULT, POOL_MAX) &
-                 choose(&options->items_max, ITEMS_DEFAULT, POOL_MAX) &
-                 choose(&options->waits_max, WAITS_DEFAULT, POOL_MAX) &
-                 choose(&options->blocks_max, BLOCKS_DEFAULT, POOL_MAX) &
-                 choose(&options->dispatch_max, DISPATCH_DEFAULT, POOL_MAX) &
-                 choose_bytes(&options->block_bytes) & choose_bytes(&options->populate_bytes);
+    bool valid = true;
+    for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
+        valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
+    valid = choose_bytes(&options->block_bytes) && valid;
+    valid = choose_bytes(&options->populate_bytes) && valid;
     valid = valid && options->strategy <= TRESOR_STRATEGY_READ &&
             !options->allocator.reallocate == !options->allocator.free;
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
@@ -354,7 +364,7 @@ int32_t tresor_cancel(struct tresor_context *context, struct tresor_request requ
     if (code != TRESOR_OK || context->controller.requests[index].verb == TRESOR_VERB_CLOSE)
         return code;
     tresor__router_step(&context->controller,
-                        (struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
+                        &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
                         &(struct tresor__input){.event = REQUEST_ON_CANCEL});
     return TRESOR_OK;
 }

@@ -149,7 +149,7 @@ static void deliver(struct tresor__controller *controller,
 {
     controller->completion_total++;
     tresor__router_step(controller,
-                        (struct tresor__address){.machine = completion->machine,
+                        &(struct tresor__address){.machine = completion->machine,
                                                  .source = completion->source,
                                                  .slot = completion->slot},
                         &(struct tresor__input){.event = completion->event,
@@ -208,7 +208,7 @@ static void look_at_draining(struct tresor__controller *controller)
         if (slot->source.state != SOURCE_DRAINING || !is_quiet(controller, slot))
             continue;
         controller->draining--;
-        tresor__router_step(controller, (struct tresor__address){TRESOR__MACHINE_SOURCE, i, i},
+        tresor__router_step(controller, &(struct tresor__address){TRESOR__MACHINE_SOURCE, i, i},
                             &(struct tresor__input){.event = SOURCE_ON_QUIET});
     }
 }

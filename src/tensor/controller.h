@@ -144,7 +144,7 @@ struct tresor__address {
 };
 
 /** Step a machine and carry out what it gives. False where it had no rule. */
-bool tresor__router_step(struct tresor__controller *controller, struct tresor__address address,
+bool tresor__router_step(struct tresor__controller *controller, const struct tresor__address *address,
                          const struct tresor__input *input);
 
 /* --- waits.c: pairs --- */

@@ -75,7 +75,7 @@ static void take_end(struct tresor__controller *controller, uint32_t index,
     *event = end_of(request);
     free_items(controller, request);
     request->generation = tresor__generation_next(request->generation);
-    tresor__router_step(controller, (struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
+    tresor__router_step(controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
                         &(struct tresor__input){.event = REQUEST_ON_TAKEN});
     request->next = controller->free_request;
     controller->free_request = index;

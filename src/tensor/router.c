@@ -5,58 +5,58 @@
 #include "tensor/machines.h"
 #include "tensor/pins.h"
 
-static void *context_of(struct tresor__controller *controller, struct tresor__address address)
+static void *context_of(struct tresor__controller *controller, const struct tresor__address *address)
 {
-    struct tresor__slot *slot = &controller->slots[address.source];
-    switch (address.machine) {
+    struct tresor__slot *slot = &controller->slots[address->source];
+    switch (address->machine) {
     case TRESOR__MACHINE_SOURCE:
         return &slot->source;
     case TRESOR__MACHINE_MAPPING:
-        return &slot->source.model.files[address.slot].io.mapping;
+        return &slot->source.model.files[address->slot].io.mapping;
     case TRESOR__MACHINE_READ:
-        return &slot->source.model.files[address.slot].io.read;
+        return &slot->source.model.files[address->slot].io.read;
     case TRESOR__MACHINE_MLOCK:
-        return &slot->source.model.files[address.slot].io.mlock;
+        return &slot->source.model.files[address->slot].io.mlock;
     case TRESOR__MACHINE_BLOCK:
-        return &controller->io.blocks[address.slot];
+        return &controller->io.blocks[address->slot];
     case TRESOR__MACHINE_COPY:
-        return &controller->copies[address.slot];
+        return &controller->copies[address->slot];
     case TRESOR__MACHINE_TENSOR:
-        return &slot->pieces[address.slot].tensor;
+        return &slot->pieces[address->slot].tensor;
     case TRESOR__MACHINE_LOCK:
-        return &slot->pieces[address.slot].lock;
+        return &slot->pieces[address->slot].lock;
     default:
-        return &controller->requests[address.slot];
+        return &controller->requests[address->slot];
     }
 }
 
-static void step(struct tresor__controller *controller, struct tresor__address address,
+static void step(struct tresor__controller *controller, const struct tresor__address *address,
                  uint32_t event, int64_t value)
 {
     tresor__router_step(controller, address,
                         &(struct tresor__input){.event = event, .value = value});
 }
 
-static void again(struct tresor__controller *controller, struct tresor__address sender)
+static void again(struct tresor__controller *controller, const struct tresor__address *sender)
 {
-    switch (sender.machine) {
+    switch (sender->machine) {
     case TRESOR__MACHINE_SOURCE:
-        tresor__turns_add_source(controller, sender.slot);
+        tresor__turns_add_source(controller, sender->slot);
         break;
     case TRESOR__MACHINE_MAPPING:
-        tresor__turns_add_file(controller, sender.source, sender.slot, TRESOR__TURN_MAPPING);
+        tresor__turns_add_file(controller, sender->source, sender->slot, TRESOR__TURN_MAPPING);
         break;
     case TRESOR__MACHINE_READ:
-        tresor__turns_add_file(controller, sender.source, sender.slot, TRESOR__TURN_READ);
+        tresor__turns_add_file(controller, sender->source, sender->slot, TRESOR__TURN_READ);
         break;
     case TRESOR__MACHINE_MLOCK:
-        tresor__turns_add_file(controller, sender.source, sender.slot, TRESOR__TURN_MLOCK);
+        tresor__turns_add_file(controller, sender->source, sender->slot, TRESOR__TURN_MLOCK);
         break;
     case TRESOR__MACHINE_COPY:
-        tresor__turns_add_copy(controller, sender.slot);
+        tresor__turns_add_copy(controller, sender->slot);
         break;
     default:
-        tresor__turns_add_request(controller, sender.slot);
+        tresor__turns_add_request(controller, sender->slot);
         break;
     }
 }
@@ -65,48 +65,48 @@ static void end_block(struct tresor__controller *controller, uint32_t index)
 {
     const struct tresor__block *block = &controller->io.blocks[index];
     bool is_copy = block->space == TRESOR__SPACE_CALLER;
-    struct tresor__address job = {is_copy ? TRESOR__MACHINE_COPY : TRESOR__MACHINE_READ,
+    const struct tresor__address job = {is_copy ? TRESOR__MACHINE_COPY : TRESOR__MACHINE_READ,
                                   block->source, block->job};
-    step(controller, job, is_copy ? COPY_ON_BLOCK_END : READ_ON_BLOCK_END, index);
+    step(controller, &job, is_copy ? COPY_ON_BLOCK_END : READ_ON_BLOCK_END, index);
     tresor__turns_block_freed(controller);
 }
 
-static void await_block(struct tresor__controller *controller, struct tresor__address sender)
+static void await_block(struct tresor__controller *controller, const struct tresor__address *sender)
 {
     uint32_t actor =
-        sender.machine == TRESOR__MACHINE_COPY ? TRESOR__ACTOR_COPY : TRESOR__ACTOR_FILE;
-    tresor__turns_await_block(controller, actor, sender.source, sender.slot);
+        sender->machine == TRESOR__MACHINE_COPY ? TRESOR__ACTOR_COPY : TRESOR__ACTOR_FILE;
+    tresor__turns_await_block(controller, actor, sender->source, sender->slot);
 }
 
 /* A tensor's word to the ledger of its file; the file then looks for what there is to tell and to do. */
-static void tell_ledger(struct tresor__controller *controller, struct tresor__address sender,
+static void tell_ledger(struct tresor__controller *controller, const struct tresor__address *sender,
                         const struct tresor__message *message)
 {
-    const struct tresor__slot *slot = &controller->slots[sender.source];
-    const struct tresor__piece *piece = &slot->pieces[sender.slot];
+    const struct tresor__slot *slot = &controller->slots[sender->source];
+    const struct tresor__piece *piece = &slot->pieces[sender->slot];
     struct tresor__ledger *ledger = &slot->source.model.files[piece->file].io.ledger;
     switch (message->kind) {
     case TRESOR__MESSAGE_CLAIM:
-        tresor__ledger_claim(ledger, sender.slot, message->event);
+        tresor__ledger_claim(ledger, sender->slot, message->event);
         break;
     case TRESOR__MESSAGE_UNCLAIM:
-        tresor__ledger_unclaim(ledger, sender.slot, true);
+        tresor__ledger_unclaim(ledger, sender->slot, true);
         break;
     case TRESOR__MESSAGE_WITHDRAW:
-        tresor__ledger_unclaim(ledger, sender.slot, false);
+        tresor__ledger_unclaim(ledger, sender->slot, false);
         break;
     case TRESOR__MESSAGE_LOCK_CLAIM:
-        tresor__ledger_lock(ledger, sender.slot);
+        tresor__ledger_lock(ledger, sender->slot);
         break;
     default:
-        tresor__ledger_unlock(ledger, sender.slot,
+        tresor__ledger_unlock(ledger, sender->slot,
                               message->kind == TRESOR__MESSAGE_LOCK_UNCLAIM);
         break;
     }
-    tresor__turns_add_file(controller, sender.source, piece->file, TRESOR__TURN_NEWS);
+    tresor__turns_add_file(controller, sender->source, piece->file, TRESOR__TURN_NEWS);
 }
 
-static void settle_waits(struct tresor__controller *controller, struct tresor__address sender,
+static void settle_waits(struct tresor__controller *controller, const struct tresor__address *sender,
                          const struct tresor__message *message)
 {
     static const uint8_t waits[] = {
@@ -116,7 +116,7 @@ static void settle_waits(struct tresor__controller *controller, struct tresor__a
         [TRESOR__MESSAGE_SETTLE_LOCK] = TRESOR__WAIT_LOCK,
         [TRESOR__MESSAGE_SETTLE_UNLOCK] = TRESOR__WAIT_UNLOCK,
     };
-    tresor__waits_settle(controller, &controller->slots[sender.source].pieces[sender.slot],
+    tresor__waits_settle(controller, &controller->slots[sender->source].pieces[sender->slot],
                          waits[message->kind], message->code,
                          message->kind == TRESOR__MESSAGE_SETTLE_ADVISE);
 }
@@ -136,7 +136,7 @@ static void settle_source(struct tresor__controller *controller, uint32_t index,
         tresor__gate_open(slot);
     else
         slot->generation = tresor__generation_next(slot->generation);
-    step(controller, (struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
+    step(controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
          REQUEST_ON_SETTLED, code);
 }
 
@@ -153,7 +153,7 @@ static void settle_copy(struct tresor__controller *controller, uint32_t index, i
         request->error.wanted = copy->failure.wanted;
         request->error.got = copy->failure.got;
     }
-    step(controller, (struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
+    step(controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
          REQUEST_ON_SETTLED, code == TRESOR_OK ? (int64_t)copy->length : code);
 }
 
@@ -162,7 +162,7 @@ static void cancel_all_of(struct tresor__controller *controller, uint32_t source
     for (uint32_t i = 0; i < controller->limits.requests; i++) {
         const struct tresor__request *request = &controller->requests[i];
         if (i != but && request->source == source && request->state != REQUEST_FREE)
-            step(controller, (struct tresor__address){TRESOR__MACHINE_REQUEST, 0, i},
+            step(controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, i},
                  REQUEST_ON_CANCEL, 0);
     }
 }
@@ -173,16 +173,16 @@ static void start_request(struct tresor__controller *controller, uint32_t index)
     struct tresor__address source = {TRESOR__MACHINE_SOURCE, request->source, request->source};
     switch (request->verb) {
     case TRESOR_VERB_OPEN:
-        step(controller, source, SOURCE_ON_OPEN, 0);
+        step(controller, &source, SOURCE_ON_OPEN, 0);
         break;
     case TRESOR_VERB_CLOSE:
         tresor__gate_close(&controller->slots[request->source]);
         controller->draining++;
-        step(controller, source, SOURCE_ON_CLOSE, 0);
+        step(controller, &source, SOURCE_ON_CLOSE, 0);
         cancel_all_of(controller, request->source, index);
         break;
     default:
-        step(controller, (struct tresor__address){TRESOR__MACHINE_COPY, request->source, index},
+        step(controller, &(struct tresor__address){TRESOR__MACHINE_COPY, request->source, index},
              COPY_ON_START, 0);
         break;
     }
@@ -194,16 +194,16 @@ static void withdraw_request(struct tresor__controller *controller, uint32_t ind
     struct tresor__request *request = &controller->requests[index];
     if (request->verb == TRESOR_VERB_OPEN)
         step(controller,
-             (struct tresor__address){TRESOR__MACHINE_SOURCE, request->source, request->source},
+             &(struct tresor__address){TRESOR__MACHINE_SOURCE, request->source, request->source},
              SOURCE_ON_CANCEL, 0);
     else if (request->verb == TRESOR_VERB_COPY)
-        step(controller, (struct tresor__address){TRESOR__MACHINE_COPY, request->source, index},
+        step(controller, &(struct tresor__address){TRESOR__MACHINE_COPY, request->source, index},
              COPY_ON_CANCEL, 0);
     else if (tresor__waits_withdraw(controller, request, PAIRS))
         tresor__turns_add_request(controller, index);
 }
 
-static void carry(struct tresor__controller *controller, struct tresor__address sender,
+static void carry(struct tresor__controller *controller, const struct tresor__address *sender,
                   const struct tresor__message *message)
 {
     switch ((enum tresor__message_kind)message->kind) {
@@ -212,7 +212,7 @@ static void carry(struct tresor__controller *controller, struct tresor__address 
         break;
     case TRESOR__MESSAGE_BLOCK_START:
         step(controller,
-             (struct tresor__address){TRESOR__MACHINE_BLOCK, sender.source, message->slot},
+             &(struct tresor__address){TRESOR__MACHINE_BLOCK, sender->source, message->slot},
              BLOCK_ON_START, 0);
         break;
     case TRESOR__MESSAGE_BLOCK_END:
@@ -230,11 +230,11 @@ static void carry(struct tresor__controller *controller, struct tresor__address 
         tell_ledger(controller, sender, message);
         break;
     case TRESOR__MESSAGE_OPEN_PINS:
-        tresor__pins_open(&controller->slots[sender.source], sender.slot);
+        tresor__pins_open(&controller->slots[sender->source], sender->slot);
         break;
     case TRESOR__MESSAGE_TELL_LOCK:
         step(controller,
-             (struct tresor__address){TRESOR__MACHINE_LOCK, sender.source, sender.slot},
+             &(struct tresor__address){TRESOR__MACHINE_LOCK, sender->source, sender->slot},
              message->event, 0);
         break;
     case TRESOR__MESSAGE_SETTLE_LOAD:
@@ -245,10 +245,10 @@ static void carry(struct tresor__controller *controller, struct tresor__address 
         settle_waits(controller, sender, message);
         break;
     case TRESOR__MESSAGE_SETTLE_SOURCE:
-        settle_source(controller, sender.slot, message->code);
+        settle_source(controller, sender->slot, message->code);
         break;
     case TRESOR__MESSAGE_SETTLE_REQUEST:
-        settle_copy(controller, sender.slot, message->code);
+        settle_copy(controller, sender->slot, message->code);
         break;
     case TRESOR__MESSAGE_START:
         start_request(controller, message->slot);
@@ -265,10 +265,10 @@ static void carry(struct tresor__controller *controller, struct tresor__address 
     }
 }
 
-static void observe(struct tresor__controller *controller, struct tresor__address address,
+static void observe(struct tresor__controller *controller, const struct tresor__address *address,
                     uint32_t from, uint32_t rule_index, const struct tresor__input *input)
 {
-    const struct tresor__machine *machine = tresor__machines[address.machine];
+    const struct tresor__machine *machine = tresor__machines[address->machine];
     const struct tresor__rule *rule =
         &tresor__machine_cell(machine, from, input->event)->rules[rule_index];
     uint32_t to = rule->target == TRESOR__STAY ? from : rule->target;
@@ -280,14 +280,14 @@ static void observe(struct tresor__controller *controller, struct tresor__addres
         .to = machine->states[to].name,
         .guard = rule->guard_name,
         .action = rule->action_name,
-        .source = address.source,
-        .slot = address.slot,
+        .source = address->source,
+        .slot = address->slot,
         .os_errno = input->os_errno,
     };
     controller->observer(controller->observer_cookie, &transition);
 }
 
-bool tresor__router_step(struct tresor__controller *controller, struct tresor__address address,
+bool tresor__router_step(struct tresor__controller *controller, const struct tresor__address *address,
                          const struct tresor__input *input)
 {
     struct tresor__outbox out;
@@ -296,7 +296,7 @@ bool tresor__router_step(struct tresor__controller *controller, struct tresor__a
     void *context = context_of(controller, address);
     uint32_t from = ((struct tresor__machine_head *)context)->state;
     uint32_t rule =
-        tresor__machine_step(tresor__machines[address.machine], context, input, &out);
+        tresor__machine_step(tresor__machines[address->machine], context, input, &out);
     if (rule == TRESOR__REJECTED) {
         controller->rejected++;
         return false;

@@ -120,7 +120,7 @@ void tresor__turns_block_freed(struct tresor__controller *controller)
 static void step(struct tresor__controller *controller, uint32_t machine, uint32_t source,
                  uint32_t slot, uint32_t event)
 {
-    tresor__router_step(controller, (struct tresor__address){machine, source, slot},
+    tresor__router_step(controller, &(struct tresor__address){machine, source, slot},
                         &(struct tresor__input){.event = event});
 }
 
@@ -149,7 +149,7 @@ static void tell(struct tresor__controller *controller, struct tresor__file *fil
             continue;
         news = (uint8_t)(news & ~rows[i].news);
         tresor__router_step(
-            controller, (struct tresor__address){rows[i].machine, file->source, tensor},
+            controller, &(struct tresor__address){rows[i].machine, file->source, tensor},
             &(struct tresor__input){.event = rows[i].event,
                                     .value = rows[i].machine == TRESOR__MACHINE_TENSOR
                                                  ? span->failure.code

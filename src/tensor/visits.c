@@ -82,14 +82,14 @@ void tresor__visits_run(struct tresor__controller *controller, struct tresor__re
         struct tresor__piece *piece = next_piece(controller, request);
         if (!piece) {
             tresor__router_step(
-                controller, (struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
+                controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
                 &(struct tresor__input){.event = REQUEST_ON_VISITED});
             return;
         }
         tresor__waits_add(controller, request, piece, asking.wait);
         tresor__router_step(
             controller,
-            (struct tresor__address){asking.machine, request->source, piece->index},
+            &(struct tresor__address){asking.machine, request->source, piece->index},
             &(struct tresor__input){.event = asking.event, .value = value_of(request)});
     }
     tresor__turns_add_request(controller, request->index);

@@ -146,7 +146,7 @@ static void settle(struct tresor__controller *controller, uint32_t index, int32_
         tresor__waits_free(controller, index);
     }
     tresor__router_step(
-        controller, (struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
+        controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
         &(struct tresor__input){.event = REQUEST_ON_SETTLED,
                                 .value = code == TRESOR_OK ? (int64_t)piece->size_bytes : code});
 }
@@ -194,7 +194,7 @@ bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor
             bool is_load = wait == TRESOR__WAIT_LOAD;
             tresor__router_step(
                 controller,
-                (struct tresor__address){is_load ? TRESOR__MACHINE_TENSOR : TRESOR__MACHINE_LOCK,
+                &(struct tresor__address){is_load ? TRESOR__MACHINE_TENSOR : TRESOR__MACHINE_LOCK,
                                          source, tensor},
                 &(struct tresor__input){.event = is_load ? (uint32_t)TENSOR_ON_CANCEL
                                                          : (uint32_t)LOCK_ON_CANCEL});

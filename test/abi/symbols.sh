@@ -65,7 +65,7 @@ PLANTED
 
 tap 'the reader of headers on a planted one' reads_planted_header
 
-all=$(public_declarations | grep -v 'static ')
+all=$(public_declarations | grep -v -e 'static ' -e 'typedef ')
 declared=$(grep -F "$marked" <<<"$all" | function_names)
 unmarked=$(grep -vF "$marked" <<<"$all" | function_names)
 exported=$(exported_names)
