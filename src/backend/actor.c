@@ -77,8 +77,10 @@ static int64_t act_reserve(const struct tresor__sys *sys, const struct tresor__e
     int64_t tail = sys->unmap(sys->cookie, (void *)(base + length), slack - before);
     if (head == 0 && tail == 0)
         return (int64_t)base;
-    /* What could not be cut is given back whole; ranges that are gone already are no error to munmap. */
-    sys->unmap(sys->cookie, place, length + slack);
+    /* Where one could not be cut the rest is given back, but never what is gone: it may be another thread's by now. */
+    uintptr_t start = head == 0 ? base : (uintptr_t)place;
+    uintptr_t end = tail == 0 ? base + length : (uintptr_t)place + length + slack;
+    sys->unmap(sys->cookie, (void *)start, end - start);
     return head < 0 ? head : tail;
 }
 
