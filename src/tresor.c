@@ -396,6 +396,7 @@ int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counte
         .requests = controller->request_total,
         .events = controller->event_total,
         .read_bytes = controller->read_bytes,
+        .leaked_bytes = controller->leaked_bytes,
     };
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         const struct tresor__slot *slot = &controller->slots[i];

@@ -85,6 +85,7 @@ struct tresor__controller {
     uint64_t request_total;
     uint64_t event_total;
     uint64_t read_bytes;
+    uint64_t leaked_bytes; /* by sources, in ranges that no ledger counts */
 };
 
 /** TRESOR_OK or NO_MEMORY, which leaves nothing. */
