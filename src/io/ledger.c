@@ -168,10 +168,6 @@ bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backin
         interval->backing = (uint8_t)backing;
         interval->missing_bytes = interval_bytes(ledger, i);
         interval->failed = false;
-        if (interval->leaked) {
-            interval->leaked = false;
-            ledger->leaked_bytes -= interval_mapped_bytes(ledger, i);
-        }
     }
     return true;
 }
@@ -212,10 +208,23 @@ static void tell_failed(struct tresor__ledger *ledger, uint32_t number,
     }
 }
 
-/* All parts of a running interval have come back. */
+/* What is mapped over pages that could not be unmapped or unlocked has replaced them. */
+static void forget_leaks(struct tresor__ledger *ledger, uint32_t number)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    if (interval->leaked)
+        ledger->leaked_bytes -= interval_mapped_bytes(ledger, number);
+    if (interval->lock_leaked)
+        ledger->locked_bytes -= interval_mapped_bytes(ledger, number);
+    interval->leaked = false;
+    interval->lock_leaked = false;
+}
+
+/* All parts of a running interval have come back, so it was mapped. */
 static void finish_running(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];
+    forget_leaks(ledger, number);
     if (interval->failed || interval->users == 0) {
         spend(ledger, number);
         return;
@@ -296,6 +305,7 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
         interval->backing = TRESOR__BACKING_NONE;
         interval->failed = false;
         if (failure) {
+            assert(!interval->leaked);
             interval->leaked = true;
             ledger->leaked_bytes += interval_mapped_bytes(ledger, i);
         } else if (interval->lock_leaked) {
