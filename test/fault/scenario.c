@@ -285,6 +285,8 @@ void scenario_run(struct scenario *scenario)
     run.memory.is_persistent = scenario->allocations_stay_failed;
     run.memory.lose_free = scenario->lose_free;
     struct tresor_context_options made = options(&run.memory);
+    if (scenario->default_allocator)
+        made.allocator = (struct tresor_allocator){0};
     if (scenario->arm)
         scenario->arm(true);
     int32_t code = session_create(&run.session, &run.faulty.sys, &made);
