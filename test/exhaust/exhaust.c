@@ -7,7 +7,7 @@ static struct exhaust_record record;
 static void table_is_sound(void **state)
 {
     (void)state;
-    exhaust_check_table(fixture->machine);
+    exhaust_check_table(fixture);
 }
 
 static void every_cell_is_stepped(void **state)

@@ -26,6 +26,13 @@ struct exhaust_guard {
     uint32_t any;
 };
 
+/** What an action sends: always all of `always`, at times some of `sometimes`, nothing else. */
+struct exhaust_action {
+    const char *name;
+    uint64_t always;
+    uint64_t sometimes;
+};
+
 struct exhaust_fixture {
     const struct tresor__machine *machine;
 
@@ -43,6 +50,13 @@ struct exhaust_fixture {
     const struct exhaust_guard *guards;
     uint32_t guard_count;
 
+    const uint32_t
+        *retries; /* in the world: zero when one of `fresh` is asked for on entering a state */
+    uint64_t fresh;
+
+    const struct exhaust_action *actions; /* NULL: only `messages` is looked at */
+    uint32_t action_count;
+
     uint64_t effects;  /* kinds that it may ask for */
     uint64_t messages; /* kinds that it may send */
     uint32_t source;   /* of its effects */
@@ -51,8 +65,43 @@ struct exhaust_fixture {
 
     uint64_t signal_waits; /* states that wait for another machine, not for an effect */
     uint64_t floating;     /* kinds of effects that may be out in any state */
+    uint64_t deaf;         /* WAITING states that a CANCEL never reaches */
     uint64_t eager;        /* states that need a turn: whoever enters one asks for it */
+    uint64_t looked; /* states that need a turn if there is work: whoever enters one asks for it, or
+                        for a look */
 };
+
+#define EXHAUST_WORLD(object) .world = &(object), .world_bytes = sizeof(object)
+#define EXHAUST_GUARDS(rows) .guards = (rows), .guard_count = sizeof(rows) / sizeof((rows)[0])
+
+#define EXHAUST_ACTIONS(rows) .actions = (rows), .action_count = sizeof(rows) / sizeof((rows)[0])
+#define EXHAUST_SENDS(name) EXHAUST_BIT(TRESOR__MESSAGE_##name)
+
+/** Knobs for what a read brought: one of them, or none for all that was asked for. */
+enum {
+    READ_ZERO = 1 << 24,
+    READ_SHORT = 1 << 25,
+    READ_OVER = 1 << 26,
+    READ_NEGATIVE = 1 << 27,
+    READ_VALUES = READ_ZERO | READ_SHORT | READ_OVER | READ_NEGATIVE,
+};
+
+/** No two of the `exclusive` knobs are set. */
+static inline bool exhaust_at_most_one(uint32_t knobs, uint32_t exclusive)
+{
+    uint32_t set = knobs & exclusive;
+    return (set & (set - 1)) == 0;
+}
+
+/** The value of a read of `left` bytes. */
+static inline int64_t exhaust_read_value(uint32_t knobs, int64_t left)
+{
+    return knobs & READ_ZERO       ? 0
+           : knobs & READ_SHORT    ? left - 1
+           : knobs & READ_OVER     ? left + 1
+           : knobs & READ_NEGATIVE ? -1
+                                   : left;
+}
 
 /** Run all tests on the fixture; what main returns. */
 int exhaust_run(const struct exhaust_fixture *fixture);
@@ -78,8 +127,8 @@ struct exhaust_record {
 /** Step every cell with every combination of knobs. */
 void exhaust_step_all(const struct exhaust_fixture *fixture, struct exhaust_record *record);
 
-/** Names, kinds and targets of the table. */
-void exhaust_check_table(const struct tresor__machine *machine);
+/** Names, kinds and targets of the table, and that who waits listens to CANCEL. */
+void exhaust_check_table(const struct exhaust_fixture *fixture);
 
 /**
  * Follow every rule from the first state together with the set of effects that are out: every state

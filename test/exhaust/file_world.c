@@ -55,14 +55,14 @@ static void make_once(void)
     };
     static const struct model_tensor tensors[] = {
         {0, 0, 5000},
-        [TENSOR_LEFT] = {FILE_INDEX, 0, PAGE * 3 / 2},
-        [TENSOR_RIGHT] = {FILE_INDEX, PAGE * 3 / 2, PAGE * 3 / 2},
-        [TENSOR_HAND] = {FILE_INDEX, 4 * PAGE, PAGE},
-        [TENSOR_SPENT] = {FILE_INDEX, 6 * PAGE, PAGE},
-        [TENSOR_WANTED] = {FILE_INDEX, 8 * PAGE, PAGE},
-        [TENSOR_RUNNING] = {FILE_INDEX, 10 * PAGE, PAGE - 100},
+        [TENSOR_LEFT] = {FILE_INDEX, 0, PAGE * 5 / 2},
+        [TENSOR_RIGHT] = {FILE_INDEX, PAGE * 5 / 2, PAGE * 3 / 2},
+        [TENSOR_HAND] = {FILE_INDEX, 5 * PAGE, PAGE},
+        [TENSOR_SPENT] = {FILE_INDEX, 7 * PAGE, PAGE},
+        [TENSOR_WANTED] = {FILE_INDEX, 9 * PAGE, PAGE},
+        [TENSOR_RUNNING] = {FILE_INDEX, 11 * PAGE, PAGE - 100},
     };
-    static const uint64_t file_bytes[] = {5000, 11 * PAGE - 100};
+    static const uint64_t file_bytes[] = {5000, 12 * PAGE - 100};
     const struct model_layout layout = {tensors, sizeof tensors / sizeof tensors[0], file_bytes, 2,
                                         FILE_SOURCE};
     make_io();
@@ -121,10 +121,9 @@ void file_world_check(void)
     tresor__ledger_check(&file->ledger);
 }
 
-struct tresor__input file_world_input(bool is_transient, bool is_fault)
+struct tresor__input file_world_input(uint32_t event, uint32_t knobs)
 {
-    return (struct tresor__input){.os_errno = is_transient ? EAGAIN
-                                              : is_fault   ? EFAULT
-                                                           : ENOMEM,
-                                  .value = 0};
+    int32_t lasting = knobs & FAILED_AT_END ? EFAULT : ENOMEM;
+    (void)event;
+    return (struct tresor__input){.os_errno = knobs & FAILED_TRANSIENTLY ? EAGAIN : lasting};
 }

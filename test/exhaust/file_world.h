@@ -4,6 +4,7 @@
 #ifndef TEST_EXHAUST_FILE_WORLD_H
 #define TEST_EXHAUST_FILE_WORLD_H
 
+#include "exhaust/exhaust.h"
 #include "source/model.h"
 
 enum {
@@ -35,6 +36,10 @@ struct file_world {
 
 extern struct file_world file_world;
 
+#define FILE_WORLD                                                                                 \
+    EXHAUST_WORLD(file_world), .check = file_world_check, .source = FILE_SOURCE,                   \
+                               .slot = FILE_INDEX, .file = FILE_INDEX
+
 /** The world anew: nothing is claimed. */
 struct tresor__file *file_world_make(void);
 
@@ -48,7 +53,12 @@ void file_world_step(const struct tresor__machine *machine, void *context, uint3
 /** The ledger's books balance and no block is both free and in use. */
 void file_world_check(void);
 
-/** What an input says of an effect that failed. */
-struct tresor__input file_world_input(bool is_transient, bool is_fault);
+/** The fixtures' knobs for an effect that failed, and what its input says. */
+enum {
+    FAILED_TRANSIENTLY = 1 << 20,
+    FAILED_OFTEN = 1 << 21,  /* as often as it may be asked again */
+    FAILED_AT_END = 1 << 22, /* of the file */
+};
+struct tresor__input file_world_input(uint32_t event, uint32_t knobs);
 
 #endif

@@ -10,11 +10,6 @@ enum {
     TRANSIENT = 2,
     TIRED = 4,
     BEGUN = 8, /* some bytes were read already */
-    ZERO = 16,
-    SHORT = 32,
-    OVER = 64,
-    NEGATIVE = 128,
-    VALUES = ZERO | SHORT | OVER | NEGATIVE,
     LENGTH = 10000,
     DONE = 4096,
 };
@@ -23,9 +18,9 @@ static struct tresor__block world;
 
 static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 {
-    uint32_t values = knobs & VALUES;
     (void)event;
-    if ((values & (values - 1)) || (state == BLOCK_POPULATING && !(knobs & IN_WINDOW)))
+    if (!exhaust_at_most_one(knobs, READ_VALUES) ||
+        (state == BLOCK_POPULATING && !(knobs & IN_WINDOW)))
         return NULL;
     memset(&world, 0, sizeof world);
     world.state = (uint8_t)state;
@@ -46,16 +41,8 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 static struct tresor__input input(uint32_t event, uint32_t knobs)
 {
     int64_t left = knobs & BEGUN ? LENGTH - DONE : LENGTH;
-    int64_t value = left;
+    int64_t value = exhaust_read_value(knobs, left);
     (void)event;
-    if (knobs & ZERO)
-        value = 0;
-    else if (knobs & SHORT)
-        value = left - 1;
-    else if (knobs & OVER)
-        value = left + 1;
-    else if (knobs & NEGATIVE)
-        value = -1;
     return (struct tresor__input){.value = value, .os_errno = knobs & TRANSIENT ? EINTR : EIO};
 }
 
@@ -68,27 +55,40 @@ static void check(void)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [BLOCK_FREE] = IN_WINDOW | VALUES,
+        [BLOCK_FREE] = IN_WINDOW | READ_VALUES,
         [BLOCK_POPULATING] = IN_WINDOW | TRANSIENT | TIRED,
-        [BLOCK_READING] = IN_WINDOW | TRANSIENT | TIRED | BEGUN | VALUES,
+        [BLOCK_READING] = IN_WINDOW | TRANSIENT | TIRED | BEGUN | READ_VALUES,
     };
     static const struct exhaust_guard guards[] = {
-        {"is_for_window", .all = IN_WINDOW},       {"may_retry", .all = TRANSIENT, .none = TIRED},
-        {"is_impossible", .any = OVER | NEGATIVE}, {"is_end_of_file", .all = ZERO},
-        {"is_short", .any = ZERO | SHORT},
+        {"is_for_window", .all = IN_WINDOW},
+        {"may_retry", .all = TRANSIENT, .none = TIRED},
+        {"is_impossible", .any = READ_OVER | READ_NEGATIVE},
+        {"is_end_of_file", .all = READ_ZERO},
+        {"is_short", .any = READ_ZERO | READ_SHORT},
+    };
+    static const struct exhaust_action actions[] = {
+        {.name = "ask_populate"},
+        {.name = "populate_again"},
+        {.name = "ask_read"},
+        {.name = "read_again"},
+        {.name = "read_rest"},
+        {"finish", .always = EXHAUST_SENDS(BLOCK_END)},
+        {"fail_memory", .always = EXHAUST_SENDS(BLOCK_END)},
+        {"fail_backend", .always = EXHAUST_SENDS(BLOCK_END)},
+        {"fail_truncated", .always = EXHAUST_SENDS(BLOCK_END)},
+        {"fail_read", .always = EXHAUST_SENDS(BLOCK_END)},
     };
     const struct exhaust_fixture fixture = {
         .machine = &tresor__block_machine,
-        .world = &world,
-        .world_bytes = sizeof world,
+        EXHAUST_WORLD(world),
         .make = make,
         .input = input,
         .check = check,
         .knobs = knobs,
-        .guards = guards,
-        .guard_count = sizeof guards / sizeof guards[0],
+        EXHAUST_GUARDS(guards),
+        EXHAUST_ACTIONS(actions),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_POPULATE) | EXHAUST_BIT(TRESOR__EFFECT_READ),
-        .messages = EXHAUST_BIT(TRESOR__MESSAGE_BLOCK_END),
+        .messages = EXHAUST_SENDS(BLOCK_END),
         .source = 3,
         .slot = 5,
         .file = 1,

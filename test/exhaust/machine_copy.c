@@ -90,19 +90,31 @@ int main(void)
         {"is_good", .all = GOOD},   {"is_only", .all = ONE, .none = TWO},
         {"runs_none", .none = ONE},
     };
+    static const struct exhaust_action actions[] = {
+        {.name = "none"},
+        {"again", .always = EXHAUST_SENDS(AGAIN)},
+        {"finish", .always = EXHAUST_SENDS(SETTLE_REQUEST)},
+        {"start_block", .always = EXHAUST_SENDS(BLOCK_START) | EXHAUST_SENDS(AGAIN)},
+        {"await_block", .always = EXHAUST_SENDS(AWAIT_BLOCK)},
+        {"give_block", .always = EXHAUST_SENDS(AGAIN)},
+        {"give_and_finish", .always = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(SETTLE_REQUEST)},
+        {"give_and_remember", .always = EXHAUST_SENDS(AGAIN)},
+        {"give_and_fail", .always = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(SETTLE_REQUEST)},
+        {"give_and_end", .always = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(SETTLE_REQUEST)},
+        {.name = "remember_cancel"},
+        {"end_cancelled", .always = EXHAUST_SENDS(SETTLE_REQUEST)},
+    };
     const struct exhaust_fixture fixture = {
         .machine = &tresor__copy_machine,
-        .world = &world,
-        .world_bytes = sizeof world,
+        EXHAUST_WORLD(world),
         .make = make,
         .input = input,
         .check = check,
         .knobs = knobs,
-        .guards = guards,
-        .guard_count = sizeof guards / sizeof guards[0],
-        .messages = EXHAUST_BIT(TRESOR__MESSAGE_AGAIN) | EXHAUST_BIT(TRESOR__MESSAGE_BLOCK_START) |
-                    EXHAUST_BIT(TRESOR__MESSAGE_AWAIT_BLOCK) |
-                    EXHAUST_BIT(TRESOR__MESSAGE_SETTLE_REQUEST),
+        EXHAUST_GUARDS(guards),
+        EXHAUST_ACTIONS(actions),
+        .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(BLOCK_START) | EXHAUST_SENDS(AWAIT_BLOCK) |
+                    EXHAUST_SENDS(SETTLE_REQUEST),
         .source = 3,
         .slot = 5,
         .file = 1,

@@ -14,7 +14,7 @@ static struct tresor__piece world;
 static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 {
     (void)event;
-    if ((knobs & LOADING) && (knobs & RESIDENT))
+    if (!exhaust_at_most_one(knobs, LOADING | RESIDENT))
         return NULL;
     piece_make(&world);
     world.tensor.state = knobs & LOADING    ? TENSOR_LOADING
@@ -47,22 +47,32 @@ int main(void)
         {"is_loading", .all = LOADING},
         {"is_wanted", .all = WANTED},
     };
+    static const struct exhaust_action actions[] = {
+        {.name = "none"},
+        {"claim", .always = EXHAUST_SENDS(LOCK_CLAIM)},
+        {"settle_lock", .always = EXHAUST_SENDS(SETTLE_LOCK)},
+        {"refuse_absent", .always = EXHAUST_SENDS(SETTLE_LOCK)},
+        {"withdraw", .always = EXHAUST_SENDS(SETTLE_LOCK) | EXHAUST_SENDS(LOCK_WITHDRAW)},
+        {"release", .always = EXHAUST_SENDS(LOCK_UNCLAIM)},
+        {"settle_unlock", .always = EXHAUST_SENDS(SETTLE_UNLOCK)},
+        {"settle_unlock_and_claim",
+         .always = EXHAUST_SENDS(SETTLE_UNLOCK) | EXHAUST_SENDS(LOCK_CLAIM)},
+        {"refuse_unlock", .always = EXHAUST_SENDS(SETTLE_UNLOCK)},
+        {.name = "remember_failure"},
+    };
     const struct exhaust_fixture fixture = {
         .machine = &tresor__lock_machine,
-        .world = &world,
-        .world_bytes = sizeof world,
+        EXHAUST_WORLD(world),
         .make = make,
         .input = input,
         .knobs = knobs,
-        .guards = guards,
-        .guard_count = sizeof guards / sizeof guards[0],
-        .messages =
-            EXHAUST_BIT(TRESOR__MESSAGE_LOCK_CLAIM) | EXHAUST_BIT(TRESOR__MESSAGE_LOCK_UNCLAIM) |
-            EXHAUST_BIT(TRESOR__MESSAGE_LOCK_WITHDRAW) | EXHAUST_BIT(TRESOR__MESSAGE_SETTLE_LOCK) |
-            EXHAUST_BIT(TRESOR__MESSAGE_SETTLE_UNLOCK),
-        .source = PIECE_SOURCE,
-        .slot = PIECE_INDEX,
-        .file = PIECE_FILE,
+        EXHAUST_GUARDS(guards),
+        EXHAUST_ACTIONS(actions),
+        .messages = EXHAUST_SENDS(LOCK_CLAIM) | EXHAUST_SENDS(LOCK_UNCLAIM) |
+                    EXHAUST_SENDS(LOCK_WITHDRAW) | EXHAUST_SENDS(SETTLE_LOCK) |
+                    EXHAUST_SENDS(SETTLE_UNLOCK),
+        PIECE_WORLD,
+        .deaf = EXHAUST_BIT(LOCK_LOCKING) | EXHAUST_BIT(LOCK_UNLOCKING),
         .signal_waits =
             EXHAUST_BIT(LOCK_AWAITING) | EXHAUST_BIT(LOCK_LOCKING) | EXHAUST_BIT(LOCK_UNLOCKING),
     };

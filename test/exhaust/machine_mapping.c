@@ -7,9 +7,7 @@ enum {
     WANTED = 2, /* an extent that nobody has taken */
     EXTENT = 4, /* one in hand */
     MORE = 8,   /* that still has users */
-    TRANSIENT = 16,
-    TIRED = 32,
-    FAULT = 64, /* past the end of the file */
+    LAST = 16,  /* the chunk under way is the extent's last */
 };
 
 static bool makes_sense(uint32_t state, uint32_t knobs)
@@ -20,15 +18,22 @@ static bool makes_sense(uint32_t state, uint32_t knobs)
     return state == MAPPING_UNMAPPING || holds == !!(knobs & EXTENT);
 }
 
+static void step(struct tresor__file *file, uint32_t event)
+{
+    file_world_step(&tresor__mapping_machine, &file->mapping, event);
+}
+
 static void take_extent(struct tresor__file *file, uint32_t state, uint32_t knobs)
 {
     tresor__ledger_claim(&file->ledger, TENSOR_LEFT, TRESOR__BACKING_FILE);
     tresor__ledger_claim(&file->ledger, TENSOR_RIGHT, TRESOR__BACKING_FILE);
-    file_world_step(&tresor__mapping_machine, &file->mapping, MAPPING_ON_TURN);
+    step(file, MAPPING_ON_TURN);
+    if (knobs & LAST)
+        file_world.io.populate_bytes = UINT64_C(16) * FILE_PAGE_BYTES;
     if (state != MAPPING_MAPPING)
-        file_world_step(&tresor__mapping_machine, &file->mapping, MAPPING_ON_MAP_OK);
-    if (state == MAPPING_POPULATING)
-        file_world_step(&tresor__mapping_machine, &file->mapping, MAPPING_ON_TURN);
+        step(file, MAPPING_ON_MAP_OK);
+    if (state == MAPPING_MAPPED || state == MAPPING_UNMAPPING)
+        step(file, MAPPING_ON_POPULATE_OK);
     if (knobs & MORE)
         return;
     tresor__ledger_unclaim(&file->ledger, TENSOR_LEFT, false);
@@ -47,56 +52,50 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
         take_extent(file, state, knobs);
     if (state == MAPPING_UNMAPPING) {
         tresor__ledger_unclaim(&file->ledger, TENSOR_HAND, true);
-        file_world_step(&tresor__mapping_machine, &file->mapping, MAPPING_ON_TURN);
+        step(file, MAPPING_ON_TURN);
     }
     if (knobs & SPENT)
         tresor__ledger_unclaim(&file->ledger, TENSOR_SPENT, true);
     if (knobs & WANTED)
         tresor__ledger_claim(&file->ledger, TENSOR_WANTED, TRESOR__BACKING_FILE);
-    if (knobs & TIRED)
+    if (knobs & FAILED_OFTEN)
         file->mapping.walk.retries = TRESOR__RETRIES_MAX;
     return &file->mapping;
-}
-
-static struct tresor__input input(uint32_t event, uint32_t knobs)
-{
-    (void)event;
-    return file_world_input(knobs & TRANSIENT, knobs & FAULT);
 }
 
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [MAPPING_IDLE] = SPENT | WANTED,
-        [MAPPING_MAPPING] = SPENT | WANTED | EXTENT | MORE | TRANSIENT | TIRED,
-        [MAPPING_MAPPED] = SPENT | WANTED | EXTENT | MORE,
-        [MAPPING_POPULATING] = SPENT | WANTED | EXTENT | MORE | TRANSIENT | TIRED | FAULT,
-        [MAPPING_UNMAPPING] = SPENT | WANTED | EXTENT | MORE | TRANSIENT | TIRED,
+        [MAPPING_IDLE] = FAILED_OFTEN | SPENT | WANTED,
+        [MAPPING_MAPPING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN,
+        [MAPPING_MAPPED] = FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE,
+        [MAPPING_POPULATING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN |
+                               FAILED_AT_END | LAST,
+        [MAPPING_UNMAPPING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN,
     };
     static const struct exhaust_guard guards[] = {
         {"has_spent", .all = SPENT},
         {"has_wanted", .all = WANTED},
         {"has_more", .all = MORE},
+        {"is_last_chunk", .all = LAST},
         {"has_extent", .all = EXTENT},
-        {"may_retry", .all = TRANSIENT, .none = TIRED},
+        {"may_retry", .all = FAILED_TRANSIENTLY, .none = FAILED_OFTEN},
     };
     const struct exhaust_fixture fixture = {
         .machine = &tresor__mapping_machine,
-        .world = &file_world,
-        .world_bytes = sizeof file_world,
+        FILE_WORLD,
         .make = make,
-        .input = input,
-        .check = file_world_check,
+        .input = file_world_input,
         .knobs = knobs,
-        .guards = guards,
-        .guard_count = sizeof guards / sizeof guards[0],
+        EXHAUST_GUARDS(guards),
+        .retries = &file_world_make()->mapping.walk.retries,
+        .fresh = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_POPULATE) |
+                 EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_POPULATE) |
                    EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
-        .messages = EXHAUST_BIT(TRESOR__MESSAGE_AGAIN),
-        .source = FILE_SOURCE,
-        .slot = FILE_INDEX,
-        .file = FILE_INDEX,
-        .eager = EXHAUST_BIT(MAPPING_IDLE) | EXHAUST_BIT(MAPPING_MAPPED),
+        .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK),
+        .eager = EXHAUST_BIT(MAPPING_MAPPED),
+        .looked = EXHAUST_BIT(MAPPING_IDLE),
     };
     return exhaust_run(&fixture);
 }

@@ -8,8 +8,6 @@ enum {
     MANY = 4,   /* the extent in hand has several intervals */
     SINGLE = 8, /* one was refused before */
     GONE = 16,  /* nobody wants what is in hand any more */
-    TRANSIENT = 32,
-    TIRED = 64,
 };
 
 static void step(struct tresor__file *file, uint32_t event)
@@ -52,46 +50,36 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
         tresor__ledger_lock(&file->ledger, TENSOR_WANTED);
     file->lock_facts.limit_bytes = 8192;
     file->lock_facts.used_bytes = 4096;
-    file->mlock.retries = knobs & TIRED ? TRESOR__RETRIES_MAX : 0;
+    file->mlock.retries = knobs & FAILED_OFTEN ? TRESOR__RETRIES_MAX : 0;
     return &file->mlock;
-}
-
-static struct tresor__input input(uint32_t event, uint32_t knobs)
-{
-    (void)event;
-    return file_world_input(knobs & TRANSIENT, false);
 }
 
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [MLOCK_IDLE] = SPENT | WANTED | SINGLE,
-        [MLOCK_LOCKING] = SPENT | WANTED | MANY | SINGLE | GONE | TRANSIENT | TIRED,
+        [MLOCK_IDLE] = FAILED_OFTEN | SPENT | WANTED | SINGLE,
+        [MLOCK_LOCKING] = SPENT | WANTED | MANY | SINGLE | GONE | FAILED_TRANSIENTLY | FAILED_OFTEN,
         [MLOCK_ASKING] = SPENT | WANTED | GONE,
-        [MLOCK_UNLOCKING] = SPENT | WANTED | MANY | SINGLE | TRANSIENT | TIRED,
+        [MLOCK_UNLOCKING] = SPENT | WANTED | MANY | SINGLE | FAILED_TRANSIENTLY | FAILED_OFTEN,
     };
     static const struct exhaust_guard guards[] = {
         {"has_spent", .all = SPENT},
         {"has_wanted", .all = WANTED},
         {"has_many", .all = MANY},
-        {"may_retry", .all = TRANSIENT, .none = TIRED},
+        {"may_retry", .all = FAILED_TRANSIENTLY, .none = FAILED_OFTEN},
     };
     const struct exhaust_fixture fixture = {
         .machine = &tresor__mlock_machine,
-        .world = &file_world,
-        .world_bytes = sizeof file_world,
+        FILE_WORLD,
         .make = make,
-        .input = input,
-        .check = file_world_check,
+        .input = file_world_input,
         .knobs = knobs,
-        .guards = guards,
-        .guard_count = sizeof guards / sizeof guards[0],
+        EXHAUST_GUARDS(guards),
+        .retries = &file_world_make()->mlock.retries,
+        .fresh = EXHAUST_BIT(TRESOR__EFFECT_LOCK) | EXHAUST_BIT(TRESOR__EFFECT_UNLOCK),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_LOCK) | EXHAUST_BIT(TRESOR__EFFECT_UNLOCK) |
                    EXHAUST_BIT(TRESOR__EFFECT_QUERY),
-        .messages = EXHAUST_BIT(TRESOR__MESSAGE_AGAIN),
-        .source = FILE_SOURCE,
-        .slot = FILE_INDEX,
-        .file = FILE_INDEX,
+        .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK),
         .eager = EXHAUST_BIT(MLOCK_IDLE),
     };
     return exhaust_run(&fixture);

@@ -8,7 +8,7 @@ enum {
     ON_SOURCE = 1, /* open, close: no tensors to visit */
     ON_COPY = 2,
     ONE = 4,        /* one tensor is unsettled */
-    MORE = 8,       /* and others */
+    MORE = 8,       /* and another */
     CANCELLED = 16, /* how a tensor settles */
     FAILED = 32,
     TOTAL = 10,
@@ -22,7 +22,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     if (((knobs & MORE) || waits || event == REQUEST_ON_SETTLED) && !(knobs & ONE) &&
         state != REQUEST_FREE && state != REQUEST_ENDED)
         return NULL;
-    if ((knobs & ON_SOURCE) && (knobs & ON_COPY))
+    if (!exhaust_at_most_one(knobs, ON_SOURCE | ON_COPY))
         return NULL;
     memset(&world, 0, sizeof world);
     world.state = (uint8_t)state;
@@ -37,7 +37,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     world.item = TRESOR_NONE;
     world.first_wait = TRESOR_NONE;
     world.total = TOTAL;
-    world.unsettled = (knobs & ONE ? 1u : 0u) + (knobs & MORE ? 3u : 0u);
+    world.unsettled = (knobs & ONE ? 1u : 0u) + (knobs & MORE ? 1u : 0u);
     world.done = 2;
     world.failed = 1;
     world.cancelled = 1;
@@ -66,19 +66,28 @@ int main(void)
         {"is_settled", .none = ONE},
         {"is_last", .all = ONE, .none = MORE},
     };
+    static const struct exhaust_action actions[] = {
+        {.name = "none"},
+        {"again", .always = EXHAUST_SENDS(AGAIN)},
+        {"start", .always = EXHAUST_SENDS(START)},
+        {"visit", .always = EXHAUST_SENDS(VISIT)},
+        {.name = "count"},
+        {"end", .always = EXHAUST_SENDS(END)},
+        {"count_and_end", .always = EXHAUST_SENDS(END)},
+        {"end_cancelled", .always = EXHAUST_SENDS(END)},
+        {"withdraw", .always = EXHAUST_SENDS(AGAIN)},
+        {"withdraw_more", .always = EXHAUST_SENDS(WITHDRAW_REQUEST)},
+    };
     const struct exhaust_fixture fixture = {
         .machine = &tresor__request_machine,
-        .world = &world,
-        .world_bytes = sizeof world,
+        EXHAUST_WORLD(world),
         .make = make,
         .input = input,
         .knobs = knobs,
-        .guards = guards,
-        .guard_count = sizeof guards / sizeof guards[0],
-        .messages = EXHAUST_BIT(TRESOR__MESSAGE_AGAIN) | EXHAUST_BIT(TRESOR__MESSAGE_START) |
-                    EXHAUST_BIT(TRESOR__MESSAGE_VISIT) |
-                    EXHAUST_BIT(TRESOR__MESSAGE_WITHDRAW_REQUEST) |
-                    EXHAUST_BIT(TRESOR__MESSAGE_END),
+        EXHAUST_GUARDS(guards),
+        EXHAUST_ACTIONS(actions),
+        .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(START) | EXHAUST_SENDS(VISIT) |
+                    EXHAUST_SENDS(WITHDRAW_REQUEST) | EXHAUST_SENDS(END),
         .source = 3,
         .slot = 5,
         .signal_waits = EXHAUST_BIT(REQUEST_PENDING) | EXHAUST_BIT(REQUEST_CANCELLING),

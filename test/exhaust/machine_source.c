@@ -10,11 +10,7 @@ enum {
     CANCELLED = 1 << 0,
     TRANSIENT = 1 << 1,
     TIRED = 1 << 2,
-    EMPTY = 1 << 3, /* the file has no bytes */
-    ZERO = 1 << 4,  /* what a read brought */
-    SHORT = 1 << 5,
-    OVER = 1 << 6,
-    NEGATIVE = 1 << 7,
+    EMPTY = 1 << 3,    /* the file has no bytes */
     NEED = 1 << 8,     /* the parser wants more of the header */
     TOO_MUCH = 1 << 9, /* than there may be */
     FAILED = 1 << 10,  /* the parser failed */
@@ -26,7 +22,6 @@ enum {
     HEADER = 1 << 16,
     DESCRIPTOR = 1 << 17,
     BROKEN = 1 << 18, /* an error came before */
-    VALUES = ZERO | SHORT | OVER | NEGATIVE,
 };
 
 enum {
@@ -92,7 +87,6 @@ static void hold(uint32_t state, uint32_t knobs)
 
 static bool makes_sense(uint32_t state, uint32_t knobs)
 {
-    uint32_t values = knobs & VALUES;
     if ((knobs & TOO_MUCH) && !(knobs & NEED))
         return false;
     if ((knobs & NEED) && (knobs & FAILED))
@@ -105,7 +99,7 @@ static bool makes_sense(uint32_t state, uint32_t knobs)
         return false;
     if (state == SOURCE_CLOSING && !(knobs & DESCRIPTOR))
         return false;
-    return (values & (values - 1)) == 0;
+    return exhaust_at_most_one(knobs, READ_VALUES);
 }
 
 static void *make(uint32_t state, uint32_t event, uint32_t knobs)
@@ -138,16 +132,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 
 static struct tresor__input input(uint32_t event, uint32_t knobs)
 {
-    int64_t left = WANT_BYTES - HAVE_BYTES;
-    int64_t value = left;
-    if (knobs & ZERO)
-        value = 0;
-    else if (knobs & SHORT)
-        value = left - 1;
-    else if (knobs & OVER)
-        value = left + 1;
-    else if (knobs & NEGATIVE)
-        value = -1;
+    int64_t value = exhaust_read_value(knobs, WANT_BYTES - HAVE_BYTES);
     if (event == SOURCE_ON_OPEN_OK)
         value = 9;
     if (event == SOURCE_ON_RESERVE_OK)
@@ -169,19 +154,19 @@ static void check(void)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [SOURCE_FREE] = TRANSIENT,
+        [SOURCE_FREE] = TIRED | TRANSIENT,
         [SOURCE_OPENING] = CANCELLED | TRANSIENT | TIRED | LATER | MORE,
         [SOURCE_SIZING] = CANCELLED | TRANSIENT | EMPTY,
-        [SOURCE_PREPARING] = CANCELLED | LATER,
-        [SOURCE_READING] = CANCELLED | TRANSIENT | TIRED | VALUES,
-        [SOURCE_PARSING] = CANCELLED | NEED | TOO_MUCH | FAILED | LATER,
-        [SOURCE_VERIFYING] = CANCELLED | CHANGED | OTHER | LATER | MORE,
-        [SOURCE_TRIMMING] = CANCELLED | LATER | MORE,
+        [SOURCE_PREPARING] = TIRED | CANCELLED | LATER,
+        [SOURCE_READING] = CANCELLED | TRANSIENT | TIRED | READ_VALUES,
+        [SOURCE_PARSING] = TIRED | CANCELLED | NEED | TOO_MUCH | FAILED | LATER,
+        [SOURCE_VERIFYING] = TIRED | CANCELLED | CHANGED | OTHER | LATER | MORE,
+        [SOURCE_TRIMMING] = TIRED | CANCELLED | LATER | MORE,
         [SOURCE_INDEXING] = CANCELLED | FAILED | LATER,
         [SOURCE_RESERVING] = CANCELLED | LATER | MORE,
         [SOURCE_READY] = LATER,
         [SOURCE_DRAINING] = LATER,
-        [SOURCE_TEARING] = CANCELLED | WINDOW | HEADER | DESCRIPTOR | OTHER | BROKEN,
+        [SOURCE_TEARING] = TIRED | CANCELLED | WINDOW | HEADER | DESCRIPTOR | OTHER | BROKEN,
         [SOURCE_RELEASING] = CANCELLED | WINDOW | HEADER | DESCRIPTOR,
         [SOURCE_CLOSING] = CANCELLED | DESCRIPTOR,
         [SOURCE_FREEING] = CANCELLED | BROKEN,
@@ -190,9 +175,9 @@ int main(void)
         {"is_cancelled", .all = CANCELLED},
         {"may_retry", .all = TRANSIENT, .none = TIRED},
         {"is_empty", .all = EMPTY},
-        {"is_impossible", .any = OVER | NEGATIVE},
-        {"is_end_of_file", .all = ZERO},
-        {"is_short", .any = ZERO | SHORT},
+        {"is_impossible", .any = READ_OVER | READ_NEGATIVE},
+        {"is_end_of_file", .all = READ_ZERO},
+        {"is_short", .any = READ_ZERO | READ_SHORT},
         {"exceeds_header", .all = NEED | TOO_MUCH},
         {"needs_more", .all = NEED},
         {"has_failed", .all = FAILED},
@@ -207,19 +192,19 @@ int main(void)
     };
     const struct exhaust_fixture fixture = {
         .machine = &tresor__source_machine,
-        .world = &world,
-        .world_bytes = sizeof world,
+        EXHAUST_WORLD(world),
         .make = make,
         .input = input,
         .check = check,
         .knobs = knobs,
-        .guards = guards,
-        .guard_count = sizeof guards / sizeof guards[0],
+        EXHAUST_GUARDS(guards),
+        .retries = &world.source.retries,
+        .fresh = EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_READ),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_STAT) |
                    EXHAUST_BIT(TRESOR__EFFECT_RESERVE) | EXHAUST_BIT(TRESOR__EFFECT_READ) |
                    EXHAUST_BIT(TRESOR__EFFECT_WORK) | EXHAUST_BIT(TRESOR__EFFECT_RELEASE) |
                    EXHAUST_BIT(TRESOR__EFFECT_CLOSE),
-        .messages = EXHAUST_BIT(TRESOR__MESSAGE_AGAIN) | EXHAUST_BIT(TRESOR__MESSAGE_SETTLE_SOURCE),
+        .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(SETTLE_SOURCE),
         .source = 3,
         .slot = 3,
         .file = TRESOR_NONE,

@@ -25,7 +25,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     };
     uint32_t lock = knobs & LOCKS;
     (void)event;
-    if (lock & (lock - 1))
+    if (!exhaust_at_most_one(knobs, LOCKS))
         return NULL;
     piece_make(&world);
     world.tensor.state = (uint8_t)state;
@@ -58,24 +58,42 @@ int main(void)
         {"is_wanted", .all = WANTED},
         {"is_locked", .any = LOCKS},
     };
+    static const struct exhaust_action actions[] = {
+        {.name = "none"},
+        {.name = "choose"},
+        {"choose_and_claim", .always = EXHAUST_SENDS(CLAIM)},
+        {"open_and_settle", .always = EXHAUST_SENDS(OPEN_PINS) | EXHAUST_SENDS(SETTLE_LOAD),
+         .sometimes = EXHAUST_SENDS(TELL_LOCK)},
+        {"settle_load", .always = EXHAUST_SENDS(SETTLE_LOAD)},
+        {"withdraw", .always = EXHAUST_SENDS(WITHDRAW), .sometimes = EXHAUST_SENDS(TELL_LOCK)},
+        {"withdraw_and_fail", .always = EXHAUST_SENDS(WITHDRAW) | EXHAUST_SENDS(SETTLE_LOAD),
+         .sometimes = EXHAUST_SENDS(TELL_LOCK)},
+        {.name = "ask_seal"},
+        {"release", .always = EXHAUST_SENDS(UNCLAIM)},
+        {"settle_evict", .always = EXHAUST_SENDS(SETTLE_EVICT)},
+        {"settle_evict_and_claim", .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(CLAIM)},
+        {"refuse_evict", .always = EXHAUST_SENDS(SETTLE_EVICT)},
+        {"refuse_evict_and_settle",
+         .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(SETTLE_LOAD)},
+        {.name = "remember_failure"},
+        {.name = "ask_advise"},
+        {"settle_advise", .always = EXHAUST_SENDS(SETTLE_ADVISE)},
+        {"fail_advise", .always = EXHAUST_SENDS(SETTLE_ADVISE)},
+    };
     const struct exhaust_fixture fixture = {
         .machine = &tresor__tensor_machine,
-        .world = &world,
-        .world_bytes = sizeof world,
+        EXHAUST_WORLD(world),
         .make = make,
         .input = input,
         .knobs = knobs,
-        .guards = guards,
-        .guard_count = sizeof guards / sizeof guards[0],
+        EXHAUST_GUARDS(guards),
+        EXHAUST_ACTIONS(actions),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_SEAL) | EXHAUST_BIT(TRESOR__EFFECT_ADVISE),
-        .messages =
-            EXHAUST_BIT(TRESOR__MESSAGE_CLAIM) | EXHAUST_BIT(TRESOR__MESSAGE_UNCLAIM) |
-            EXHAUST_BIT(TRESOR__MESSAGE_WITHDRAW) | EXHAUST_BIT(TRESOR__MESSAGE_OPEN_PINS) |
-            EXHAUST_BIT(TRESOR__MESSAGE_TELL_LOCK) | EXHAUST_BIT(TRESOR__MESSAGE_SETTLE_LOAD) |
-            EXHAUST_BIT(TRESOR__MESSAGE_SETTLE_EVICT) | EXHAUST_BIT(TRESOR__MESSAGE_SETTLE_ADVISE),
-        .source = PIECE_SOURCE,
-        .slot = PIECE_INDEX,
-        .file = PIECE_FILE,
+        .messages = EXHAUST_SENDS(CLAIM) | EXHAUST_SENDS(UNCLAIM) | EXHAUST_SENDS(WITHDRAW) |
+                    EXHAUST_SENDS(OPEN_PINS) | EXHAUST_SENDS(TELL_LOCK) |
+                    EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_EVICT) |
+                    EXHAUST_SENDS(SETTLE_ADVISE),
+        PIECE_WORLD,
         .signal_waits = EXHAUST_BIT(TENSOR_LOADING) | EXHAUST_BIT(TENSOR_EVICTING),
         .floating = EXHAUST_BIT(TRESOR__EFFECT_ADVISE),
     };

@@ -14,6 +14,8 @@ enum {
     PIECE_FILE = 1,
 };
 
+#define PIECE_WORLD .source = PIECE_SOURCE, .slot = PIECE_INDEX, .file = PIECE_FILE
+
 /** Blank but for what tells it from others. */
 static inline void piece_make(struct tresor__piece *piece)
 {

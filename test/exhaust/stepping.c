@@ -9,6 +9,7 @@ struct stepping {
     const struct exhaust_fixture *fixture;
     struct exhaust_record *record;
     void *before; /* copy of the world */
+    void *after;  /* as the table's rule leaves it */
     uint32_t state;
     uint32_t event;
     uint32_t knobs;
@@ -89,6 +90,12 @@ static void check_effect(const struct stepping *stepping, const struct tresor__e
     if (effect->on_ok >= machine->event_count || effect->on_failed != effect->on_ok + 1 ||
         machine->events[effect->on_ok].kind != TRESOR__COMPLETION)
         FAIL(stepping, "asks to be told by no completion of its own");
+    if (fixture->retries && (fixture->fresh & EXHAUST_BIT(effect->kind)) &&
+        state != stepping->state && *fixture->retries != 0)
+        FAIL(stepping, "asks for %s as if it had failed before", tresor__effect_name(effect->kind));
+    if (effect->space == TRESOR__SPACE_WINDOW &&
+        (effect->place != effect->offset || effect->length == 0))
+        FAIL(stepping, "asks for another place than the file's own");
     const char *kind = tresor__effect_name(effect->kind);
     const char *event = machine->events[effect->on_ok].name;
     if (strncmp(event, kind, strlen(kind)) != 0 || strcmp(event + strlen(kind), "_OK") != 0)
@@ -98,18 +105,35 @@ static void check_effect(const struct stepping *stepping, const struct tresor__e
         FAIL(stepping, "does not listen to %s in %s", event, machine->states[state].name);
 }
 
-static bool asks_for_turn(const struct tresor__outbox *out)
+/* A look gives turns only to machines without anything in hand. */
+static bool asks_for_turn(const struct stepping *stepping, uint8_t state)
 {
-    for (uint32_t i = 0; i < out->message_count; i++)
-        if (out->messages[i].kind == TRESOR__MESSAGE_AGAIN ||
-            out->messages[i].kind == TRESOR__MESSAGE_AWAIT_BLOCK ||
-            out->messages[i].kind == TRESOR__MESSAGE_VISIT ||
-            out->messages[i].kind == TRESOR__MESSAGE_WITHDRAW_REQUEST)
+    bool looks = stepping->fixture->looked & EXHAUST_BIT(state);
+    for (uint32_t i = 0; i < stepping->out.message_count; i++) {
+        uint8_t kind = stepping->out.messages[i].kind;
+        if (kind == TRESOR__MESSAGE_AGAIN || (looks && kind == TRESOR__MESSAGE_LOOK))
             return true;
+    }
     return false;
 }
 
-static void check_outbox(const struct stepping *stepping, struct exhaust_seen *seen)
+static void check_messages(const struct stepping *stepping, const char *action, uint64_t sent)
+{
+    const struct exhaust_fixture *fixture = stepping->fixture;
+    for (uint32_t i = 0; i < fixture->action_count; i++) {
+        const struct exhaust_action *row = &fixture->actions[i];
+        if (strcmp(row->name, action) != 0)
+            continue;
+        if ((sent & row->always) != row->always || (sent & ~(row->always | row->sometimes)))
+            FAIL(stepping, "%s sends 0x%llx", action, (unsigned long long)sent);
+        return;
+    }
+    if (fixture->action_count > 0)
+        FAIL(stepping, "the fixture does not know the action %s", action);
+}
+
+static void check_outbox(const struct stepping *stepping, const char *action,
+                         struct exhaust_seen *seen)
 {
     const struct exhaust_fixture *fixture = stepping->fixture;
     const struct tresor__outbox *out = &stepping->out;
@@ -119,9 +143,12 @@ static void check_outbox(const struct stepping *stepping, struct exhaust_seen *s
         asked |= UINT32_C(1) << out->effects[i].on_ok;
         stepping->record->kinds[out->effects[i].on_ok] |= EXHAUST_BIT(out->effects[i].kind);
     }
+    uint64_t sent = 0;
     for (uint32_t i = 0; i < out->message_count; i++)
-        if (!(fixture->messages & EXHAUST_BIT(out->messages[i].kind)))
-            FAIL(stepping, "sends a message of kind %u", out->messages[i].kind);
+        sent |= EXHAUST_BIT(out->messages[i].kind);
+    if (sent & ~fixture->messages)
+        FAIL(stepping, "sends messages of kinds 0x%llx", (unsigned long long)sent);
+    check_messages(stepping, action, sent);
     seen->asked_always = seen->taken == 0 ? asked : seen->asked_always & asked;
     seen->asked_ever |= asked;
 }
@@ -136,9 +163,9 @@ static void check_taken(const struct stepping *stepping, const struct tresor__ce
     uint32_t target = rule->target == TRESOR__STAY ? stepping->state : rule->target;
     if (state != target)
         FAIL(stepping, "%s goes to state %u", rule->action_name, state);
-    check_outbox(stepping, seen);
-    if (state != stepping->state && (fixture->eager & EXHAUST_BIT(state)) &&
-        !asks_for_turn(&stepping->out))
+    check_outbox(stepping, rule->action_name, seen);
+    bool needs_turn = (fixture->eager | fixture->looked) & EXHAUST_BIT(state);
+    if (state != stepping->state && needs_turn && !asks_for_turn(stepping, state))
         FAIL(stepping, "%s does not ask for a turn", rule->action_name);
     fixture->machine->check(stepping->context);
     if (fixture->check)
@@ -146,17 +173,64 @@ static void check_taken(const struct stepping *stepping, const struct tresor__ce
     seen->taken++;
 }
 
+static void clear(struct tresor__outbox *out)
+{
+    memset(out, 0x5a, sizeof *out);
+    out->effect_count = 0;
+    out->message_count = 0;
+}
+
+/* What the table's rule does to the world, kept aside: the compiled step must do the same. */
+static void apply_table(const struct stepping *stepping, const struct tresor__cell *cell,
+                        uint32_t rule, struct tresor__outbox *out)
+{
+    const struct exhaust_fixture *fixture = stepping->fixture;
+    struct tresor__machine_head *head = stepping->context;
+    clear(out);
+    if (rule != TRESOR__REJECTED) {
+        cell->rules[rule].action(stepping->context, &stepping->input, out);
+        if (cell->rules[rule].target != TRESOR__STAY)
+            head->state = cell->rules[rule].target;
+    }
+    memcpy(stepping->after, fixture->world, fixture->world_bytes);
+    memcpy(fixture->world, stepping->before, fixture->world_bytes);
+}
+
+static bool is_same_effect(const struct tresor__effect *a, const struct tresor__effect *b)
+{
+    return a->kind == b->kind && a->machine == b->machine && a->on_ok == b->on_ok &&
+           a->on_failed == b->on_failed && a->space == b->space && a->flags == b->flags &&
+           a->source == b->source && a->slot == b->slot && a->file == b->file &&
+           a->place == b->place && a->offset == b->offset && a->length == b->length;
+}
+
+static bool is_same_message(const struct tresor__message *a, const struct tresor__message *b)
+{
+    return a->kind == b->kind && a->event == b->event && a->code == b->code && a->slot == b->slot;
+}
+
+static bool is_same_outbox(const struct tresor__outbox *a, const struct tresor__outbox *b)
+{
+    bool same = a->effect_count == b->effect_count && a->message_count == b->message_count;
+    for (uint32_t i = 0; same && i < a->effect_count; i++)
+        same = is_same_effect(&a->effects[i], &b->effects[i]);
+    for (uint32_t i = 0; same && i < a->message_count; i++)
+        same = is_same_message(&a->messages[i], &b->messages[i]);
+    return same;
+}
+
 static void step(struct stepping *stepping)
 {
-    const struct tresor__machine *machine = stepping->fixture->machine;
+    const struct exhaust_fixture *fixture = stepping->fixture;
+    const struct tresor__machine *machine = fixture->machine;
     const struct tresor__cell *cell =
         tresor__machine_cell(machine, stepping->state, stepping->event);
-    memset(&stepping->out, 0x5a, sizeof stepping->out);
-    stepping->out.effect_count = 0;
-    stepping->out.message_count = 0;
+    struct tresor__outbox out_of_table;
+    clear(&stepping->out);
     struct tresor__outbox out_before = stepping->out;
     struct tresor__input input_before = stepping->input;
     uint32_t expected = expect_rule(stepping, cell);
+    apply_table(stepping, cell, expected, &out_of_table);
     uint64_t allocations = exhaust_allocations();
     uint32_t taken =
         tresor__machine_step(machine, stepping->context, &stepping->input, &stepping->out);
@@ -165,6 +239,9 @@ static void step(struct stepping *stepping)
     assert_memory_equal(&stepping->input, &input_before, sizeof input_before);
     if (taken != expected || (taken == TRESOR__REJECTED) != (cell->count == 0))
         FAIL(stepping, "takes rule %u, not %u of %u", taken, expected, cell->count);
+    if (memcmp(fixture->world, stepping->after, fixture->world_bytes) != 0 ||
+        !is_same_outbox(&stepping->out, &out_of_table))
+        FAIL(stepping, "does other things than its table says");
     if (taken != TRESOR__REJECTED)
         check_taken(stepping, cell, taken);
     else if (!is_unchanged(stepping) || memcmp(&stepping->out, &out_before, sizeof out_before) != 0)
@@ -172,34 +249,45 @@ static void step(struct stepping *stepping)
     stepping->record->stepped[stepping->state][stepping->event]++;
 }
 
+/* The world in this state with these knobs, and a step of it; nothing where the knobs make no
+ * sense. */
+static void try_step(struct stepping *stepping)
+{
+    const struct exhaust_fixture *fixture = stepping->fixture;
+    stepping->context = fixture->make(stepping->state, stepping->event, stepping->knobs);
+    if (!stepping->context)
+        return;
+    const struct tresor__machine_head *head = stepping->context;
+    if (head->state != stepping->state)
+        FAIL(stepping, "the fixture made state %u", head->state);
+    fixture->machine->check(stepping->context);
+    if (fixture->check)
+        fixture->check();
+    stepping->input = fixture->input(stepping->event, stepping->knobs);
+    stepping->input.event = stepping->event;
+    memcpy(stepping->before, fixture->world, fixture->world_bytes);
+    step(stepping);
+}
+
 void exhaust_step_all(const struct exhaust_fixture *fixture, struct exhaust_record *record)
 {
     const struct tresor__machine *machine = fixture->machine;
     struct stepping stepping = {.fixture = fixture, .record = record};
     stepping.before = malloc(fixture->world_bytes);
+    stepping.after = malloc(fixture->world_bytes);
     assert_non_null(stepping.before);
+    assert_non_null(stepping.after);
     for (stepping.state = 0; stepping.state < machine->state_count; stepping.state++) {
         uint32_t knobs = fixture->knobs[stepping.state];
         for (stepping.event = 0; stepping.event < machine->event_count; stepping.event++) {
-            stepping.knobs = knobs;
-            for (;;) { /* every subset of the knobs */
-                stepping.context = fixture->make(stepping.state, stepping.event, stepping.knobs);
-                if (stepping.context) {
-                    assert_int_equal(((struct tresor__machine_head *)stepping.context)->state,
-                                     stepping.state);
-                    machine->check(stepping.context);
-                    if (fixture->check)
-                        fixture->check();
-                    stepping.input = fixture->input(stepping.event, stepping.knobs);
-                    stepping.input.event = stepping.event;
-                    memcpy(stepping.before, fixture->world, fixture->world_bytes);
-                    step(&stepping);
-                }
+            /* Every subset of the knobs, from all of them to none. */
+            for (stepping.knobs = knobs;; stepping.knobs = (stepping.knobs - 1) & knobs) {
+                try_step(&stepping);
                 if (stepping.knobs == 0)
                     break;
-                stepping.knobs = (stepping.knobs - 1) & knobs;
             }
         }
     }
     free(stepping.before);
+    free(stepping.after);
 }

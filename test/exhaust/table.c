@@ -53,12 +53,30 @@ static void check_rules(const struct tresor__machine *machine, const struct tres
     }
 }
 
-void exhaust_check_table(const struct tresor__machine *machine)
+/* Where a machine can be cancelled at all, it can be wherever it waits. */
+static void check_cancel(const struct exhaust_fixture *fixture)
 {
+    const struct tresor__machine *machine = fixture->machine;
+    for (uint32_t event = 0; event < machine->event_count; event++) {
+        if (strcmp(machine->events[event].name, "CANCEL") != 0)
+            continue;
+        for (uint32_t state = 0; state < machine->state_count; state++) {
+            bool listens = tresor__machine_cell(machine, state, event)->count > 0;
+            bool is_deaf = fixture->deaf & EXHAUST_BIT(state);
+            if (machine->states[state].kind == TRESOR__WAITING && listens == is_deaf)
+                fail_msg("%s: %s and CANCEL", machine->name, machine->states[state].name);
+        }
+    }
+}
+
+void exhaust_check_table(const struct exhaust_fixture *fixture)
+{
+    const struct tresor__machine *machine = fixture->machine;
     assert_true(machine->state_count <= EXHAUST_STATES_MAX);
     assert_true(machine->event_count <= EXHAUST_EVENTS_MAX);
     check_names(machine);
     check_completions(machine);
+    check_cancel(fixture);
     for (uint32_t i = 0; i < machine->state_count * machine->event_count; i++)
         check_rules(machine, &machine->cells[i]);
     for (uint32_t event = 0; event < machine->event_count; event++) {

@@ -113,7 +113,7 @@ static void empty_set(void **state)
     struct tresor__bitset set;
     (void)state;
     assert_int_equal(tresor__bitset_words(0), 0);
-    tresor__bitset_init(&set, NULL, 0);
+    start(&set, 0);
     assert_int_equal(tresor__bitset_next(&set, 0), TRESOR_NONE);
     assert_int_equal(tresor__bitset_words(1), 2);
     assert_int_equal(tresor__bitset_words(64 * 64), 65);

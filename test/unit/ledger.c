@@ -192,13 +192,17 @@ static bool take_fill(struct world *world)
 static void start_part(struct world *world, struct walk *walk)
 {
     uint64_t before = walk->walk.offset;
-    uint64_t limit = CELLS_PAGE_BYTES << random_below(&world->seed, 4);
+    uint64_t limit = UINT64_C(4096) << random_below(&world->seed, 4);
+    bool is_last = tresor__extent_reaches_end(world->ledger, &walk->walk, limit);
     tresor__extent_next(world->ledger, &walk->walk, limit);
     cells_abandon(&world->cells, before, walk->walk.offset);
     struct part part = {walk->walk.interval, walk->walk.offset,
                         walk->walk.offset + walk->walk.length};
     assert_true(part.end > part.start && part.end - part.start <= limit);
     assert_true((part.end - 1) / limit == part.start / limit);
+    assert_true(!is_last ||
+                (part.start == before &&
+                 part.end == tresor__ledger_end(world->ledger, walk->walk.extent.last)));
     tresor__extent_advance(world->ledger, &walk->walk);
     world->parts[world->part_count++] = part;
 }
@@ -207,6 +211,7 @@ static void leave(struct world *world, struct walk *walk)
 {
     uint64_t before = walk->walk.offset;
     uint64_t end = tresor__ledger_end(world->ledger, walk->walk.extent.last);
+    assert_false(tresor__extent_reaches_end(world->ledger, &walk->walk, CELLS_PAGE_BYTES));
     tresor__extent_leave(world->ledger, &walk->walk);
     cells_abandon(&world->cells, before, end);
     walk->in_hand = false;
