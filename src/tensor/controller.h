@@ -139,8 +139,8 @@ void tresor__turns_await_block(struct tresor__controller *controller, uint32_t a
                                uint32_t source, uint32_t index);
 /** Give the next turn; somebody is due. */
 void tresor__turns_run_one(struct tresor__controller *controller);
-/** A block is free: the one that has waited longest gets a turn. */
-void tresor__turns_block_freed(struct tresor__controller *controller);
+/** If a block is free, the job that has waited longest for one gets a turn. */
+void tresor__turns_wake_hungry(struct tresor__controller *controller);
 
 /* --- router.c: one step and what follows from it --- */
 
@@ -176,6 +176,9 @@ bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor
 
 /** Free a pair whose event was taken. */
 void tresor__waits_free(struct tresor__controller *controller, uint32_t pair);
+
+/** If a pair is free, the request that has waited longest for one gets a turn. */
+void tresor__waits_wake(struct tresor__controller *controller);
 
 /* --- events.c --- */
 

@@ -107,11 +107,11 @@ void tresor__turns_await_block(struct tresor__controller *controller, uint32_t a
     push(controller, &controller->hungry, hungry_of, identifier(actor, source, index));
 }
 
-void tresor__turns_block_freed(struct tresor__controller *controller)
+void tresor__turns_wake_hungry(struct tresor__controller *controller)
 {
-    uint32_t id = pop(controller, &controller->hungry, hungry_of);
-    if (id == TRESOR_NONE)
+    if (controller->hungry.head == TRESOR_NONE || controller->io.free_block == TRESOR_NONE)
         return;
+    uint32_t id = pop(controller, &controller->hungry, hungry_of);
     if (id >> KIND_SHIFT == TRESOR__ACTOR_FILE)
         file_of(controller, id)->turns |= TRESOR__TURN_READ;
     add(controller, id);
@@ -217,6 +217,10 @@ static void run_file(struct tresor__controller *controller, struct tresor__file 
         tresor__turns_look(controller, file);
 }
 
+/*
+ * Who waited for a block or a pair and gets a turn may need it no more, having ended or been cancelled meanwhile. So
+ * after every turn that could have used one the next in line is woken, if one is still free.
+ */
 void tresor__turns_run_one(struct tresor__controller *controller)
 {
     uint32_t id = pop(controller, &controller->turns, turn_of);
@@ -227,13 +231,16 @@ void tresor__turns_run_one(struct tresor__controller *controller)
         break;
     case TRESOR__ACTOR_FILE:
         run_file(controller, file_of(controller, id));
+        tresor__turns_wake_hungry(controller);
         break;
     case TRESOR__ACTOR_REQUEST:
         step(controller, TRESOR__MACHINE_REQUEST, &controller->requests[place], 0, place, REQUEST_ON_TURN);
+        tresor__waits_wake(controller);
         break;
     default:
         step(controller, TRESOR__MACHINE_COPY, &controller->copies[place],
              controller->copies[place].source, place, COPY_ON_TURN);
+        tresor__turns_wake_hungry(controller);
         break;
     }
 }

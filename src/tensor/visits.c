@@ -61,8 +61,11 @@ static bool has_room(const struct tresor__controller *controller)
            controller->effects_max;
 }
 
+/* It may be in the list already: its slot's last request, cancelled, may have left its place there. */
 static void starve(struct tresor__controller *controller, struct tresor__request *request)
 {
+    if (request->starving.queued)
+        return;
     request->starving = (struct tresor__link){TRESOR_NONE, true};
     if (controller->starving.tail == TRESOR_NONE)
         controller->starving.head = request->index;

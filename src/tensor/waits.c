@@ -64,8 +64,13 @@ void tresor__waits_free(struct tresor__controller *controller, uint32_t index)
     pair->next = controller->free_pair;
     controller->free_pair = index;
     controller->free_pair_count++;
+    tresor__waits_wake(controller);
+}
+
+void tresor__waits_wake(struct tresor__controller *controller)
+{
     uint32_t starving = controller->starving.head;
-    if (starving == TRESOR_NONE)
+    if (starving == TRESOR_NONE || controller->free_pair == TRESOR_NONE)
         return;
     struct tresor__request *request = &controller->requests[starving];
     controller->starving.head = request->starving.next;
