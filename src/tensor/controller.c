@@ -216,9 +216,12 @@ static void look_at_draining(struct tresor__controller *controller)
 bool tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
 {
     for (uint32_t i = 0; i < limit; i++) {
+        /* Seals hold room until they are delivered: waiting for room first would be for ever. */
+        if (deliver_seal(controller))
+            continue;
         if (!has_room(controller))
             break;
-        if (deliver_seal(controller) || tresor__turns_run_one(controller))
+        if (tresor__turns_run_one(controller))
             continue;
         if (controller->draining > 0)
             look_at_draining(controller);
