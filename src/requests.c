@@ -36,8 +36,8 @@ struct tresor_request tresor__requests_submit(struct tresor__controller *control
                                               struct tresor__request *request)
 {
     controller->request_total++;
-    tresor__router_step(controller,
-                        &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
+    tresor__router_step_on(controller, request,
+                           &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
                         &(struct tresor__input){.event = REQUEST_ON_SUBMIT});
     return (struct tresor_request){
         tresor__handle_make(TRESOR__KIND_REQUEST, request->index, request->generation)};

@@ -157,7 +157,9 @@ static int32_t check_options(const struct tresor_request_options *given,
                              struct tresor_request_options *options)
 {
     *options = (struct tresor_request_options){0};
-    int32_t code = given ? tresor__options_copy(options, sizeof *options, given) : TRESOR_OK;
+    if (!given)
+        return TRESOR_OK;
+    int32_t code = tresor__options_copy(options, sizeof *options, given);
     if (code == TRESOR_OK && (options->flags & ~(uint32_t)TRESOR_REQUEST_ITEMS ||
                               options->strategy > TRESOR_STRATEGY_READ))
         code = TRESOR_ERROR_INVALID;

@@ -212,20 +212,13 @@ static void resolve(struct tresor__controller *controller, struct tresor__effect
 
 static uint32_t submit(struct tresor_context *context)
 {
-    struct tresor__effect effects[BATCH];
-    uint32_t total = 0;
-    uint32_t count = 0;
-    while (tresor__controller_take_effect(&context->controller, &effects[count])) {
-        resolve(&context->controller, &effects[count]);
-        total++;
-        if (++count < BATCH)
-            continue;
-        context->backend->submit(context->backend, effects, count);
-        count = 0;
-    }
+    struct tresor__effect *effects = context->controller.effects;
+    uint32_t count = tresor__controller_take_effects(&context->controller);
+    for (uint32_t i = 0; i < count; i++)
+        resolve(&context->controller, &effects[i]);
     if (count > 0)
         context->backend->submit(context->backend, effects, count);
-    return total;
+    return count;
 }
 
 struct round {
@@ -239,9 +232,11 @@ static struct round run_round(struct tresor_context *context, uint32_t limit)
 {
     enum { TURNS_EACH = 8, TURNS_MIN = 64 };
     struct tresor__completion completions[BATCH];
-    struct round round = {0};
-    round.completions = context->backend->poll(context->backend, completions,
-                                               limit < BATCH ? limit : BATCH);
+    struct round round;
+    round.completions = context->controller.in_flight == 0
+                            ? 0
+                            : context->backend->poll(context->backend, completions,
+                                                     limit < BATCH ? limit : BATCH);
     for (uint32_t i = 0; i < round.completions; i++)
         tresor__controller_deliver(&context->controller, &completions[i]);
     round.more = tresor__controller_run(&context->controller,
@@ -261,7 +256,8 @@ int32_t tresor_dispatch(struct tresor_context *context)
         struct round round = run_round(context, left);
         left -= round.completions;
         bool moved = round.more || round.completions > 0 || round.effects > 0;
-        if (!moved)
+        bool quiet = !round.more && context->controller.in_flight == 0;
+        if (!moved || quiet)
             return 0;
         if (left == 0 || (round.completions == 0 && --left == 0))
             return 1;

@@ -94,6 +94,7 @@ struct tresor__message {
 
 enum tresor__message_kind {
     TRESOR__MESSAGE_AGAIN,       /* to oneself: there may be more to do */
+    TRESOR__MESSAGE_LOOK,        /* to one's file: tell the ledger's news, give turns where there is work */
     TRESOR__MESSAGE_BLOCK_START, /* read, copy -> block `slot` */
     TRESOR__MESSAGE_BLOCK_END,   /* block -> its job */
     TRESOR__MESSAGE_AWAIT_BLOCK, /* read, copy: a turn when a block is free */

@@ -29,6 +29,9 @@ typedef bool tresor__guard(const void *context, const struct tresor__input *inpu
 typedef void tresor__action(void *context, const struct tresor__input *input,
                             struct tresor__outbox *out);
 
+typedef uint32_t tresor__step(void *context, const struct tresor__input *input,
+                              struct tresor__outbox *out);
+
 enum {
     TRESOR__STAY = 0xff,     /* a rule's target: the state it is in */
     TRESOR__REJECTED = 0xff, /* a step's answer where no rule holds */
@@ -67,6 +70,7 @@ struct tresor__machine {
     const struct tresor__event_row *events;
     const struct tresor__cell *cells;         /* [state * event_count + event] */
     const struct tresor__cell *waiting_cells; /* [event], for WAITING states that list none */
+    tresor__step *step;                       /* the same rules, compiled */
     void (*check)(const void *context);       /* asserts the state's invariants */
     size_t context_bytes;
 };
@@ -91,23 +95,14 @@ static inline uint32_t tresor__machine_step(const struct tresor__machine *machin
                                             const struct tresor__input *input,
                                             struct tresor__outbox *out)
 {
-    struct tresor__machine_head *head = context;
-    assert(head->state < machine->state_count);
+    assert(((struct tresor__machine_head *)context)->state < machine->state_count);
     assert(input->event < machine->event_count);
-    const struct tresor__cell *cell = tresor__machine_cell(machine, head->state, input->event);
-    for (uint32_t i = 0; i < cell->count; i++) {
-        const struct tresor__rule *rule = &cell->rules[i];
-        if (rule->guard && !rule->guard(context, input))
-            continue;
-        rule->action(context, input, out);
-        if (rule->target != TRESOR__STAY)
-            head->state = rule->target;
+    uint32_t rule = machine->step(context, input, out);
 #ifndef NDEBUG
+    if (rule != TRESOR__REJECTED)
         machine->check(context);
 #endif
-        return i;
-    }
-    return TRESOR__REJECTED;
+    return rule;
 }
 
 static inline void tresor__no_action(void *context, const struct tresor__input *input,
@@ -132,6 +127,12 @@ static inline void tresor__outbox_message(struct tresor__outbox *out, struct tre
 {
     assert(out->message_count < TRESOR__OUTBOX_MESSAGES);
     out->messages[out->message_count++] = message;
+}
+
+/** A file's machine: the ledger has news, or work that another machine may take. */
+static inline void tresor__outbox_look(struct tresor__outbox *out)
+{
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_LOOK});
 }
 
 /** Ask for another turn. */

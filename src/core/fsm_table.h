@@ -46,10 +46,70 @@ static const struct tresor__event_row machine_events[] = {
 #include TRESOR__DEF
 };
 
+/*
+ * The rules once more, as code: the compiler sees guards and actions, and a step costs a jump and what they do. The
+ * table above is for those who want to look at rules; that both agree is for the exhaustive test to show.
+ */
+#undef WHEN
+#undef ELSE
+#define WHEN(condition, effect, next)                                                              \
+    if (condition(context, input)) {                                                               \
+        effect(context, input, out);                                                               \
+        if ((int)TRESOR__S(next) != (int)TRESOR__STAY)                                                     \
+            head->state = TRESOR__S(next);                                                         \
+        return rule;                                                                               \
+    }                                                                                              \
+    rule++;
+#define ELSE(effect, next)                                                                         \
+    effect(context, input, out);                                                                   \
+    if ((int)TRESOR__S(next) != (int)TRESOR__STAY)                                                 \
+        head->state = TRESOR__S(next);                                                             \
+    return rule;
+#define TRESOR__CELL_NUMBER(state, event) ((state) * TRESOR__E(EVENT_COUNT) + (event))
+
+/* What WAITING states do with what they list no rule for. */
+static uint32_t step_waiting(void *context, const struct tresor__input *input,
+                             struct tresor__outbox *out)
+{
+    struct tresor__machine_head *head = context;
+    uint32_t rule = 0;
+    (void)rule;
+    (void)out;
+    if (machine_states[head->state].kind != TRESOR__WAITING)
+        return TRESOR__REJECTED;
+    switch (input->event) {
+#define ALL_WAITING(event, rules)                                                                  \
+    case TRESOR__E(event): {                                                                       \
+        rules                                                                                      \
+    } break;
+#include TRESOR__DEF
+    default:
+        break;
+    }
+    return TRESOR__REJECTED;
+}
+
+static uint32_t machine_step(void *context, const struct tresor__input *input,
+                             struct tresor__outbox *out)
+{
+    struct tresor__machine_head *head = context;
+    uint32_t rule = 0;
+    switch (TRESOR__CELL_NUMBER(head->state, input->event)) {
+#define CELL(state, event, rules)                                                                  \
+    case TRESOR__CELL_NUMBER(TRESOR__S(state), TRESOR__E(event)): {                                \
+        rules                                                                                      \
+    } break;
+#include TRESOR__DEF
+    default:
+        return step_waiting(context, input, out);
+    }
+    return TRESOR__REJECTED;
+}
+
 #define TRESOR__MACHINE_TABLE(machine_name, machine_id, context_type, check_function)              \
     {                                                                                              \
         .name = (machine_name), .id = (machine_id), .state_count = TRESOR__S(STATE_COUNT),         \
         .event_count = TRESOR__E(EVENT_COUNT), .states = machine_states, .events = machine_events, \
         .cells = &machine_cells[0][0], .waiting_cells = machine_waiting_cells,                     \
-        .check = (check_function), .context_bytes = sizeof(context_type)                           \
+        .step = machine_step, .check = (check_function), .context_bytes = sizeof(context_type)                           \
     }

@@ -33,6 +33,23 @@ bool tresor__extent_has_more(const struct tresor__ledger *ledger,
     return false;
 }
 
+static uint64_t chunk_end(const struct tresor__extent_walk *walk, uint64_t limit_bytes)
+{
+    /* Ending at a multiple of the limit keeps chunks congruent with the window's huge pages. */
+    return (walk->offset / limit_bytes + 1) * limit_bytes;
+}
+
+bool tresor__extent_reaches_end(const struct tresor__ledger *ledger,
+                                const struct tresor__extent_walk *walk, uint64_t limit_bytes)
+{
+    if (tresor__ledger_end(ledger, walk->extent.last) > chunk_end(walk, limit_bytes))
+        return false;
+    for (uint32_t i = walk->interval; i < walk->extent.last; i++)
+        if (!wanted(ledger, i))
+            return false;
+    return true;
+}
+
 /* The walk stands at the start of the next interval that has users; the others are given up. */
 static void skip_unwanted(struct tresor__ledger *ledger, struct tresor__extent_walk *walk)
 {
@@ -48,8 +65,7 @@ void tresor__extent_next(struct tresor__ledger *ledger, struct tresor__extent_wa
 {
     skip_unwanted(ledger, walk);
     assert(walk->interval < walk->extent.last);
-    /* Ending at a multiple of the limit keeps chunks congruent with the window's huge pages. */
-    uint64_t end = (walk->offset / limit_bytes + 1) * limit_bytes;
+    uint64_t end = chunk_end(walk, limit_bytes);
     uint32_t last = walk->interval;
     while (last < walk->extent.last && tresor__ledger_start(ledger, last) < end &&
            wanted(ledger, last))

@@ -14,10 +14,7 @@ void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_
 bool tresor__file_busy(const struct tresor__file *file)
 {
     const struct tresor__ledger *ledger = &file->ledger;
-    for (uint32_t backing = 0; backing < TRESOR__BACKING_COUNT; backing++)
-        if (ledger->fill[backing].count || ledger->release[backing].count)
-            return true;
-    return ledger->lock.count || ledger->unlock.count || ledger->news_head != TRESOR_NONE ||
+    return tresor__ledger_has_work(ledger) || ledger->news_head != TRESOR_NONE ||
            file->mapping.state != MAPPING_IDLE || file->read.state != READ_IDLE ||
            file->read.blocks_running > 0 || file->mlock.state != MLOCK_IDLE;
 }

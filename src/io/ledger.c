@@ -168,10 +168,6 @@ bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backin
         interval->backing = (uint8_t)backing;
         interval->missing_bytes = interval_bytes(ledger, i);
         interval->failed = false;
-        if (interval->leaked) {
-            interval->leaked = false;
-            ledger->leaked_bytes -= interval_mapped_bytes(ledger, i);
-        }
     }
     return true;
 }
@@ -212,10 +208,25 @@ static void tell_failed(struct tresor__ledger *ledger, uint32_t number,
     }
 }
 
+/* Mapped over: the pages that an unmap left behind are gone, and with them their lock. */
+static void forget_leak(struct tresor__ledger *ledger, uint32_t number)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    if (!interval->leaked)
+        return;
+    interval->leaked = false;
+    ledger->leaked_bytes -= interval_mapped_bytes(ledger, number);
+    if (interval->lock_leaked) {
+        interval->lock_leaked = false;
+        ledger->locked_bytes -= interval_mapped_bytes(ledger, number);
+    }
+}
+
 /* All parts of a running interval have come back. */
 static void finish_running(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];
+    forget_leak(ledger, number);
     if (interval->failed || interval->users == 0) {
         spend(ledger, number);
         return;

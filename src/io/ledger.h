@@ -137,6 +137,13 @@ static inline uint64_t tresor__ledger_start(const struct tresor__ledger *ledger,
     return ledger->intervals[interval].start_bytes;
 }
 
+/** Whether any machine could take something. */
+static inline bool tresor__ledger_has_work(const struct tresor__ledger *ledger)
+{
+    return ledger->fill[0].count | ledger->fill[1].count | ledger->release[0].count |
+           ledger->release[1].count | ledger->lock.count | ledger->unlock.count;
+}
+
 /** End of an extent, clipped to the file: the bytes that can be read. */
 uint64_t tresor__ledger_end(const struct tresor__ledger *ledger, uint32_t last);
 

@@ -114,7 +114,8 @@ bool tresor__controller_is_idle(const struct tresor__controller *controller)
            controller->seal_count == 0 && controller->turns.head == TRESOR_NONE;
 }
 
-static void answer_seal(struct tresor__controller *controller, const struct tresor__effect *effect)
+void tresor__controller_answer_seal(struct tresor__controller *controller,
+                                    const struct tresor__effect *effect)
 {
     bool sealed = tresor__pins_seal(&controller->slots[effect->source], effect->slot);
     uint32_t place = (controller->seal_head + controller->seal_count++) % controller->effects_max;
@@ -128,20 +129,12 @@ static void answer_seal(struct tresor__controller *controller, const struct tres
     };
 }
 
-bool tresor__controller_take_effect(struct tresor__controller *controller,
-                                    struct tresor__effect *effect)
+uint32_t tresor__controller_take_effects(struct tresor__controller *controller)
 {
-    while (controller->effect_count > 0) {
-        *effect = controller->effects[controller->effect_head];
-        controller->effect_head = (controller->effect_head + 1) % controller->effects_max;
-        controller->effect_count--;
-        if (effect->kind != TRESOR__EFFECT_SEAL) {
-            controller->in_flight++;
-            return true;
-        }
-        answer_seal(controller, effect);
-    }
-    return false;
+    uint32_t count = controller->effect_count;
+    controller->in_flight += count;
+    controller->effect_count = 0;
+    return count;
 }
 
 static void deliver(struct tresor__controller *controller,
@@ -175,15 +168,12 @@ static bool has_room(const struct tresor__controller *controller)
 
 /* --- turns --- */
 
-static bool deliver_seal(struct tresor__controller *controller)
+static void deliver_seal(struct tresor__controller *controller)
 {
-    if (controller->seal_count == 0)
-        return false;
     struct tresor__completion completion = controller->seals[controller->seal_head];
     controller->seal_head = (controller->seal_head + 1) % controller->effects_max;
     controller->seal_count--;
     deliver(controller, &completion);
-    return true;
 }
 
 static bool is_quiet(const struct tresor__controller *controller, const struct tresor__slot *slot)
@@ -216,16 +206,15 @@ static void look_at_draining(struct tresor__controller *controller)
 bool tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
 {
     for (uint32_t i = 0; i < limit; i++) {
-        /* Seals hold room until they are delivered: waiting for room first would be for ever. */
-        if (deliver_seal(controller))
-            continue;
-        if (!has_room(controller))
+        /* Seals hold room until they are delivered: to wait for room first would be for ever. */
+        if (controller->seal_count > 0)
+            deliver_seal(controller);
+        else if (controller->turns.head != TRESOR_NONE && has_room(controller))
+            tresor__turns_run_one(controller);
+        else
             break;
-        if (tresor__turns_run_one(controller))
-            continue;
-        if (controller->draining > 0)
-            look_at_draining(controller);
-        break;
     }
+    if (controller->draining > 0)
+        look_at_draining(controller);
     return controller->turns.head != TRESOR_NONE || controller->seal_count > 0;
 }

@@ -56,10 +56,9 @@ struct tresor__controller {
     void **destinations;         /* of copies */
     struct tresor__item_node *items;
     struct tresor__pair *pairs;
-    struct tresor__effect *effects; /* ring: asked and not yet taken by the backend */
+    struct tresor__effect *effects; /* asked and not yet taken by the backend */
     struct tresor__completion *seals; /* ring: answered here, not yet delivered */
     uint32_t effects_max;
-    uint32_t effect_head;
     uint32_t effect_count;
     uint32_t in_flight; /* taken by the backend, and not answered */
     uint32_t seal_head;
@@ -103,9 +102,15 @@ bool tresor__controller_run(struct tresor__controller *controller, uint32_t limi
 void tresor__controller_deliver(struct tresor__controller *controller,
                                 const struct tresor__completion *completion);
 
-/** Seals are answered at once; every other effect is the backend's. False where none is left. */
-bool tresor__controller_take_effect(struct tresor__controller *controller,
-                                    struct tresor__effect *effect);
+/**
+ * All effects that were asked and not yet taken are taken: `controller->effects`, as many as this says. They are to be
+ * handed to the backend before the controller does anything else.
+ */
+uint32_t tresor__controller_take_effects(struct tresor__controller *controller);
+
+/** Do the effect SEAL here, for it is no system call, and queue its completion. */
+void tresor__controller_answer_seal(struct tresor__controller *controller,
+                                    const struct tresor__effect *effect);
 
 /** Whether something is in flight or due. */
 bool tresor__controller_is_idle(const struct tresor__controller *controller);
@@ -124,10 +129,12 @@ void tresor__turns_add_file(struct tresor__controller *controller, uint32_t sour
                             uint32_t turns);
 void tresor__turns_add_request(struct tresor__controller *controller, uint32_t request);
 void tresor__turns_add_copy(struct tresor__controller *controller, uint32_t copy);
+/** Tell what the file's ledger has to tell, and give turns to its machines that have work. */
+void tresor__turns_look(struct tresor__controller *controller, struct tresor__file *file);
 void tresor__turns_await_block(struct tresor__controller *controller, uint32_t actor,
                                uint32_t source, uint32_t index);
-/** Give the next turn; false where nobody is due. */
-bool tresor__turns_run_one(struct tresor__controller *controller);
+/** Give the next turn; somebody is due. */
+void tresor__turns_run_one(struct tresor__controller *controller);
 /** A block is free: the one that has waited longest gets a turn. */
 void tresor__turns_block_freed(struct tresor__controller *controller);
 
@@ -143,6 +150,11 @@ struct tresor__address {
 /** Step a machine and carry out what it gives. False where it had no rule. */
 bool tresor__router_step(struct tresor__controller *controller, const struct tresor__address *address,
                          const struct tresor__input *input);
+
+/** The same where the machine's context is at hand. */
+bool tresor__router_step_on(struct tresor__controller *controller, void *context,
+                            const struct tresor__address *address,
+                            const struct tresor__input *input);
 
 /* --- waits.c: pairs --- */
 

@@ -46,9 +46,9 @@ static void free_items(struct tresor__controller *controller, struct tresor__req
     request->first_item = TRESOR_NONE;
 }
 
-static struct tresor_event end_of(const struct tresor__request *request)
+static void describe_end(const struct tresor__request *request, struct tresor_event *event)
 {
-    struct tresor_event event = {
+    *event = (struct tresor_event){
         .type = TRESOR_EVENT_DONE,
         .verb = request->verb,
         .total = request->total,
@@ -61,21 +61,21 @@ static struct tresor_event end_of(const struct tresor__request *request)
         .bytes = request->done_bytes,
         .error = request->error,
     };
-    if (event.error.code == TRESOR_OK && event.cancelled > 0)
-        event.error.code = TRESOR_ERROR_CANCELLED;
-    if (event.done > 0 && event.done < event.total)
-        event.flags |= TRESOR_EVENT_PARTIAL;
-    return event;
+    if (event->error.code == TRESOR_OK && event->cancelled > 0)
+        event->error.code = TRESOR_ERROR_CANCELLED;
+    if (event->done > 0 && event->done < event->total)
+        event->flags |= TRESOR_EVENT_PARTIAL;
 }
 
 static void take_end(struct tresor__controller *controller, uint32_t index,
                      struct tresor_event *event)
 {
     struct tresor__request *request = &controller->requests[index];
-    *event = end_of(request);
+    describe_end(request, event);
     free_items(controller, request);
     request->generation = tresor__generation_next(request->generation);
-    tresor__router_step(controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
+    tresor__router_step_on(controller, request,
+                           &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
                         &(struct tresor__input){.event = REQUEST_ON_TAKEN});
     request->next = controller->free_request;
     controller->free_request = index;

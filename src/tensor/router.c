@@ -203,12 +203,17 @@ static void withdraw_request(struct tresor__controller *controller, uint32_t ind
         tresor__turns_add_request(controller, index);
 }
 
-static void carry(struct tresor__controller *controller, const struct tresor__address *sender,
+__attribute__((noinline)) static void carry(struct tresor__controller *controller, const struct tresor__address *sender,
                   const struct tresor__message *message)
 {
     switch ((enum tresor__message_kind)message->kind) {
     case TRESOR__MESSAGE_AGAIN:
         again(controller, sender);
+        break;
+    case TRESOR__MESSAGE_LOOK:
+        tresor__turns_look(
+            controller,
+            &controller->slots[sender->source].source.model.files[sender->slot].io);
         break;
     case TRESOR__MESSAGE_BLOCK_START:
         step(controller,
@@ -265,7 +270,7 @@ static void carry(struct tresor__controller *controller, const struct tresor__ad
     }
 }
 
-static void observe(struct tresor__controller *controller, const struct tresor__address *address,
+__attribute__((noinline, cold)) static void observe(struct tresor__controller *controller, const struct tresor__address *address,
                     uint32_t from, uint32_t rule_index, const struct tresor__input *input)
 {
     const struct tresor__machine *machine = tresor__machines[address->machine];
@@ -287,13 +292,26 @@ static void observe(struct tresor__controller *controller, const struct tresor__
     controller->observer(controller->observer_cookie, &transition);
 }
 
-bool tresor__router_step(struct tresor__controller *controller, const struct tresor__address *address,
-                         const struct tresor__input *input)
+/* Effects wait for the next submit; a seal needs no system call, so it is answered here, and delivered like the rest. */
+static void keep_effects(struct tresor__controller *controller, const struct tresor__outbox *out)
+{
+    for (uint32_t i = 0; i < out->effect_count; i++) {
+        assert(controller->effect_count < controller->effects_max);
+        if (out->effects[i].kind == TRESOR__EFFECT_SEAL)
+            tresor__controller_answer_seal(controller, &out->effects[i]);
+        else
+            controller->effects[controller->effect_count++] = out->effects[i];
+    }
+    controller->effect_total += out->effect_count;
+}
+
+bool tresor__router_step_on(struct tresor__controller *controller, void *context,
+                            const struct tresor__address *address,
+                            const struct tresor__input *input)
 {
     struct tresor__outbox out;
     out.effect_count = 0;
     out.message_count = 0;
-    void *context = context_of(controller, address);
     uint32_t from = ((struct tresor__machine_head *)context)->state;
     uint32_t rule =
         tresor__machine_step(tresor__machines[address->machine], context, input, &out);
@@ -304,14 +322,15 @@ bool tresor__router_step(struct tresor__controller *controller, const struct tre
     controller->steps++;
     if (controller->observer)
         observe(controller, address, from, rule, input);
-    for (uint32_t i = 0; i < out.effect_count; i++) {
-        assert(controller->effect_count < controller->effects_max);
-        uint32_t place =
-            (controller->effect_head + controller->effect_count++) % controller->effects_max;
-        controller->effects[place] = out.effects[i];
-        controller->effect_total++;
-    }
+    if (out.effect_count > 0)
+        keep_effects(controller, &out);
     for (uint32_t i = 0; i < out.message_count; i++)
         carry(controller, address, &out.messages[i]);
     return true;
+}
+
+bool tresor__router_step(struct tresor__controller *controller,
+                         const struct tresor__address *address, const struct tresor__input *input)
+{
+    return tresor__router_step_on(controller, context_of(controller, address), address, input);
 }

@@ -21,7 +21,7 @@ static struct tresor__file *file_of(struct tresor__controller *controller, uint3
     return &slot->source.model.files[place & ((1u << FILE_BITS) - 1)].io;
 }
 
-static struct tresor__link *turn_of(struct tresor__controller *controller, uint32_t id)
+static inline struct tresor__link *turn_of(struct tresor__controller *controller, uint32_t id)
 {
     uint32_t place = id & ((1u << KIND_SHIFT) - 1);
     switch (id >> KIND_SHIFT) {
@@ -36,7 +36,7 @@ static struct tresor__link *turn_of(struct tresor__controller *controller, uint3
     }
 }
 
-static struct tresor__link *hungry_of(struct tresor__controller *controller, uint32_t id)
+static inline struct tresor__link *hungry_of(struct tresor__controller *controller, uint32_t id)
 {
     uint32_t place = id & ((1u << KIND_SHIFT) - 1);
     return id >> KIND_SHIFT == TRESOR__ACTOR_FILE ? &file_of(controller, id)->hungry
@@ -45,7 +45,7 @@ static struct tresor__link *hungry_of(struct tresor__controller *controller, uin
 
 typedef struct tresor__link *link_of(struct tresor__controller *controller, uint32_t id);
 
-static void push(struct tresor__controller *controller, struct tresor__queue *queue, link_of *find,
+static inline void push(struct tresor__controller *controller, struct tresor__queue *queue, link_of *find,
                  uint32_t id)
 {
     struct tresor__link *link = find(controller, id);
@@ -59,7 +59,7 @@ static void push(struct tresor__controller *controller, struct tresor__queue *qu
     queue->tail = id;
 }
 
-static uint32_t pop(struct tresor__controller *controller, struct tresor__queue *queue,
+static inline uint32_t pop(struct tresor__controller *controller, struct tresor__queue *queue,
                     link_of *find)
 {
     uint32_t id = queue->head;
@@ -117,11 +117,11 @@ void tresor__turns_block_freed(struct tresor__controller *controller)
     add(controller, id);
 }
 
-static void step(struct tresor__controller *controller, uint32_t machine, uint32_t source,
-                 uint32_t slot, uint32_t event)
+static void step(struct tresor__controller *controller, uint32_t machine, void *context,
+                 uint32_t source, uint32_t slot, uint32_t event)
 {
-    tresor__router_step(controller, &(struct tresor__address){machine, source, slot},
-                        &(struct tresor__input){.event = event});
+    tresor__router_step_on(controller, context, &(struct tresor__address){machine, source, slot},
+                           &(struct tresor__input){.event = event});
 }
 
 /* One news of one tensor; failures before ends, for an end leaves the state that listens to them. */
@@ -144,7 +144,7 @@ static void tell(struct tresor__controller *controller, struct tresor__file *fil
     struct tresor__span *span = &file->ledger.spans[tensor];
     uint8_t news = span->news;
     span->news = 0;
-    for (uint32_t i = 0; i < sizeof rows / sizeof rows[0] && news; i++) {
+    for (uint32_t i = 0; news; i++) {
         if (!(news & rows[i].news))
             continue;
         news = (uint8_t)(news & ~rows[i].news);
@@ -175,6 +175,8 @@ static void tell_news(struct tresor__controller *controller, struct tresor__file
 static void kick(struct tresor__controller *controller, struct tresor__file *file)
 {
     const struct tresor__ledger *ledger = &file->ledger;
+    if (!tresor__ledger_has_work(ledger))
+        return;
     uint32_t mapping = file->mapping.state;
     uint32_t read = file->read.state;
     uint32_t turns = 0;
@@ -194,41 +196,44 @@ static void kick(struct tresor__controller *controller, struct tresor__file *fil
         tresor__turns_add_file(controller, file->source, file->index, turns);
 }
 
-static void run_file(struct tresor__controller *controller, struct tresor__file *file)
+void tresor__turns_look(struct tresor__controller *controller, struct tresor__file *file)
 {
-    uint32_t turns = file->turns;
-    file->turns = 0;
-    if (turns & TRESOR__TURN_MAPPING)
-        step(controller, TRESOR__MACHINE_MAPPING, file->source, file->index, MAPPING_ON_TURN);
-    if (turns & TRESOR__TURN_READ)
-        step(controller, TRESOR__MACHINE_READ, file->source, file->index, READ_ON_TURN);
-    if (turns & TRESOR__TURN_MLOCK)
-        step(controller, TRESOR__MACHINE_MLOCK, file->source, file->index, MLOCK_ON_TURN);
     if (file->ledger.news_head != TRESOR_NONE)
         tell_news(controller, file);
     kick(controller, file);
 }
 
-bool tresor__turns_run_one(struct tresor__controller *controller)
+static void run_file(struct tresor__controller *controller, struct tresor__file *file)
+{
+    uint32_t turns = file->turns;
+    file->turns = 0;
+    if (turns & TRESOR__TURN_MAPPING)
+        step(controller, TRESOR__MACHINE_MAPPING, &file->mapping, file->source, file->index, MAPPING_ON_TURN);
+    if (turns & TRESOR__TURN_READ)
+        step(controller, TRESOR__MACHINE_READ, &file->read, file->source, file->index, READ_ON_TURN);
+    if (turns & TRESOR__TURN_MLOCK)
+        step(controller, TRESOR__MACHINE_MLOCK, &file->mlock, file->source, file->index, MLOCK_ON_TURN);
+    if (turns & TRESOR__TURN_NEWS)
+        tresor__turns_look(controller, file);
+}
+
+void tresor__turns_run_one(struct tresor__controller *controller)
 {
     uint32_t id = pop(controller, &controller->turns, turn_of);
     uint32_t place = id & ((1u << KIND_SHIFT) - 1);
-    if (id == TRESOR_NONE)
-        return false;
     switch (id >> KIND_SHIFT) {
     case TRESOR__ACTOR_SOURCE:
-        step(controller, TRESOR__MACHINE_SOURCE, place, place, SOURCE_ON_TURN);
+        step(controller, TRESOR__MACHINE_SOURCE, &controller->slots[place].source, place, place, SOURCE_ON_TURN);
         break;
     case TRESOR__ACTOR_FILE:
         run_file(controller, file_of(controller, id));
         break;
     case TRESOR__ACTOR_REQUEST:
-        step(controller, TRESOR__MACHINE_REQUEST, 0, place, REQUEST_ON_TURN);
+        step(controller, TRESOR__MACHINE_REQUEST, &controller->requests[place], 0, place, REQUEST_ON_TURN);
         break;
     default:
-        step(controller, TRESOR__MACHINE_COPY, controller->copies[place].source, place,
-             COPY_ON_TURN);
+        step(controller, TRESOR__MACHINE_COPY, &controller->copies[place],
+             controller->copies[place].source, place, COPY_ON_TURN);
         break;
     }
-    return true;
 }

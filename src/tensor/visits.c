@@ -81,14 +81,15 @@ void tresor__visits_run(struct tresor__controller *controller, struct tresor__re
         }
         struct tresor__piece *piece = next_piece(controller, request);
         if (!piece) {
-            tresor__router_step(
-                controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
+            tresor__router_step_on(
+                controller, request,
+                &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
                 &(struct tresor__input){.event = REQUEST_ON_VISITED});
             return;
         }
         tresor__waits_add(controller, request, piece, asking.wait);
-        tresor__router_step(
-            controller,
+        tresor__router_step_on(
+            controller, asking.machine == TRESOR__MACHINE_TENSOR ? (void *)&piece->tensor : &piece->lock,
             &(struct tresor__address){asking.machine, request->source, piece->index},
             &(struct tresor__input){.event = asking.event, .value = value_of(request)});
     }

@@ -145,8 +145,9 @@ static void settle(struct tresor__controller *controller, uint32_t index, int32_
     } else {
         tresor__waits_free(controller, index);
     }
-    tresor__router_step(
-        controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
+    tresor__router_step_on(
+        controller, request,
+        &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
         &(struct tresor__input){.event = REQUEST_ON_SETTLED,
                                 .value = code == TRESOR_OK ? (int64_t)piece->size_bytes : code});
 }

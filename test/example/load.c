@@ -9,7 +9,7 @@ int main(int argc, char **argv)
     struct tresor_source source;
     struct tresor_request request;
     struct tresor_event event = {0};
-    struct tresor_item all;
+    struct tresor_item all, one;
     struct tresor_tensor_info tensor = {.size_bytes = sizeof tensor};
     char text[512];
 
@@ -24,9 +24,10 @@ int main(int argc, char **argv)
         code = tresor_finish(context, request, 1, &event);
         for (uint32_t i = 0; code == TRESOR_OK && i < event.total; i++) {
             tresor_source_get_tensor(context, source, i, &tensor);
-            if (tensor.tensor_bytes > 0 && tresor_acquire(context, all, NULL) == TRESOR_OK) {
+            tresor_item_of_tensor(context, source, i, &one);
+            if (tensor.tensor_bytes > 0 && tresor_acquire(context, one, NULL) == TRESOR_OK) {
                 printf("%02x %s\n", *(const unsigned char *)tensor.address, tensor.name);
-                tresor_release(context, all);
+                tresor_release(context, one);
             }
         }
         tresor_source_close(context, source, 0, &request);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "instant.h"
 
-enum { CAPACITY = 4096 };
+enum { CAPACITY = 4096 }; /* a power of two */
 
 struct instant {
     struct tresor__backend base;
@@ -34,7 +34,7 @@ static void instant_submit(struct tresor__backend *backend, const struct tresor_
             instant->sync->submit(instant->sync, effect, 1);
             continue;
         }
-        uint32_t place = (instant->head + instant->count++) % CAPACITY;
+        uint32_t place = (instant->head + instant->count++) & (CAPACITY - 1);
         instant->completions[place] = (struct tresor__completion){
             .kind = effect->kind,
             .machine = effect->machine,
@@ -54,7 +54,7 @@ static uint32_t instant_poll(struct tresor__backend *backend,
     uint32_t done = 0;
     while (done < limit && instant->count > 0) {
         completions[done++] = instant->completions[instant->head];
-        instant->head = (instant->head + 1) % CAPACITY;
+        instant->head = (instant->head + 1) & (CAPACITY - 1);
         instant->count--;
     }
     return done > 0 ? done : instant->sync->poll(instant->sync, completions, limit);

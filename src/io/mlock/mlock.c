@@ -67,6 +67,7 @@ static void lock_again(void *context, const struct tresor__input *input, struct 
 static void drop_extent(struct tresor__mlock *mlock, struct tresor__outbox *out)
 {
     mlock->extent = (struct tresor__extent){0};
+    tresor__outbox_look(out);
     tresor__outbox_again(out);
 }
 

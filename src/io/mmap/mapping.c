@@ -29,6 +29,15 @@ static bool has_more(const void *context, const struct tresor__input *input)
     return tresor__extent_has_more(&file_of(context)->ledger, &mapping->walk);
 }
 
+/* The chunk under way reaches the extent's end, so nothing is left to choose. */
+static bool is_last_chunk(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__mapping *mapping = context;
+    (void)input;
+    return mapping->walk.offset + mapping->walk.length ==
+           tresor__ledger_end(&file_of(context)->ledger, mapping->walk.extent.last);
+}
+
 static bool has_extent(const void *context, const struct tresor__input *input)
 {
     const struct tresor__mapping *mapping = context;
@@ -61,14 +70,6 @@ static void ask_for_extent(const struct tresor__file *file, struct tresor__outbo
     ask(file, out, kind, on_ok, start, tresor__ledger_start(&file->ledger, extent.last) - start);
 }
 
-static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
-{
-    struct tresor__mapping *mapping = context;
-    (void)input;
-    mapping->walk.retries = 0;
-    tresor__outbox_again(out);
-}
-
 static void take_and_map(void *context, const struct tresor__input *input,
                          struct tresor__outbox *out)
 {
@@ -96,7 +97,7 @@ static void fail_extent(void *context, const struct tresor__input *input, struct
         tresor__file_map_failure(file, mapping->walk.extent, input->os_errno);
     tresor__ledger_unmapped(&file->ledger, mapping->walk.extent, &failure);
     mapping->walk = (struct tresor__extent_walk){0};
-    tresor__outbox_again(out);
+    tresor__outbox_look(out);
 }
 
 static void populate(struct tresor__mapping *mapping, struct tresor__outbox *out)
@@ -132,7 +133,7 @@ static void settle(struct tresor__mapping *mapping, const struct tresor__failure
     tresor__ledger_settle(&file->ledger, mapping->walk.interval, mapping->walk.offset,
                           mapping->walk.length, failure);
     tresor__extent_advance(&file->ledger, &mapping->walk);
-    tresor__outbox_again(out);
+    tresor__outbox_look(out);
 }
 
 static void settle_chunk(void *context, const struct tresor__input *input,
@@ -140,6 +141,16 @@ static void settle_chunk(void *context, const struct tresor__input *input,
 {
     (void)input;
     settle(context, NULL, out);
+    tresor__outbox_again(out);
+}
+
+static void settle_and_leave(void *context, const struct tresor__input *input,
+                             struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    (void)input;
+    settle(mapping, NULL, out);
+    mapping->walk = (struct tresor__extent_walk){0};
 }
 
 static void fail_chunk(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -153,6 +164,7 @@ static void fail_chunk(void *context, const struct tresor__input *input, struct 
     struct tresor__failure failure = tresor__failure_of(
         code, input->os_errno, mapping->walk.offset, mapping->walk.length, got);
     settle(mapping, &failure, out);
+    tresor__outbox_again(out);
 }
 
 static void leave_extent(void *context, const struct tresor__input *input,
@@ -161,7 +173,7 @@ static void leave_extent(void *context, const struct tresor__input *input,
     struct tresor__mapping *mapping = context;
     (void)input;
     tresor__extent_leave(&file_of(context)->ledger, &mapping->walk);
-    tresor__outbox_again(out);
+    tresor__outbox_look(out);
 }
 
 static void ask_unmap(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -183,14 +195,23 @@ static void unmap_again(void *context, const struct tresor__input *input, struct
                    mapping->spent);
 }
 
+/* The next turn goes to the extent in hand, if there is one. */
+static void end_release(struct tresor__mapping *mapping, const struct tresor__failure *failure,
+                        struct tresor__outbox *out)
+{
+    tresor__ledger_released(&file_of(mapping)->ledger, mapping->spent, failure);
+    mapping->spent = (struct tresor__extent){0};
+    tresor__outbox_look(out);
+    if (has_extent(mapping, NULL))
+        tresor__outbox_again(out);
+}
+
 static void finish_release(void *context, const struct tresor__input *input,
                            struct tresor__outbox *out)
 {
     struct tresor__mapping *mapping = context;
     (void)input;
-    tresor__ledger_released(&file_of(context)->ledger, mapping->spent, NULL);
-    mapping->spent = (struct tresor__extent){0};
-    tresor__outbox_again(out);
+    end_release(mapping, NULL, out);
 }
 
 static void fail_release(void *context, const struct tresor__input *input,
@@ -200,9 +221,7 @@ static void fail_release(void *context, const struct tresor__input *input,
     struct tresor__file *file = file_of(context);
     struct tresor__failure failure =
         tresor__file_map_failure(file, mapping->spent, input->os_errno);
-    tresor__ledger_released(&file->ledger, mapping->spent, &failure);
-    mapping->spent = (struct tresor__extent){0};
-    tresor__outbox_again(out);
+    end_release(mapping, &failure, out);
 }
 
 static void check(const void *context)

@@ -32,6 +32,17 @@ static bool has_more_and_block(const void *context, const struct tresor__input *
     return file_of(context)->io->free_block != TRESOR_NONE && has_more(context, input);
 }
 
+/* One block reaches the end of the extent, all of which is wanted, so nothing is left to choose. */
+static bool is_last_block(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__read *job = context;
+    const struct tresor__file *file = file_of(context);
+    uint64_t unit = file->io->block_bytes;
+    (void)input;
+    return file->io->free_block != TRESOR_NONE &&
+           tresor__extent_reaches_end(&file->ledger, &job->walk, unit);
+}
+
 static bool has_extent(const void *context, const struct tresor__input *input)
 {
     const struct tresor__read *job = context;
@@ -92,14 +103,12 @@ static void fail_extent(void *context, const struct tresor__input *input, struct
         tresor__file_map_failure(file, job->walk.extent, input->os_errno);
     tresor__ledger_unmapped(&file->ledger, job->walk.extent, &failure);
     job->walk = (struct tresor__extent_walk){0};
-    tresor__outbox_again(out);
+    tresor__outbox_look(out);
 }
 
-static void start_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void begin_block(struct tresor__read *job, struct tresor__outbox *out)
 {
-    struct tresor__read *job = context;
-    struct tresor__file *file = file_of(context);
-    (void)input;
+    struct tresor__file *file = file_of(job);
     tresor__extent_next(&file->ledger, &job->walk, file->io->block_bytes);
     uint32_t index = tresor__io_take_block(file->io);
     file->io->blocks[index] = (struct tresor__block){
@@ -118,7 +127,23 @@ static void start_block(void *context, const struct tresor__input *input, struct
     tresor__extent_advance(&file->ledger, &job->walk);
     tresor__outbox_message(
         out, (struct tresor__message){.kind = TRESOR__MESSAGE_BLOCK_START, .slot = index});
+}
+
+static void start_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    begin_block(context, out);
     tresor__outbox_again(out);
+}
+
+static void start_last_block(void *context, const struct tresor__input *input,
+                             struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    (void)input;
+    begin_block(job, out);
+    job->walk = (struct tresor__extent_walk){0};
+    tresor__outbox_look(out);
 }
 
 static void await_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -143,7 +168,7 @@ static void settle_block(void *context, const struct tresor__input *input,
                               block->length - good, &block->failure);
     tresor__io_give_block(file->io, block->index);
     job->blocks_running--;
-    tresor__outbox_again(out);
+    tresor__outbox_look(out);
 }
 
 static void leave_extent(void *context, const struct tresor__input *input,
@@ -152,7 +177,7 @@ static void leave_extent(void *context, const struct tresor__input *input,
     struct tresor__read *job = context;
     (void)input;
     tresor__extent_leave(&file_of(context)->ledger, &job->walk);
-    tresor__outbox_again(out);
+    tresor__outbox_look(out);
 }
 
 static void ask_unmap(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -173,12 +198,15 @@ static void unmap_again(void *context, const struct tresor__input *input, struct
     ask_for_extent(file_of(context), out, TRESOR__EFFECT_UNMAP, READ_ON_UNMAP_OK, job->spent);
 }
 
+/* The next turn goes to the extent in hand, if there is one. */
 static void end_release(struct tresor__read *job, const struct tresor__failure *failure,
                         struct tresor__outbox *out)
 {
     tresor__ledger_released(&file_of(job)->ledger, job->spent, failure);
     job->spent = (struct tresor__extent){0};
-    tresor__outbox_again(out);
+    tresor__outbox_look(out);
+    if (has_extent(job, NULL))
+        tresor__outbox_again(out);
 }
 
 static void finish_release(void *context, const struct tresor__input *input,
