@@ -213,6 +213,19 @@ static void text_has_nothing_a_terminal_obeys(void **state)
     assert_non_null(strstr(text, "17 x string"));
 }
 
+static void errors_have_nothing_a_terminal_obeys(void **state)
+{
+    (void)state;
+    write_odd_model("m.gguf");
+    struct bytes whole = read_file("m.gguf");
+    const struct bytes header = {.data = whole.data, .size = whole.size - 32};
+    write_file("m.gguf", &header);
+    bytes_free(&whole);
+    assert_int_equal(tool("inspect m.gguf"), 3);
+    assert_non_null(strstr(tool_result.errors.bytes, "t\\x80\\x1b[2J: TRUNCATED"));
+    assert_null(strchr(tool_result.errors.bytes, 0x1B));
+}
+
 static void text_tells_what_matters(void **state)
 {
     (void)state;
@@ -297,11 +310,16 @@ static void lost_output_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(gguf_is_told_in_full),        IN_FOLDER(every_type_of_value_is_told),
-        IN_FOLDER(odd_values_still_make_json),  IN_FOLDER(text_has_nothing_a_terminal_obeys),
-        IN_FOLDER(text_tells_what_matters),     IN_FOLDER(shards_are_one_model),
+        IN_FOLDER(gguf_is_told_in_full),
+        IN_FOLDER(every_type_of_value_is_told),
+        IN_FOLDER(odd_values_still_make_json),
+        IN_FOLDER(text_has_nothing_a_terminal_obeys),
+        IN_FOLDER(errors_have_nothing_a_terminal_obeys),
+        IN_FOLDER(text_tells_what_matters),
+        IN_FOLDER(shards_are_one_model),
 #ifdef TEST_SAFETENSORS
-        IN_FOLDER(safetensors_is_told_in_full), IN_FOLDER(safetensors_shards_are_one_model),
+        IN_FOLDER(safetensors_is_told_in_full),
+        IN_FOLDER(safetensors_shards_are_one_model),
 #endif
         IN_FOLDER(lost_output_is_told),
     };

@@ -169,13 +169,21 @@ static pid_t start_stuck_load(void)
     _exit(127);
 }
 
+/** Long enough for another process to meet what was done to it. */
+static void pause_shortly(void)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    nanosleep(&pause, NULL);
+}
+
 static void wait_until_full(int descriptor)
 {
-    const struct timespec pause = {.tv_nsec = 10000000};
-    int before = -1;
-    for (int now = 0; now < 32768 || now != before; nanosleep(&pause, NULL)) {
-        before = now;
-        assert_int_equal(ioctl(descriptor, FIONREAD, &now), 0);
+    const int capacity_bytes = fcntl(descriptor, F_GETPIPE_SZ);
+    int bytes = 0;
+    assert_true(capacity_bytes > 0);
+    while (bytes < capacity_bytes) {
+        assert_int_equal(ioctl(descriptor, FIONREAD, &bytes), 0);
+        pause_shortly();
     }
 }
 
@@ -191,12 +199,20 @@ static void interrupted_load_reports_and_ends_by_the_signal(void **state)
     assert_true(trace >= 0);
     wait_until_full(trace);
     assert_int_equal(kill(process, SIGINT), 0);
-    while (read(trace, scratch, sizeof scratch) > 0)
-        continue;
+    pause_shortly();
+    char last = '\0';
+    for (ssize_t got; (got = read(trace, scratch, sizeof scratch)) > 0;)
+        last = scratch[got - 1];
     close(trace);
+    /* The write that the signal met was taken up again. */
+    assert_int_equal(last, '\n');
     assert_int_equal(waitpid(process, &status, 0), process);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGINT);
+    struct bytes errors = read_file("errors");
+    assert_non_null(strstr((const char *)errors.data, "CANCELLED"));
+    assert_null(strstr((const char *)errors.data, "cannot write"));
+    bytes_free(&errors);
     json_t *report = json_load_file("report", 0, NULL);
     check_keys(report);
     assert_int_equal(tensors_at(report, "requested"), 3000);
