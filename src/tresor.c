@@ -224,7 +224,7 @@ static uint32_t submit(struct tresor_context *context)
 struct round {
     uint32_t completions;
     uint32_t effects;
-    bool more; /* turns are due */
+    bool more; /* turns or answered seals are due */
 };
 
 /* Completions of up to a batch; the machines' turns; what they ask. */
@@ -239,9 +239,9 @@ static struct round run_round(struct tresor_context *context, uint32_t limit)
                                                      limit < BATCH ? limit : BATCH);
     for (uint32_t i = 0; i < round.completions; i++)
         tresor__controller_deliver(&context->controller, &completions[i]);
-    round.more = tresor__controller_run(&context->controller,
-                                        TURNS_MIN + TURNS_EACH * round.completions);
+    tresor__controller_run(&context->controller, TURNS_MIN + TURNS_EACH * round.completions);
     round.effects = submit(context);
+    round.more = tresor__controller_is_due(&context->controller);
     return round;
 }
 
@@ -392,6 +392,7 @@ int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counte
         .requests = controller->request_total,
         .events = controller->event_total,
         .read_bytes = controller->read_bytes,
+        .leaked_bytes = controller->leaked_bytes,
     };
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         const struct tresor__slot *slot = &controller->slots[i];

@@ -24,8 +24,9 @@ TRESOR_API int32_t tresor_source_open(struct tresor_context *context, const char
 
 /**
  * Close a model. Its other requests are cancelled; it ends when reads in flight have ended and what was acquired
- * has been released. All addresses of its window are gone then. Returns TRESOR_OK, STALE, BUSY (not open yet, or being
- * closed), AGAIN or THREAD.
+ * has been released. All addresses of its window are gone then. Where the system refuses to unmap a range, the DONE
+ * event says MAP_REFUSED and the counter leaked_bytes how much remains; the source is closed nevertheless. Returns
+ * TRESOR_OK, STALE, BUSY (not open yet, or being closed), AGAIN or THREAD.
  */
 TRESOR_API int32_t tresor_source_close(struct tresor_context *context, struct tresor_source source,
                                        uint64_t cookie, struct tresor_request *request);

@@ -77,8 +77,10 @@ static int64_t act_reserve(const struct tresor__sys *sys, const struct tresor__e
     int64_t tail = sys->unmap(sys->cookie, (void *)(base + length), slack - before);
     if (head == 0 && tail == 0)
         return (int64_t)base;
-    /* What could not be cut is given back whole; ranges that are gone already are no error to munmap. */
-    sys->unmap(sys->cookie, place, length + slack);
+    /* Where one could not be cut the rest is given back, but never what is gone: it may be another thread's by now. */
+    uintptr_t start = head == 0 ? base : (uintptr_t)place;
+    uintptr_t end = tail == 0 ? base + length : (uintptr_t)place + length + slack;
+    sys->unmap(sys->cookie, (void *)start, end - start);
     return head < 0 ? head : tail;
 }
 
@@ -129,15 +131,21 @@ static int64_t populate_by_reading(const struct tresor__sys *sys,
     return 0;
 }
 
-/* EFAULT is a truncated file or a disk error (madvise(2)); the size tells which. */
-static int64_t explain_fault(const struct tresor__sys *sys, const struct tresor__effect *effect,
-                             uint64_t *size_bytes)
+/*
+ * EFAULT is a truncated file or a disk error (madvise(2)); the size tells which. And where the file ends within the
+ * last page, that page is populated without an error, with zeros behind the end: the size tells that too.
+ */
+static int64_t check_size(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                          int64_t result, uint64_t *size_bytes)
 {
     struct tresor__sys_stat stat;
-    if (sys->stat(sys->cookie, effect->descriptor, &stat) < 0)
-        return -EIO;
+    int64_t found = sys->stat(sys->cookie, effect->descriptor, &stat);
+    if (found < 0)
+        return result < 0 ? -EIO : found;
     *size_bytes = stat.size_bytes;
-    return stat.size_bytes < effect->offset + effect->length ? -EFAULT : -EIO;
+    if (stat.size_bytes < effect->offset + effect->length)
+        return -EFAULT;
+    return result < 0 ? -EIO : result;
 }
 
 /* madvise(2) wants a page-aligned start; a block may begin inside a page that is populated already or here. */
@@ -238,9 +246,10 @@ struct tresor__completion tresor__actor_run(const struct tresor__sys *sys,
 {
     int64_t result = run(sys, effect);
     uint64_t size_bytes = 0;
-    if (effect->kind == TRESOR__EFFECT_POPULATE && result == -EFAULT &&
-        !(effect->flags & TRESOR__POPULATE_WRITE))
-        result = explain_fault(sys, effect, &size_bytes);
+    bool is_of_file =
+        effect->kind == TRESOR__EFFECT_POPULATE && !(effect->flags & TRESOR__POPULATE_WRITE);
+    if (is_of_file && (result == 0 || result == -EFAULT))
+        result = check_size(sys, effect, result, &size_bytes);
     return (struct tresor__completion){
         .kind = effect->kind,
         .machine = effect->machine,

@@ -42,7 +42,8 @@ static uint64_t chunk_end(const struct tresor__extent_walk *walk, uint64_t limit
 bool tresor__extent_reaches_end(const struct tresor__ledger *ledger,
                                 const struct tresor__extent_walk *walk, uint64_t limit_bytes)
 {
-    if (tresor__ledger_end(ledger, walk->extent.last) > chunk_end(walk, limit_bytes))
+    if (walk->interval == walk->extent.last ||
+        tresor__ledger_end(ledger, walk->extent.last) > chunk_end(walk, limit_bytes))
         return false;
     for (uint32_t i = walk->interval; i < walk->extent.last; i++)
         if (!wanted(ledger, i))

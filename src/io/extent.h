@@ -36,7 +36,7 @@ void tresor__extent_take(struct tresor__ledger *ledger, enum tresor__backing bac
 bool tresor__extent_has_more(const struct tresor__ledger *ledger,
                              const struct tresor__extent_walk *walk);
 
-/** The next chunk, as chosen below, is all that is left, and wanted as a whole. Pure. */
+/** Something is left, and the next chunk, as chosen below, is all of it, wanted as a whole. Pure. */
 bool tresor__extent_reaches_end(const struct tresor__ledger *ledger,
                                 const struct tresor__extent_walk *walk, uint64_t limit_bytes);
 

@@ -208,25 +208,29 @@ static void tell_failed(struct tresor__ledger *ledger, uint32_t number,
     }
 }
 
-/* Mapped over: the pages that an unmap left behind are gone, and with them their lock. */
-static void forget_leak(struct tresor__ledger *ledger, uint32_t number)
+static void forget_leaked_lock(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];
-    if (!interval->leaked)
-        return;
-    interval->leaked = false;
-    ledger->leaked_bytes -= interval_mapped_bytes(ledger, number);
-    if (interval->lock_leaked) {
-        interval->lock_leaked = false;
+    if (interval->lock_leaked)
         ledger->locked_bytes -= interval_mapped_bytes(ledger, number);
-    }
+    interval->lock_leaked = false;
 }
 
-/* All parts of a running interval have come back. */
+/* What is mapped over pages that could not be unmapped or unlocked has replaced them. */
+static void forget_leaks(struct tresor__ledger *ledger, uint32_t number)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    if (interval->leaked)
+        ledger->leaked_bytes -= interval_mapped_bytes(ledger, number);
+    interval->leaked = false;
+    forget_leaked_lock(ledger, number);
+}
+
+/* All parts of a running interval have come back, so it was mapped. */
 static void finish_running(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];
-    forget_leak(ledger, number);
+    forget_leaks(ledger, number);
     if (interval->failed || interval->users == 0) {
         spend(ledger, number);
         return;
@@ -307,11 +311,11 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
         interval->backing = TRESOR__BACKING_NONE;
         interval->failed = false;
         if (failure) {
+            assert(!interval->leaked);
             interval->leaked = true;
             ledger->leaked_bytes += interval_mapped_bytes(ledger, i);
-        } else if (interval->lock_leaked) {
-            interval->lock_leaked = false;
-            ledger->locked_bytes -= interval_mapped_bytes(ledger, i);
+        } else {
+            forget_leaked_lock(ledger, i);
         }
         if (interval->users > 0)
             want(ledger, i);
@@ -413,6 +417,12 @@ bool tresor__ledger_take_lock(struct tresor__ledger *ledger, uint64_t limit_byte
     }
     *extent = (struct tresor__extent){first, last};
     return true;
+}
+
+void tresor__ledger_lock_undone(struct tresor__ledger *ledger, struct tresor__extent extent)
+{
+    for (uint32_t i = extent.first; i < extent.last; i++)
+        forget_leaked_lock(ledger, i);
 }
 
 void tresor__ledger_lock_again(struct tresor__ledger *ledger, struct tresor__extent extent)

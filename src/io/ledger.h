@@ -182,6 +182,8 @@ bool tresor__ledger_take_lock(struct tresor__ledger *ledger, uint64_t limit_byte
                               struct tresor__extent *extent);
 void tresor__ledger_locked(struct tresor__ledger *ledger, struct tresor__extent extent,
                            const struct tresor__failure *failure);
+/** A lock of a taken extent was refused and undone, and with it what a failed unlock had left locked there. */
+void tresor__ledger_lock_undone(struct tresor__ledger *ledger, struct tresor__extent extent);
 /** A taken extent was refused as a whole; it is wanted again, to be tried in smaller parts. */
 void tresor__ledger_lock_again(struct tresor__ledger *ledger, struct tresor__extent extent);
 bool tresor__ledger_take_unlock(struct tresor__ledger *ledger, struct tresor__extent *extent);

@@ -26,6 +26,14 @@ static bool may_retry(const void *context, const struct tresor__input *input)
     return tresor__may_retry(source->retries, input->os_errno);
 }
 
+/* munmap(2) refuses for want of map entries, which come and go, so any refusal is worth another try. */
+static bool may_release_again(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    (void)input;
+    return source->retries < TRESOR__RETRIES_MAX;
+}
+
 static bool is_empty(const void *context, const struct tresor__input *input)
 {
     (void)input;
@@ -293,14 +301,28 @@ static void read_more(void *context, const struct tresor__input *input, struct t
     ask_read(source, out);
 }
 
+static void release_header(struct tresor__source *source, struct tresor__outbox *out)
+{
+    struct tresor__effect *effect =
+        ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
+    effect->space = TRESOR__SPACE_HEADER;
+    effect->length = current(source)->header_bytes;
+}
+
 static void ask_trim(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__source *source = context;
-    struct tresor__effect *effect =
-        ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
     (void)input;
-    effect->space = TRESOR__SPACE_HEADER;
-    effect->length = current(source)->header_bytes;
+    source->retries = 0;
+    release_header(source, out);
+}
+
+static void trim_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->retries++;
+    release_header(source, out);
 }
 
 static void ask_index(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -327,6 +349,27 @@ static void forget_header_and_index(void *context, const struct tresor__input *i
 {
     forget_header(context);
     ask_index(context, input, out);
+}
+
+/* The range stays mapped for good. The system counts pages. */
+static void leak(struct tresor__source *source, uint64_t length)
+{
+    uint64_t page = source->model.io->page_bytes;
+    source->leaked_bytes += (length + page - 1) / page * page;
+}
+
+static void leak_header_and_open(void *context, const struct tresor__input *input,
+                                 struct tresor__outbox *out)
+{
+    leak(context, current(context)->header_bytes);
+    forget_header_and_open(context, input, out);
+}
+
+static void leak_header_and_index(void *context, const struct tresor__input *input,
+                                  struct tresor__outbox *out)
+{
+    leak(context, current(context)->header_bytes);
+    forget_header_and_index(context, input, out);
 }
 
 static void ask_window(struct tresor__source *source, struct tresor__outbox *out)
@@ -515,16 +558,36 @@ static void fail_changed(void *context, const struct tresor__input *input,
 
 /* --- tearing down --- */
 
-static void ask_release(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static uint64_t range_bytes(const struct tresor__model_file *file)
 {
-    struct tresor__source *source = context;
+    return file->window ? file->window_bytes : file->header_bytes;
+}
+
+static void release_range(struct tresor__source *source, struct tresor__outbox *out)
+{
     const struct tresor__model_file *file = holder_of_range(source);
     struct tresor__effect *effect =
         ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
-    (void)input;
     effect->file = (uint32_t)(file - source->model.files);
     effect->space = file->window ? TRESOR__SPACE_WINDOW : TRESOR__SPACE_HEADER;
-    effect->length = file->window ? file->window_bytes : file->header_bytes;
+    effect->length = range_bytes(file);
+}
+
+static void ask_release(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->retries = 0;
+    release_range(source, out);
+}
+
+static void release_again(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->retries++;
+    release_range(source, out);
 }
 
 static void forget_range(void *context, const struct tresor__input *input,
@@ -536,6 +599,21 @@ static void forget_range(void *context, const struct tresor__input *input,
     else
         file->header = NULL;
     again(context, input, out);
+}
+
+/* A close reports it; an open that goes on, or has failed for a better reason, does not. */
+static void leak_range(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    const struct tresor__model_file *file = holder_of_range(source);
+    leak(source, range_bytes(file));
+    if (source->error.code == TRESOR_OK && !source->model.is_other_first)
+        source->error = (struct tresor_error){.code = TRESOR_ERROR_MAP_REFUSED,
+                                              .os_errno = input->os_errno,
+                                              .file = (uint32_t)(file - source->model.files),
+                                              .tensor = TRESOR_NONE,
+                                              .wanted = range_bytes(file)};
+    forget_range(context, input, out);
 }
 
 static void ask_close(void *context, const struct tresor__input *input, struct tresor__outbox *out)

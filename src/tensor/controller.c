@@ -203,7 +203,12 @@ static void look_at_draining(struct tresor__controller *controller)
     }
 }
 
-bool tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
+bool tresor__controller_is_due(const struct tresor__controller *controller)
+{
+    return controller->turns.head != TRESOR_NONE || controller->seal_count > 0;
+}
+
+void tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
 {
     for (uint32_t i = 0; i < limit; i++) {
         /* Seals hold room until they are delivered: to wait for room first would be for ever. */
@@ -216,5 +221,4 @@ bool tresor__controller_run(struct tresor__controller *controller, uint32_t limi
     }
     if (controller->draining > 0)
         look_at_draining(controller);
-    return controller->turns.head != TRESOR_NONE || controller->seal_count > 0;
 }

@@ -84,6 +84,7 @@ struct tresor__controller {
     uint64_t request_total;
     uint64_t event_total;
     uint64_t read_bytes;
+    uint64_t leaked_bytes; /* by sources, in ranges that no ledger counts */
 };
 
 /** TRESOR_OK or NO_MEMORY, which leaves nothing. */
@@ -95,8 +96,8 @@ void tresor__controller_free(struct tresor__controller *controller);
 /** Whether sources are open or requests not taken. */
 bool tresor__controller_in_use(const struct tresor__controller *controller);
 
-/** Give turns until none is due, `limit` were given, or effects must be taken first. True if more is left. */
-bool tresor__controller_run(struct tresor__controller *controller, uint32_t limit);
+/** Give turns until none is due, `limit` were given, or effects must be taken first. */
+void tresor__controller_run(struct tresor__controller *controller, uint32_t limit);
 
 /** A completion of an effect that was taken. */
 void tresor__controller_deliver(struct tresor__controller *controller,
@@ -111,6 +112,9 @@ uint32_t tresor__controller_take_effects(struct tresor__controller *controller);
 /** Do the effect SEAL here, for it is no system call, and queue its completion. */
 void tresor__controller_answer_seal(struct tresor__controller *controller,
                                     const struct tresor__effect *effect);
+
+/** Whether a turn is due, or a seal that was answered when its effect was taken. */
+bool tresor__controller_is_due(const struct tresor__controller *controller);
 
 /** Whether something is in flight or due. */
 bool tresor__controller_is_idle(const struct tresor__controller *controller);

@@ -127,6 +127,8 @@ static void settle_source(struct tresor__controller *controller, uint32_t index,
     struct tresor__slot *slot = &controller->slots[index];
     struct tresor__request *request = &controller->requests[slot->request];
     slot->request = TRESOR_NONE;
+    controller->leaked_bytes += slot->source.leaked_bytes;
+    slot->source.leaked_bytes = 0;
     if (code != TRESOR_OK) {
         request->error = slot->source.error;
         request->error.code = code;

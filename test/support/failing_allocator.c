@@ -8,7 +8,9 @@ static void *counted_reallocate(void *cookie, void *block, size_t old_bytes, siz
     struct failing_allocator *counts = cookie;
     if ((block == NULL) != (old_bytes == 0))
         abort(); /* the sizes are part of the contract */
-    if (++counts->calls == counts->fail_call) {
+    counts->calls++;
+    if (counts->calls == counts->fail_call ||
+        (counts->is_persistent && counts->fail_call && counts->calls > counts->fail_call)) {
         counts->failed = true;
         return NULL;
     }
@@ -24,8 +26,9 @@ static void *counted_reallocate(void *cookie, void *block, size_t old_bytes, siz
 static void counted_free(void *cookie, void *block, size_t size_bytes)
 {
     struct failing_allocator *counts = cookie;
-    counts->outstanding_bytes -= (int64_t)size_bytes;
     free(block);
+    if (++counts->frees != counts->lose_free)
+        counts->outstanding_bytes -= (int64_t)size_bytes;
 }
 
 struct tresor_allocator failing_allocator_hooks(struct failing_allocator *counts)

@@ -82,8 +82,10 @@ static void finish_lock(void *context, const struct tresor__input *input, struct
 static void split(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__mlock *mlock = context;
+    struct tresor__ledger *ledger = &file_of(context)->ledger;
     (void)input;
-    tresor__ledger_lock_again(&file_of(context)->ledger, mlock->extent);
+    tresor__ledger_lock_undone(ledger, mlock->extent);
+    tresor__ledger_lock_again(ledger, mlock->extent);
     mlock->single = true;
     drop_extent(mlock, out);
 }
@@ -109,6 +111,7 @@ static void refuse(void *context, const struct tresor__input *input, struct tres
     struct tresor__mlock *mlock = context;
     struct tresor__file *file = file_of(context);
     (void)input;
+    tresor__ledger_lock_undone(&file->ledger, mlock->extent);
     do {
         uint64_t start = tresor__ledger_start(&file->ledger, mlock->extent.first);
         struct tresor__failure failure = {

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+
+#include "exhaust/exhaust.h"
+#include "io/extent.h"
+#include "source/source.h"
+
+enum {
+    CANCELLED = 1 << 0,
+    TRANSIENT = 1 << 1,
+    TIRED = 1 << 2,
+    EMPTY = 1 << 3, /* the file has no bytes */
+    ZERO = 1 << 4,  /* what a read brought */
+    SHORT = 1 << 5,
+    OVER = 1 << 6,
+    NEGATIVE = 1 << 7,
+    NEED = 1 << 8,     /* the parser wants more of the header */
+    TOO_MUCH = 1 << 9, /* than there may be */
+    FAILED = 1 << 10,  /* the parser failed */
+    CHANGED = 1 << 11, /* the file, since it was opened */
+    OTHER = 1 << 12,   /* the opened file is not the first of the set */
+    LATER = 1 << 13,   /* not the first file */
+    MORE = 1 << 14,    /* not the last file */
+    WINDOW = 1 << 15,  /* held */
+    HEADER = 1 << 16,
+    DESCRIPTOR = 1 << 17,
+    BROKEN = 1 << 18, /* an error came before */
+    VALUES = ZERO | SHORT | OVER | NEGATIVE,
+};
+
+enum {
+    FILES_MAX = 4,
+    WANT_BYTES = 65536,
+    HAVE_BYTES = 1024,
+    HEADER_BYTES = 100000,
+};
+
+static struct {
+    struct tresor__source source;
+    struct tresor__model_file files[FILES_MAX];
+    uint8_t memory[2];
+} world;
+
+static bool is_opening(uint32_t state)
+{
+    return state >= SOURCE_SIZING && state <= SOURCE_RESERVING;
+}
+
+/* Which of how many files, so that it is (not) the first and (not) the last. */
+static void place_file(struct tresor__model *model, uint32_t knobs)
+{
+    bool later = knobs & LATER;
+    bool more = knobs & MORE;
+    model->file_count = later || more ? 3 : 1;
+    model->file_total = model->file_count;
+    model->file = !later ? 0 : more ? 1 : 2;
+    model->is_other_first = knobs & OTHER;
+    if (knobs & OTHER)
+        model->file = model->file_total++;
+}
+
+static void hold(uint32_t state, uint32_t knobs)
+{
+    struct tresor__model *model = &world.source.model;
+    struct tresor__model_file *file = &world.files[model->file];
+    for (uint32_t i = 0; i < FILES_MAX; i++) {
+        world.files[i].descriptor = -1;
+        world.files[i].identity.size_bytes = HEADER_BYTES;
+        world.files[i].window_bytes = 2 * 1024 * 1024;
+    }
+    if (is_opening(state) || (knobs & DESCRIPTOR))
+        file->descriptor = 9;
+    if ((state >= SOURCE_READING && state <= SOURCE_TRIMMING) || (knobs & HEADER))
+        file->header = &world.memory[0];
+    file->header_bytes = HEADER_BYTES;
+    file->header_have_bytes = state >= SOURCE_READING ? HAVE_BYTES : 0;
+    if (knobs & WINDOW)
+        file->window = &world.memory[1];
+    for (uint32_t i = 0; i < model->file_count; i++) {
+        if (state == SOURCE_READY || (state == SOURCE_RESERVING && i < model->file))
+            world.files[i].window = &world.memory[1];
+        if (state == SOURCE_READY || state == SOURCE_RESERVING)
+            world.files[i].descriptor = 9;
+    }
+    file->seen = file->identity;
+    if (knobs & CHANGED)
+        file->seen.changed_ns++;
+    if (knobs & EMPTY)
+        file->seen.size_bytes = 0;
+}
+
+static bool makes_sense(uint32_t state, uint32_t knobs)
+{
+    uint32_t values = knobs & VALUES;
+    if ((knobs & TOO_MUCH) && !(knobs & NEED))
+        return false;
+    if ((knobs & NEED) && (knobs & FAILED))
+        return false;
+    if ((knobs & OTHER) && state == SOURCE_VERIFYING && (!(knobs & LATER) || (knobs & MORE)))
+        return false;
+    if (state == SOURCE_TRIMMING && !(knobs & LATER))
+        return false;
+    if (state == SOURCE_RELEASING && !(knobs & (WINDOW | HEADER)))
+        return false;
+    if (state == SOURCE_CLOSING && !(knobs & DESCRIPTOR))
+        return false;
+    return (values & (values - 1)) == 0;
+}
+
+static void *make(uint32_t state, uint32_t event, uint32_t knobs)
+{
+    struct tresor__source *source = &world.source;
+    (void)event;
+    if (!makes_sense(state, knobs))
+        return NULL;
+    memset(&world, 0, sizeof world);
+    source->state = (uint8_t)state;
+    source->index = 3;
+    source->cancelled = knobs & CANCELLED;
+    source->retries = knobs & TIRED ? TRESOR__RETRIES_MAX : 0;
+    source->header_want_bytes = WANT_BYTES;
+    source->model.files = world.files;
+    source->model.source = 3;
+    place_file(&source->model, knobs);
+    hold(state, knobs);
+    if (knobs & NEED) {
+        source->model.parsed.status = TRESOR__PARSE_NEED;
+        source->model.parsed.need_bytes = knobs & TOO_MUCH ? HEADER_BYTES + 1 : HEADER_BYTES;
+    } else if (knobs & FAILED) {
+        source->model.parsed.status = TRESOR__PARSE_FAILED;
+        source->model.parsed.error.code = TRESOR_ERROR_MALFORMED;
+    }
+    if (knobs & BROKEN)
+        source->error.code = TRESOR_ERROR_IO;
+    return source;
+}
+
+static struct tresor__input input(uint32_t event, uint32_t knobs)
+{
+    int64_t left = WANT_BYTES - HAVE_BYTES;
+    int64_t value = left;
+    if (knobs & ZERO)
+        value = 0;
+    else if (knobs & SHORT)
+        value = left - 1;
+    else if (knobs & OVER)
+        value = left + 1;
+    else if (knobs & NEGATIVE)
+        value = -1;
+    if (event == SOURCE_ON_OPEN_OK)
+        value = 9;
+    if (event == SOURCE_ON_RESERVE_OK)
+        value = (int64_t)(uintptr_t)&world.memory[1];
+    return (struct tresor__input){.value = value, .os_errno = knobs & TRANSIENT ? EINTR : EIO};
+}
+
+/* Tearing down keeps what happened first. */
+static void check(void)
+{
+    const struct tresor__source *source = &world.source;
+    if (source->state == SOURCE_READY)
+        assert_error(source->error.code, TRESOR_OK);
+    for (uint32_t i = 0; i < FILES_MAX; i++)
+        if (i >= source->model.file_total)
+            assert_int_equal(world.files[i].descriptor, -1);
+}
+
+int main(void)
+{
+    static const uint32_t knobs[] = {
+        [SOURCE_FREE] = TRANSIENT,
+        [SOURCE_OPENING] = CANCELLED | TRANSIENT | TIRED | LATER | MORE,
+        [SOURCE_SIZING] = CANCELLED | TRANSIENT | EMPTY,
+        [SOURCE_PREPARING] = CANCELLED | LATER,
+        [SOURCE_READING] = CANCELLED | TRANSIENT | TIRED | VALUES,
+        [SOURCE_PARSING] = CANCELLED | NEED | TOO_MUCH | FAILED | LATER,
+        [SOURCE_VERIFYING] = CANCELLED | CHANGED | OTHER | LATER | MORE,
+        [SOURCE_TRIMMING] = CANCELLED | LATER | MORE,
+        [SOURCE_INDEXING] = CANCELLED | FAILED | LATER,
+        [SOURCE_RESERVING] = CANCELLED | LATER | MORE,
+        [SOURCE_READY] = LATER,
+        [SOURCE_DRAINING] = LATER,
+        [SOURCE_TEARING] = CANCELLED | WINDOW | HEADER | DESCRIPTOR | OTHER | BROKEN,
+        [SOURCE_RELEASING] = CANCELLED | WINDOW | HEADER | DESCRIPTOR,
+        [SOURCE_CLOSING] = CANCELLED | DESCRIPTOR,
+        [SOURCE_FREEING] = CANCELLED | BROKEN,
+    };
+    static const struct exhaust_guard guards[] = {
+        {"is_cancelled", .all = CANCELLED},
+        {"may_retry", .all = TRANSIENT, .none = TIRED},
+        {"is_empty", .all = EMPTY},
+        {"is_impossible", .any = OVER | NEGATIVE},
+        {"is_end_of_file", .all = ZERO},
+        {"is_short", .any = ZERO | SHORT},
+        {"exceeds_header", .all = NEED | TOO_MUCH},
+        {"needs_more", .all = NEED},
+        {"has_failed", .all = FAILED},
+        {"has_changed", .all = CHANGED},
+        {"is_other_first", .all = OTHER},
+        {"is_header_spent", .all = LATER},
+        {"has_more_files", .all = MORE},
+        {"has_more_windows", .all = MORE},
+        {"holds_range", .any = WINDOW | HEADER},
+        {"holds_descriptor", .all = DESCRIPTOR},
+        {"is_to_reopen", .all = OTHER, .none = CANCELLED | BROKEN},
+    };
+    const struct exhaust_fixture fixture = {
+        .machine = &tresor__source_machine,
+        .world = &world,
+        .world_bytes = sizeof world,
+        .make = make,
+        .input = input,
+        .check = check,
+        .knobs = knobs,
+        .guards = guards,
+        .guard_count = sizeof guards / sizeof guards[0],
+        .effects = EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_STAT) |
+                   EXHAUST_BIT(TRESOR__EFFECT_RESERVE) | EXHAUST_BIT(TRESOR__EFFECT_READ) |
+                   EXHAUST_BIT(TRESOR__EFFECT_WORK) | EXHAUST_BIT(TRESOR__EFFECT_RELEASE) |
+                   EXHAUST_BIT(TRESOR__EFFECT_CLOSE),
+        .messages = EXHAUST_BIT(TRESOR__MESSAGE_AGAIN) | EXHAUST_BIT(TRESOR__MESSAGE_SETTLE_SOURCE),
+        .source = 3,
+        .slot = 3,
+        .file = TRESOR_NONE,
+        .eager = EXHAUST_BIT(SOURCE_TEARING),
+    };
+    return exhaust_run(&fixture);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Without a fault the scenario does everything and every request succeeds: else the loops would show nothing. */
+#include "support/test.h"
+
+#include "scenario.h"
+
+static void nothing_fails(void **state)
+{
+    (void)state;
+    for (uint32_t kind = 0; kind < scenario_kinds(); kind++) {
+        struct scenario scenario = {.set = scenario_model((enum model_kind)kind)};
+        scenario_must_hold(&scenario);
+        assert_int_equal(scenario.failed_requests, 0);
+        assert_int_equal(scenario.injected, 0);
+        print_message("# %s: %u calls, %u allocations, %u dispatches, %u events\n",
+                      model_kind_name((enum model_kind)kind), (unsigned)scenario.calls,
+                      (unsigned)scenario.allocations, (unsigned)scenario.steps,
+                      (unsigned)scenario.events);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(nothing_fails)};
+    return cmocka_run_group_tests_name("fault_clean", tests, scenario_setup, scenario_teardown);
+}

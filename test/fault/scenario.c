@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+#include "scenario.h"
+
+#include "support/test.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+    COPY_BYTES = 64 * 1024, /* of one tensor at the most */
+    TENSORS_MAX = 16,
+};
+
+struct run {
+    struct scenario *scenario;
+    struct session session;
+    struct faulty_sys faulty;
+    struct failing_allocator memory;
+    const void *addresses[TENSORS_MAX];
+    uint32_t tensor_count;
+};
+
+static struct run run; /* large, and one at a time */
+
+static void violate(const char *text)
+{
+    if (!run.session.violation[0])
+        snprintf(run.session.violation, sizeof run.session.violation, "%s", text);
+}
+
+static int32_t count(int32_t code)
+{
+    run.scenario->failed_requests += code != TRESOR_OK;
+    return code;
+}
+
+static void keep_addresses(void)
+{
+    struct tresor_tensor_info info = {.size_bytes = sizeof info};
+    while (run.tensor_count < TENSORS_MAX &&
+           tresor_source_get_tensor(run.session.context, run.session.source, run.tensor_count,
+                                    &info) == TRESOR_OK)
+        run.addresses[run.tensor_count++] = info.address;
+}
+
+static void check_addresses(void)
+{
+    struct tresor_tensor_info info = {.size_bytes = sizeof info};
+    for (uint32_t i = 0; i < run.tensor_count; i++) {
+        tresor_source_get_tensor(run.session.context, run.session.source, i, &info);
+        if (info.address != run.addresses[i])
+            violate("an address has changed");
+    }
+}
+
+static uint32_t verify(void)
+{
+    check_addresses();
+    return session_verify(&run.session, run.scenario->set);
+}
+
+/* --- what a host asks --- */
+
+static void advise_everything(void)
+{
+    for (uint32_t advice = TRESOR_ADVICE_NORMAL; advice <= TRESOR_ADVICE_DONTNEED; advice++)
+        count(session_do(&run.session, TRESOR_VERB_ADVISE, session_all(&run.session), advice));
+}
+
+static void load(uint32_t strategy)
+{
+    int32_t code =
+        count(session_do(&run.session, TRESOR_VERB_LOAD, session_all(&run.session), strategy));
+    if (verify() != run.tensor_count && code == TRESOR_OK)
+        violate("a load that succeeded left a tensor absent");
+}
+
+static struct range range_of(uint32_t tensor)
+{
+    struct tresor_tensor_info info = {.size_bytes = sizeof info};
+    tresor_source_get_tensor(run.session.context, run.session.source, tensor, &info);
+    uintptr_t start = (uintptr_t)info.address;
+    return (struct range){start, start + info.tensor_bytes};
+}
+
+static void lock(void)
+{
+    if (count(session_do(&run.session, TRESOR_VERB_LOCK, session_all(&run.session), 0)) != TRESOR_OK)
+        return;
+    for (uint32_t i = 0; i < run.tensor_count; i++)
+        if (!range_set_covers(&run.faulty.locked, range_of(i)))
+            violate("a lock that succeeded left a tensor unlocked");
+}
+
+static void unlock(void)
+{
+    int32_t code =
+        count(session_do(&run.session, TRESOR_VERB_UNLOCK, session_all(&run.session), 0));
+    bool is_honest = run.faulty.injected == 0 || run.faulty.plan.lost;
+    if (code == TRESOR_OK && is_honest && run.faulty.locked.count > 0)
+        violate("an unlock that succeeded left pages locked");
+}
+
+static void evict(void)
+{
+    struct tresor_counters counters = {.size_bytes = sizeof counters};
+    int32_t code = count(session_do(&run.session, TRESOR_VERB_EVICT, session_all(&run.session), 0));
+    tresor_get_counters(run.session.context, &counters);
+    if (code == TRESOR_OK && (verify() > 0 || counters.mapped_bytes || counters.private_bytes))
+        violate("an eviction that succeeded left something resident");
+}
+
+/* One that is acquired or locked stays. */
+static void evict_in_use(void)
+{
+    struct tresor_item item = session_tensor(&run.session, 0);
+    if (tresor_acquire(run.session.context, item, NULL) != TRESOR_OK)
+        return;
+    if (session_do(&run.session, TRESOR_VERB_EVICT, item, 0) != TRESOR_ERROR_BUSY)
+        violate("an acquired tensor was evicted");
+    verify();
+    tresor_release(run.session.context, item);
+    if (session_do(&run.session, TRESOR_VERB_LOCK, item, 0) == TRESOR_OK &&
+        session_do(&run.session, TRESOR_VERB_EVICT, item, 0) != TRESOR_ERROR_BUSY)
+        violate("a locked tensor was evicted");
+    count(session_do(&run.session, TRESOR_VERB_UNLOCK, item, 0));
+}
+
+static void copy_tensor(uint32_t tensor)
+{
+    static uint8_t memory[COPY_BYTES];
+    struct tresor_tensor_info info = {.size_bytes = sizeof info};
+    struct tresor_file_info file = {.size_bytes = sizeof file};
+    struct tresor_request request = {0};
+    tresor_source_get_tensor(run.session.context, run.session.source, tensor, &info);
+    tresor_source_get_file(run.session.context, run.session.source, info.file, &file);
+    uint64_t from = info.tensor_bytes / 3;
+    uint64_t length = info.tensor_bytes - from < COPY_BYTES ? info.tensor_bytes - from : COPY_BYTES;
+    memset(memory, 0, sizeof memory);
+    int32_t code = tresor_copy(run.session.context, session_tensor(&run.session, tensor), from,
+                               length, memory, NULL, &request);
+    if (session_note(&run.session, code, request) != TRESOR_OK)
+        return;
+    const struct model_part *part = model_set_part(run.scenario->set, file.path);
+    if (count(session_finish(&run.session, request, NULL)) == TRESOR_OK &&
+        memcmp(memory, part->bytes.data + info.offset_bytes + from, (size_t)length))
+        violate("a copy that succeeded has other bytes");
+}
+
+static void copy_everything(void)
+{
+    for (uint32_t i = 0; i < run.tensor_count; i++)
+        copy_tensor(i);
+}
+
+/* Every second tensor by one strategy and the rest by the other, at once: neighbours share pages. */
+static void load_mixed(void)
+{
+    struct tresor_item items[2][TENSORS_MAX];
+    uint32_t counts[2] = {0};
+    struct tresor_request requests[2];
+    int32_t codes[2];
+    for (uint32_t i = 0; i < run.tensor_count; i++)
+        items[i % 2][counts[i % 2]++] = session_tensor(&run.session, i);
+    for (uint32_t i = 0; i < 2; i++)
+        codes[i] = session_submit(&run.session, TRESOR_VERB_LOAD, items[i], counts[i],
+                                  TRESOR_STRATEGY_MMAP + i, &requests[i]);
+    for (uint32_t i = 0; i < 2; i++)
+        if (codes[i] == TRESOR_OK)
+            count(session_finish(&run.session, requests[i], NULL));
+    verify();
+}
+
+/* A group, which takes memory when it is made. */
+static void use_group(void)
+{
+    struct tresor_item group;
+    const uint32_t list[] = {2, 0};
+    int32_t code =
+        tresor_item_of_list(run.session.context, run.session.source, list, 2, &group);
+    if (count(code) == TRESOR_OK)
+        count(session_do(&run.session, TRESOR_VERB_LOCK, group, 0));
+    code = tresor_item_of_pattern(run.session.context, run.session.source, "[0-2]", &group);
+    if (count(code) == TRESOR_OK)
+        count(session_do(&run.session, TRESOR_VERB_LOAD, group, TRESOR_STRATEGY_DEFAULT));
+}
+
+/* With a user the close waits; without, and with pages locked, it gives back all. */
+static void close_source(void)
+{
+    struct tresor_request request = {0};
+    struct tresor_item item = session_tensor(&run.session, 0);
+    bool acquired = tresor_acquire(run.session.context, item, NULL) == TRESOR_OK;
+    int32_t code = tresor_source_close(run.session.context, run.session.source, 0, &request);
+    if (session_note(&run.session, code, request) != TRESOR_OK) {
+        violate("a close was refused");
+        return;
+    }
+    if (acquired) {
+        session_settle(&run.session);
+        if (session_end(&run.session, request))
+            violate("a close has not waited for a user");
+        tresor_wait(run.session.context, 5);
+        if (tresor_release(run.session.context, item) != TRESOR_OK)
+            violate("a tensor of a closing source cannot be released");
+    }
+    code = count(session_finish(&run.session, request, NULL));
+    struct tresor_counters counters = {.size_bytes = sizeof counters};
+    tresor_get_counters(run.session.context, &counters);
+    if (counters.leaked_bytes != range_set_bytes(&run.faulty.mapped) && !run.faulty.plan.lost)
+        violate("the counters do not tell what is still mapped");
+}
+
+static void use_source(void)
+{
+    keep_addresses();
+    advise_everything();
+    load(TRESOR_STRATEGY_MMAP);
+    advise_everything();
+    evict_in_use();
+    lock();
+    unlock();
+    evict();
+    copy_everything();
+    load(TRESOR_STRATEGY_READ);
+    lock();
+    unlock();
+    evict_in_use();
+    evict();
+    load_mixed();
+    use_group();
+    close_source();
+}
+
+static struct tresor_context_options options(struct failing_allocator *memory)
+{
+    return (struct tresor_context_options){
+        .size_bytes = sizeof(struct tresor_context_options),
+        .allocator = failing_allocator_hooks(memory),
+        .sources_max = 2,
+        .requests_max = 8,
+        .items_max = 32,
+        .waits_max = 24,
+        .blocks_max = 3,
+        .dispatch_max = 16,
+        .block_bytes = 64 * 1024,
+        .populate_bytes = 64 * 1024,
+    };
+}
+
+/* The first of what the session, the table and the allocator have to say. */
+static void conclude(struct scenario *scenario)
+{
+    const char *text = session_destroy(&run.session);
+    const char *held = faulty_sys_check(&run.faulty);
+    char bytes[64];
+    text = text ? text : held;
+    if (!text && run.memory.outstanding_bytes != 0) {
+        snprintf(bytes, sizeof bytes, "held: %" PRId64 " allocated bytes",
+                 run.memory.outstanding_bytes);
+        text = bytes;
+    }
+    snprintf(scenario->violation, sizeof scenario->violation, "%s", text ? text : "");
+    scenario->injected = run.faulty.injected + run.memory.failed;
+    scenario->calls = run.faulty.total;
+    scenario->allocations = run.memory.calls;
+    scenario->steps = run.session.steps;
+    scenario->events = run.session.event_count;
+    faulty_sys_clean(&run.faulty);
+}
+
+void scenario_run(struct scenario *scenario)
+{
+    memset(&run.memory, 0, sizeof run.memory);
+    run.scenario = scenario;
+    run.tensor_count = 0;
+    scenario->failed_requests = 0;
+    faulty_sys_init(&run.faulty, scenario->under ? scenario->under : tresor__sys_posix());
+    run.faulty.plan = scenario->plan;
+    run.faulty.judge = scenario->judge;
+    run.faulty.judge_cookie = scenario->judge_cookie;
+    run.faulty.reads = scenario->reads;
+    run.faulty.seed = scenario->seed;
+    run.memory.fail_call = scenario->fail_allocation;
+    run.memory.is_persistent = scenario->allocations_stay_failed;
+    run.memory.lose_free = scenario->lose_free;
+    struct tresor_context_options made = options(&run.memory);
+    if (scenario->default_allocator)
+        made.allocator = (struct tresor_allocator){0};
+    if (scenario->arm)
+        scenario->arm(true);
+    int32_t code = session_create(&run.session, &run.faulty.sys, &made);
+    if (scenario->reads == FAULTY_READS_BYTE)
+        run.session.steps_max = UINT64_C(1000000);
+    run.session.lose_event = scenario->lose_event;
+    if (count(code) == TRESOR_OK &&
+        count(session_open(&run.session, model_set_path(scenario->set))) == TRESOR_OK)
+        use_source();
+    if (scenario->arm)
+        scenario->arm(false);
+    conclude(scenario);
+}
+
+void scenario_must_hold(struct scenario *scenario)
+{
+    scenario_run(scenario);
+    if (!scenario->violation[0])
+        return;
+    const struct faulty_plan *plan = &scenario->plan;
+    fail_msg("%s %" PRIu64 " %s, errno %d, choice %u, allocation %" PRIu64 ": %s",
+             faulty_row_name(plan->row), plan->nth, plan->persistent ? "and on" : "once",
+             plan->os_errno, plan->choice, scenario->fail_allocation, scenario->violation);
+}
+
+/* --- models --- */
+
+static struct {
+    char folder[TEMPORARY_PATH_BYTES];
+    struct model_set sets[MODEL_KINDS];
+} models;
+
+const struct model_set *scenario_model(enum model_kind kind)
+{
+    return &models.sets[kind];
+}
+
+uint32_t scenario_kinds(void)
+{
+#ifdef TRESOR__SAFETENSORS
+    return MODEL_KINDS;
+#else
+    return MODEL_INDEX;
+#endif
+}
+
+/* All kinds in one folder: no two have a file of the same name. */
+int scenario_setup(void **state)
+{
+    (void)state;
+    temporary_make(models.folder);
+    for (uint32_t i = 0; i < MODEL_KINDS; i++) {
+        model_set_make(&models.sets[i], (enum model_kind)i, models.folder);
+        model_set_write(&models.sets[i]);
+    }
+    return 0;
+}
+
+int scenario_teardown(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < MODEL_KINDS; i++)
+        model_set_free(&models.sets[i]);
+    temporary_remove(models.folder);
+    return 0;
+}

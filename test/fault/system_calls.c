@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Every call of every row fails with every error that it may have, once and from then on, until nothing was injected. */
+#include "support/test.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "scenario.h"
+
+static enum model_kind kind; /* from the command line: one program, one model */
+
+struct totals {
+    uint64_t runs;
+    uint64_t injected;
+};
+
+/* The loop: the nth call, the next one, and so on. */
+static void fail_each(struct faulty_plan plan, struct totals *totals)
+{
+    for (plan.nth = 1;; plan.nth++) {
+        struct scenario scenario = {.set = scenario_model(kind), .plan = plan};
+        scenario_must_hold(&scenario);
+        if (scenario.injected == 0)
+            return;
+        totals->runs++;
+        totals->injected += scenario.injected;
+    }
+}
+
+static void tell(const struct totals *totals)
+{
+    print_message("# %s: %" PRIu64 " runs, %" PRIu64 " injected faults\n", model_kind_name(kind),
+                  totals->runs, totals->injected);
+}
+
+static void every_row_and_error(bool persistent)
+{
+    struct totals totals = {0};
+    for (uint32_t row = 0; row < FAULTY_ROWS; row++) {
+        uint32_t count;
+        const int32_t *errors = faulty_row_errors((enum faulty_row)row, &count);
+        uint64_t before = totals.runs;
+        for (uint32_t i = 0; i < count; i++)
+            fail_each((struct faulty_plan){.row = (enum faulty_row)row,
+                                           .persistent = persistent,
+                                           .os_errno = errors[i]},
+                      &totals);
+        /* A row that is never called would pass unseen; these two are called only after others failed. */
+        if (row != FAULTY_LOCK_LIMIT && row != FAULTY_LOCKED)
+            assert_true(totals.runs > before);
+    }
+    tell(&totals);
+}
+
+static void each_call_once(void **state)
+{
+    (void)state;
+    every_row_and_error(false);
+}
+
+static void each_call_from_then_on(void **state)
+{
+    (void)state;
+    every_row_and_error(true);
+}
+
+/* From the nth call on, of whatever row, everything fails. */
+static void everything_from_then_on(void **state)
+{
+    struct totals totals = {0};
+    (void)state;
+    for (uint32_t choice = 0; choice < 4; choice++)
+        fail_each((struct faulty_plan){.row = FAULTY_ANY, .persistent = true, .choice = choice},
+                  &totals);
+    tell(&totals);
+}
+
+static int32_t refuse_locks(void *cookie, struct faulty_call *call)
+{
+    const enum faulty_row *row = cookie;
+    return call->row == FAULTY_LOCK || call->row == *row ? ENOMEM : 0;
+}
+
+/* What is asked only after a lock was refused. */
+static void questions_after_a_refused_lock(void **state)
+{
+    (void)state;
+    for (uint32_t row = FAULTY_UNLOCK; row <= FAULTY_LOCKED; row++) {
+        enum faulty_row other = (enum faulty_row)row;
+        struct scenario scenario = {
+            .set = scenario_model(kind), .judge = refuse_locks, .judge_cookie = &other};
+        scenario_must_hold(&scenario);
+        assert_true(scenario.injected > 0 && scenario.failed_requests > 0);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_call_once),
+        cmocka_unit_test(each_call_from_then_on),
+        cmocka_unit_test(everything_from_then_on),
+        cmocka_unit_test(questions_after_a_refused_lock),
+    };
+    for (uint32_t i = 0; argc == 2 && i < MODEL_KINDS; i++)
+        if (strcmp(argv[1], model_kind_name((enum model_kind)i)) == 0)
+            kind = (enum model_kind)i;
+    if (kind >= scenario_kinds())
+        return skip_program("this build cannot read safetensors");
+    return cmocka_run_group_tests_name("fault_system_calls", tests, scenario_setup,
+                                       scenario_teardown);
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/fake_sys.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ARENA_BYTES = 48 * 1024 * 1024,
+    ARENA_ALIGNMENT_BYTES = 2 * 1024 * 1024,
+};
+
+static struct fake_sys *self(void *cookie)
+{
+    return cookie;
+}
+
+static struct fake_file *file_of(struct fake_sys *fake, int descriptor)
+{
+    int index = descriptor - FAKE_DESCRIPTOR_FIRST;
+    return index >= 0 && index < (int)fake->file_count ? &fake->files[index] : NULL;
+}
+
+/* --- files --- */
+
+static int64_t open_file(void *cookie, const char *path)
+{
+    struct fake_sys *fake = self(cookie);
+    for (uint32_t i = 0; i < fake->file_count; i++)
+        if (strcmp(fake->files[i].path, path) == 0)
+            return FAKE_DESCRIPTOR_FIRST + (int64_t)i;
+    return -ENOENT;
+}
+
+static int64_t close_descriptor(void *cookie, int descriptor)
+{
+    (void)cookie;
+    (void)descriptor;
+    return 0;
+}
+
+static int64_t stat_file(void *cookie, int descriptor, struct tresor__sys_stat *stat)
+{
+    struct fake_file *file = file_of(self(cookie), descriptor);
+    if (!file)
+        return -EBADF;
+    *stat = (struct tresor__sys_stat){.device = 1,
+                                      .inode = (uint64_t)descriptor,
+                                      .size_bytes = file->size_bytes,
+                                      .modified_ns = file->modified_ns,
+                                      .is_regular = true};
+    return 0;
+}
+
+static int64_t read_file(void *cookie, int descriptor, void *address, size_t length, uint64_t offset)
+{
+    struct fake_file *file = file_of(self(cookie), descriptor);
+    if (!file)
+        return -EBADF;
+    if (offset >= file->size_bytes)
+        return 0;
+    size_t left = (size_t)(file->size_bytes - offset);
+    size_t count = length < left ? length : left;
+    memcpy(address, file->bytes->data + offset, count);
+    return (int64_t)count;
+}
+
+static int64_t advise_file(void *cookie, int descriptor, uint64_t offset, uint64_t length,
+                           enum tresor__sys_file_advice advice)
+{
+    (void)offset;
+    (void)length;
+    (void)advice;
+    return file_of(self(cookie), descriptor) ? 0 : -EBADF;
+}
+
+/* --- memory --- */
+
+static size_t round_up(size_t length)
+{
+    return (length + FAKE_PAGE_BYTES - 1) / FAKE_PAGE_BYTES * FAKE_PAGE_BYTES;
+}
+
+static struct range range_of(const void *address, size_t length)
+{
+    return (struct range){(uintptr_t)address, (uintptr_t)address + round_up(length)};
+}
+
+/* The first gap that is wide enough, but one page on, so that what comes out is not aligned by luck. */
+static void *find_gap(struct fake_sys *fake, size_t length)
+{
+    uintptr_t at = (uintptr_t)fake->arena + FAKE_PAGE_BYTES;
+    for (size_t i = 0; i < fake->used.count; i++) {
+        if (fake->used.ranges[i].start >= at + round_up(length))
+            break;
+        at = fake->used.ranges[i].end + FAKE_PAGE_BYTES;
+    }
+    uintptr_t end = (uintptr_t)fake->arena + fake->arena_bytes;
+    return at + round_up(length) <= end ? fake->arena + (at - (uintptr_t)fake->arena) : NULL;
+}
+
+/* A page of a file that was not populated yet is filled; EFAULT where the file has no byte of it. */
+static int64_t populate_page(struct fake_sys *fake, uint8_t *page)
+{
+    uint64_t place[3];
+    memcpy(place, page, sizeof place);
+    struct fake_file *file = file_of(fake, (int)place[1]);
+    if (place[0] != FAKE_RUBBISH || !file || place[2] % FAKE_PAGE_BYTES != 0)
+        return 0; /* populated before */
+    if (place[2] >= file->size_bytes)
+        return -EFAULT;
+    uint64_t left = file->size_bytes - place[2];
+    size_t count = left < FAKE_PAGE_BYTES ? (size_t)left : FAKE_PAGE_BYTES;
+    memset(page, 0, FAKE_PAGE_BYTES);
+    memcpy(page, file->bytes->data + place[2], count);
+    return 0;
+}
+
+/*
+ * Where the pages of a file lie is kept in them, for populate to find. Where it cannot populate they are there at
+ * once, as if everybody who looks had a page fault.
+ */
+static void map_pages(struct fake_sys *fake, uint8_t *pages, size_t length, int descriptor,
+                      uint64_t offset)
+{
+    for (size_t at = 0; at < round_up(length); at += FAKE_PAGE_BYTES) {
+        uint64_t place[3] = {FAKE_RUBBISH, (uint64_t)descriptor, offset + at};
+        memcpy(pages + at, place, sizeof place);
+        if (fake->is_old)
+            populate_page(fake, pages + at);
+    }
+}
+
+static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
+                   int descriptor, uint64_t offset, void **mapped)
+{
+    struct fake_sys *fake = self(cookie);
+    if (length == 0 || offset % FAKE_PAGE_BYTES != 0)
+        return -EINVAL;
+    if (kind == TRESOR__SYS_MAP_FILE && !file_of(fake, descriptor))
+        return -EBADF;
+    if (!address)
+        address = find_gap(fake, length);
+    if (!address)
+        return -ENOMEM;
+    memset(address, kind == TRESOR__SYS_MAP_ANONYMOUS ? 0 : FAKE_RUBBISH, round_up(length));
+    range_set_add(&fake->used, range_of(address, length));
+    range_set_remove(&fake->locked, range_of(address, length));
+    *mapped = address;
+    if (kind == TRESOR__SYS_MAP_FILE)
+        map_pages(fake, address, length, descriptor, offset);
+    return 0;
+}
+
+static int64_t unmap(void *cookie, void *address, size_t length)
+{
+    struct fake_sys *fake = self(cookie);
+    if ((uintptr_t)address % FAKE_PAGE_BYTES != 0 || length == 0)
+        return -EINVAL;
+    memset(address, FAKE_RUBBISH, round_up(length));
+    range_set_remove(&fake->used, range_of(address, length));
+    range_set_remove(&fake->locked, range_of(address, length));
+    return 0;
+}
+
+static int64_t advise_memory(void *cookie, void *address, size_t length,
+                             enum tresor__sys_memory_advice advice)
+{
+    struct fake_sys *fake = self(cookie);
+    if ((uintptr_t)address % FAKE_PAGE_BYTES != 0)
+        return -EINVAL;
+    bool populates = advice == TRESOR__SYS_POPULATE_READ || advice == TRESOR__SYS_POPULATE_WRITE;
+    if (populates && fake->is_old)
+        return -EINVAL;
+    if (!range_set_covers(&fake->used, range_of(address, length)))
+        return -ENOMEM;
+    for (size_t at = 0; advice == TRESOR__SYS_POPULATE_READ && at < length; at += FAKE_PAGE_BYTES) {
+        int64_t result = populate_page(fake, (uint8_t *)address + at);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static int64_t lock(void *cookie, const void *address, size_t length)
+{
+    struct fake_sys *fake = self(cookie);
+    struct range_set after = fake->locked;
+    range_set_add(&after, range_of(address, length));
+    if (range_set_bytes(&after) > fake->lock_limit_bytes)
+        return -ENOMEM;
+    fake->locked = after;
+    return 0;
+}
+
+static int64_t unlock(void *cookie, const void *address, size_t length)
+{
+    range_set_remove(&self(cookie)->locked, range_of(address, length));
+    return 0;
+}
+
+static int64_t lock_limit(void *cookie, uint64_t *limit_bytes)
+{
+    *limit_bytes = self(cookie)->lock_limit_bytes;
+    return 0;
+}
+
+static int64_t locked(void *cookie, uint64_t *locked_bytes)
+{
+    *locked_bytes = range_set_bytes(&self(cookie)->locked);
+    return 0;
+}
+
+/* --- the rest --- */
+
+static int64_t give_key(void *cookie, void *bytes, size_t length)
+{
+    (void)cookie;
+    memset(bytes, 7, length);
+    return 0;
+}
+
+static int64_t page_bytes(void *cookie)
+{
+    (void)cookie;
+    return FAKE_PAGE_BYTES;
+}
+
+static int64_t now_ms(void *cookie)
+{
+    (void)cookie;
+    return 0;
+}
+
+static int64_t bell_open(void *cookie, int descriptors[2])
+{
+    (void)cookie;
+    descriptors[0] = FAKE_DESCRIPTOR_FIRST + FAKE_FILES;
+    descriptors[1] = descriptors[0];
+    return 0;
+}
+
+static int64_t bell_do(void *cookie, int descriptor)
+{
+    (void)cookie;
+    (void)descriptor;
+    return 0;
+}
+
+static int64_t bell_wait(void *cookie, int descriptor, int32_t timeout_ms)
+{
+    (void)cookie;
+    (void)descriptor;
+    (void)timeout_ms;
+    return 0;
+}
+
+void fake_sys_init(struct fake_sys *fake)
+{
+    memset(fake, 0, sizeof *fake);
+    fake->arena_bytes = ARENA_BYTES;
+    fake->arena = aligned_alloc(ARENA_ALIGNMENT_BYTES, ARENA_BYTES);
+    if (!fake->arena)
+        abort();
+    fake->lock_limit_bytes = UINT64_MAX;
+    fake->sys = (struct tresor__sys){
+        .cookie = fake,
+        .open_file = open_file,
+        .close = close_descriptor,
+        .stat = stat_file,
+        .read = read_file,
+        .map = map,
+        .unmap = unmap,
+        .advise_memory = advise_memory,
+        .advise_file = advise_file,
+        .lock = lock,
+        .unlock = unlock,
+        .lock_limit = lock_limit,
+        .locked = locked,
+        .random = give_key,
+        .page_bytes = page_bytes,
+        .now_ms = now_ms,
+        .bell_open = bell_open,
+        .bell_ring = bell_do,
+        .bell_clear = bell_do,
+        .bell_wait = bell_wait,
+    };
+}
+
+void fake_sys_free(struct fake_sys *fake)
+{
+    free(fake->arena);
+    fake->arena = NULL;
+}
+
+void fake_sys_add(struct fake_sys *fake, const char *path, const struct bytes *bytes)
+{
+    if (fake->file_count == FAKE_FILES)
+        abort();
+    fake->files[fake->file_count++] =
+        (struct fake_file){.path = path, .bytes = bytes, .size_bytes = bytes->size};
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* Which errors each row may have: from the manual pages of the calls that sys_posix.c makes. */
+#include "support/faulty_sys.h"
+
+#include <errno.h>
+
+static const int32_t open_errors[] = {EACCES, EAGAIN, EINTR,  EINVAL, EIO,     EISDIR,
+                                      ELOOP,  EMFILE, ENFILE, ENODEV, ENOENT,  ENAMETOOLONG,
+                                      ENOMEM, ENXIO,  EPERM,  ENOTDIR, EOVERFLOW};
+static const int32_t close_errors[] = {EINTR, EIO, ENOSPC, EDQUOT};
+static const int32_t stat_errors[] = {EIO, ENOMEM, EOVERFLOW, ESTALE};
+static const int32_t read_errors[] = {EAGAIN, EINTR,  EINVAL,    EIO,   EISDIR, EFAULT,
+                                      ENOMEM, ENXIO,  EOVERFLOW, ESTALE, ESPIPE};
+static const int32_t map_errors[] = {EACCES, EAGAIN, EINVAL, ENFILE, ENODEV,
+                                     ENOMEM, EPERM,  EOVERFLOW, ETXTBSY};
+static const int32_t unmap_errors[] = {ENOMEM, EINVAL};
+static const int32_t advise_memory_errors[] = {EACCES, EAGAIN, EBUSY,  EFAULT, EHWPOISON, EINTR,
+                                               EINVAL, EIO,    ENOMEM, ENOSYS, EPERM};
+static const int32_t advise_file_errors[] = {EINVAL, ESPIPE, ENOSYS};
+static const int32_t lock_errors[] = {ENOMEM, EAGAIN, EPERM, EINVAL, EINTR};
+static const int32_t unlock_errors[] = {ENOMEM, EAGAIN, EPERM, EINVAL, EINTR};
+static const int32_t lock_limit_errors[] = {EINVAL, EPERM};
+static const int32_t locked_errors[] = {EACCES, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSYS, EIO};
+static const int32_t random_errors[] = {EIO, ENOSYS};
+static const int32_t page_errors[] = {EINVAL};
+static const int32_t bell_open_errors[] = {EMFILE, ENFILE, ENODEV, ENOMEM};
+static const int32_t bell_errors[] = {EINTR, EAGAIN, EIO};
+static const int32_t bell_wait_errors[] = {EINTR, ENOMEM, EINVAL};
+
+struct row {
+    const char *name;
+    const int32_t *errors;
+    uint32_t count;
+};
+
+#define ROW(name, errors) {name, errors, sizeof(errors) / sizeof(errors)[0]}
+
+static const struct row rows[FAULTY_ROWS] = {
+    [FAULTY_OPEN_FILE] = ROW("open_file", open_errors),
+    [FAULTY_CLOSE] = ROW("close", close_errors),
+    [FAULTY_STAT] = ROW("stat", stat_errors),
+    [FAULTY_READ] = ROW("read", read_errors),
+    [FAULTY_MAP] = ROW("map", map_errors),
+    [FAULTY_UNMAP] = ROW("unmap", unmap_errors),
+    [FAULTY_ADVISE_MEMORY] = ROW("advise_memory", advise_memory_errors),
+    [FAULTY_ADVISE_FILE] = ROW("advise_file", advise_file_errors),
+    [FAULTY_LOCK] = ROW("lock", lock_errors),
+    [FAULTY_UNLOCK] = ROW("unlock", unlock_errors),
+    [FAULTY_LOCK_LIMIT] = ROW("lock_limit", lock_limit_errors),
+    [FAULTY_LOCKED] = ROW("locked", locked_errors),
+    [FAULTY_RANDOM] = ROW("random", random_errors),
+    [FAULTY_PAGE_BYTES] = ROW("page_bytes", page_errors),
+    [FAULTY_BELL_OPEN] = ROW("bell_open", bell_open_errors),
+    [FAULTY_BELL_RING] = ROW("bell_ring", bell_errors),
+    [FAULTY_BELL_CLEAR] = ROW("bell_clear", bell_errors),
+    [FAULTY_BELL_WAIT] = ROW("bell_wait", bell_wait_errors),
+};
+
+const int32_t *faulty_row_errors(enum faulty_row row, uint32_t *count)
+{
+    *count = rows[row].count;
+    return rows[row].errors;
+}
+
+const char *faulty_row_name(enum faulty_row row)
+{
+    return row < FAULTY_ROWS ? rows[row].name : "any";
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/faulty_sys.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The first thing that went wrong tells most. */
+static void __attribute__((format(printf, 2, 3)))
+violate(struct faulty_sys *faulty, const char *format, ...)
+{
+    va_list arguments;
+    if (faulty->violation[0])
+        return;
+    va_start(arguments, format);
+    vsnprintf(faulty->violation, sizeof faulty->violation, format, arguments);
+    va_end(arguments);
+}
+
+/* --- which calls fail --- */
+
+enum verdict {
+    CARRY_OUT,
+    FAIL,
+    LOSE,
+};
+
+static bool is_planned(const struct faulty_sys *faulty, enum faulty_row row)
+{
+    const struct faulty_plan *plan = &faulty->plan;
+    uint64_t number = plan->row == FAULTY_ANY ? faulty->total : faulty->counts[row];
+    if (plan->nth == 0 || (plan->row != FAULTY_ANY && plan->row != row))
+        return false;
+    return plan->persistent ? number >= plan->nth : number == plan->nth;
+}
+
+static int32_t planned_errno(const struct faulty_plan *plan, enum faulty_row row)
+{
+    uint32_t count;
+    const int32_t *errors = faulty_row_errors(row, &count);
+    return plan->os_errno ? plan->os_errno : errors[plan->choice % count];
+}
+
+/* Counts the call and decides on it; `*result` is what it answers if it is not carried out. */
+static enum verdict decide(struct faulty_sys *faulty, struct faulty_call *call, int64_t *result)
+{
+    faulty->total++;
+    call->number = ++faulty->counts[call->row];
+    int32_t os_errno = 0;
+    if (is_planned(faulty, call->row)) {
+        faulty->injected++;
+        *result = 0;
+        if (faulty->plan.lost)
+            return LOSE;
+        os_errno = planned_errno(&faulty->plan, call->row);
+    } else if (faulty->judge) {
+        os_errno = faulty->judge(faulty->judge_cookie, call);
+        faulty->injected += os_errno != 0;
+    }
+    *result = -os_errno;
+    return os_errno ? FAIL : CARRY_OUT;
+}
+
+/* --- the books --- */
+
+static size_t page_size(const struct faulty_sys *faulty)
+{
+    return (size_t)faulty->under->page_bytes(faulty->under->cookie);
+}
+
+/* The pages that the kernel takes for [address, address + length). */
+static struct range pages_of(const struct faulty_sys *faulty, const void *address, size_t length)
+{
+    uintptr_t page = page_size(faulty);
+    uintptr_t start = (uintptr_t)address / page * page;
+    uintptr_t end = ((uintptr_t)address + length + page - 1) / page * page;
+    return (struct range){start, end};
+}
+
+static bool is_open(const struct faulty_sys *faulty, int descriptor)
+{
+    for (uint32_t i = 0; i < faulty->descriptor_count; i++)
+        if (faulty->descriptors[i] == descriptor)
+            return true;
+    return false;
+}
+
+static void need_open(struct faulty_sys *faulty, enum faulty_row row, int descriptor)
+{
+    if (!is_open(faulty, descriptor))
+        violate(faulty, "%s of descriptor %d, which is not open", faulty_row_name(row), descriptor);
+}
+
+static void note_open(struct faulty_sys *faulty, int64_t descriptor)
+{
+    if (faulty->descriptor_count == FAULTY_DESCRIPTORS)
+        violate(faulty, "more than %d descriptors open", FAULTY_DESCRIPTORS);
+    else
+        faulty->descriptors[faulty->descriptor_count++] = (int)descriptor;
+}
+
+static void note_closed(struct faulty_sys *faulty, int descriptor)
+{
+    for (uint32_t i = 0; i < faulty->descriptor_count; i++) {
+        if (faulty->descriptors[i] != descriptor)
+            continue;
+        faulty->descriptors[i] = faulty->descriptors[--faulty->descriptor_count];
+        return;
+    }
+}
+
+static void need_mapped(struct faulty_sys *faulty, enum faulty_row row, struct range range)
+{
+    if (!range_set_covers(&faulty->mapped, range))
+        violate(faulty, "%s of %zu bytes that are not all mapped", faulty_row_name(row),
+                (size_t)(range.end - range.start));
+}
+
+static struct faulty_sys *self(void *cookie)
+{
+    return cookie;
+}
+
+/* --- rows --- */
+
+static int64_t open_file(void *cookie, const char *path)
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {.row = FAULTY_OPEN_FILE, .path = path};
+    int64_t result;
+    if (decide(faulty, &call, &result) != CARRY_OUT)
+        return result;
+    result = faulty->under->open_file(faulty->under->cookie, path);
+    if (result >= 0)
+        note_open(faulty, result);
+    return result;
+}
+
+/* A close that failed has still closed. */
+static int64_t close_descriptor(void *cookie, int descriptor)
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {.row = FAULTY_CLOSE, .descriptor = descriptor};
+    int64_t result;
+    enum verdict verdict = decide(faulty, &call, &result);
+    need_open(faulty, FAULTY_CLOSE, descriptor);
+    if (verdict == LOSE)
+        return result;
+    note_closed(faulty, descriptor);
+    int64_t closed = faulty->under->close(faulty->under->cookie, descriptor);
+    return verdict == FAIL ? result : closed;
+}
+
+static int64_t stat_file(void *cookie, int descriptor, struct tresor__sys_stat *stat)
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {.row = FAULTY_STAT, .descriptor = descriptor};
+    int64_t result;
+    need_open(faulty, FAULTY_STAT, descriptor);
+    return decide(faulty, &call, &result) == CARRY_OUT
+               ? faulty->under->stat(faulty->under->cookie, descriptor, stat)
+               : result;
+}
+
+static uint64_t random_below(struct faulty_sys *faulty, uint64_t limit)
+{
+    faulty->seed = faulty->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (faulty->seed >> 33) % limit;
+}
+
+static size_t shorten(struct faulty_sys *faulty, size_t length)
+{
+    switch (faulty->reads) {
+    case FAULTY_READS_BYTE:
+        return length < 1 ? length : 1;
+    case FAULTY_READS_HALF:
+        return (length + 1) / 2;
+    case FAULTY_READS_RANDOM:
+        return length < 1 ? length : 1 + (size_t)random_below(faulty, length);
+    default:
+        return length;
+    }
+}
+
+static int64_t read_file(void *cookie, int descriptor, void *address, size_t length, uint64_t offset)
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {.row = FAULTY_READ,
+                               .descriptor = descriptor,
+                               .address = address,
+                               .length = length,
+                               .offset = offset};
+    int64_t result;
+    need_open(faulty, FAULTY_READ, descriptor);
+    if (decide(faulty, &call, &result) != CARRY_OUT)
+        return result;
+    faulty->interrupted = faulty->reads == FAULTY_READS_INTERRUPTED && !faulty->interrupted;
+    if (faulty->interrupted)
+        return -EINTR;
+    result = faulty->under->read(faulty->under->cookie, descriptor, address,
+                                 shorten(faulty, call.length), offset);
+    if (result > 0)
+        faulty->read_bytes += (uint64_t)result;
+    return result;
+}
+
+/* What was mapped or locked at a fixed place is replaced, and refused no more. */
+static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
+                   int descriptor, uint64_t offset, void **mapped)
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {.row = FAULTY_MAP,
+                               .descriptor = descriptor,
+                               .address = address,
+                               .length = length,
+                               .offset = offset,
+                               .kind = (int)kind};
+    int64_t result;
+    if (kind == TRESOR__SYS_MAP_FILE)
+        need_open(faulty, FAULTY_MAP, descriptor);
+    if (address)
+        need_mapped(faulty, FAULTY_MAP, pages_of(faulty, address, length));
+    if (decide(faulty, &call, &result) != CARRY_OUT)
+        return result;
+    result = faulty->under->map(faulty->under->cookie, kind, address, length, descriptor, offset,
+                                mapped);
+    if (result < 0)
+        return result;
+    struct range range = pages_of(faulty, *mapped, length);
+    if (!address && range_set_touches(&faulty->mapped, range))
+        violate(faulty, "the system mapped %zu bytes where something is", length);
+    range_set_add(&faulty->mapped, range);
+    range_set_remove(&faulty->locked, range);
+    range_set_remove(&faulty->refused, range);
+    return result;
+}
+
+static int64_t unmap(void *cookie, void *address, size_t length)
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {.row = FAULTY_UNMAP, .address = address, .length = length};
+    struct range range = pages_of(faulty, address, length);
+    int64_t result;
+    need_mapped(faulty, FAULTY_UNMAP, range);
+    enum verdict verdict = decide(faulty, &call, &result);
+    if (verdict == CARRY_OUT)
+        result = faulty->under->unmap(faulty->under->cookie, address, length);
+    else if (verdict == FAIL)
+        range_set_add(&faulty->refused, range);
+    if (verdict != CARRY_OUT || result < 0)
+        return result;
+    range_set_remove(&faulty->mapped, range);
+    range_set_remove(&faulty->locked, range);
+    range_set_remove(&faulty->refused, range);
+    return result;
+}
+
+static int64_t advise_memory(void *cookie, void *address, size_t length,
+                             enum tresor__sys_memory_advice advice)
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {
+        .row = FAULTY_ADVISE_MEMORY, .address = address, .length = length, .kind = (int)advice};
+    int64_t result;
+    need_mapped(faulty, FAULTY_ADVISE_MEMORY, pages_of(faulty, address, length));
+    return decide(faulty, &call, &result) == CARRY_OUT
+               ? faulty->under->advise_memory(faulty->under->cookie, address, length, advice)
+               : result;
+}
+
+static int64_t advise_file(void *cookie, int descriptor, uint64_t offset, uint64_t length,
+                           enum tresor__sys_file_advice advice)
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {.row = FAULTY_ADVISE_FILE,
+                               .descriptor = descriptor,
+                               .length = (size_t)length,
+                               .offset = offset,
+                               .kind = (int)advice};
+    int64_t result;
+    need_open(faulty, FAULTY_ADVISE_FILE, descriptor);
+    return decide(faulty, &call, &result) == CARRY_OUT
+               ? faulty->under->advise_file(faulty->under->cookie, descriptor, offset, length,
+                                            advice)
+               : result;
+}
+
+static int64_t lock(void *cookie, const void *address, size_t length)
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {.row = FAULTY_LOCK, .address = address, .length = length};
+    struct range range = pages_of(faulty, address, length);
+    int64_t result;
+    need_mapped(faulty, FAULTY_LOCK, range);
+    if (decide(faulty, &call, &result) != CARRY_OUT)
+        return result;
+    result = faulty->under->lock(faulty->under->cookie, address, length);
+    if (result >= 0)
+        range_set_add(&faulty->locked, range);
+    return result;
+}
+
+static int64_t unlock(void *cookie, const void *address, size_t length)
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {.row = FAULTY_UNLOCK, .address = address, .length = length};
+    struct range range = pages_of(faulty, address, length);
+    int64_t result;
+    need_mapped(faulty, FAULTY_UNLOCK, range);
+    if (decide(faulty, &call, &result) != CARRY_OUT)
+        return result;
+    result = faulty->under->unlock(faulty->under->cookie, address, length);
+    if (result >= 0)
+        range_set_remove(&faulty->locked, range);
+    return result;
+}
+
+/* Rows that change nothing in the books. */
+#define PLAIN_ROW(function, row_name, parameters, arguments)                                       \
+    static int64_t function parameters                                                             \
+    {                                                                                              \
+        struct faulty_sys *faulty = self(cookie);                                                  \
+        struct faulty_call call = {.row = row_name};                                               \
+        int64_t result;                                                                            \
+        return decide(faulty, &call, &result) == CARRY_OUT ? faulty->under->function arguments     \
+                                                           : result;                               \
+    }
+
+PLAIN_ROW(lock_limit, FAULTY_LOCK_LIMIT, (void *cookie, uint64_t *limit_bytes),
+          (faulty->under->cookie, limit_bytes))
+PLAIN_ROW(locked, FAULTY_LOCKED, (void *cookie, uint64_t *locked_bytes),
+          (faulty->under->cookie, locked_bytes))
+PLAIN_ROW(random, FAULTY_RANDOM, (void *cookie, void *bytes, size_t length),
+          (faulty->under->cookie, bytes, length))
+PLAIN_ROW(page_bytes, FAULTY_PAGE_BYTES, (void *cookie), (faulty->under->cookie))
+PLAIN_ROW(bell_ring, FAULTY_BELL_RING, (void *cookie, int descriptor),
+          (faulty->under->cookie, descriptor))
+PLAIN_ROW(bell_clear, FAULTY_BELL_CLEAR, (void *cookie, int descriptor),
+          (faulty->under->cookie, descriptor))
+
+static int64_t bell_open(void *cookie, int descriptors[2])
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {.row = FAULTY_BELL_OPEN};
+    int64_t result;
+    if (decide(faulty, &call, &result) != CARRY_OUT)
+        return result;
+    result = faulty->under->bell_open(faulty->under->cookie, descriptors);
+    if (result >= 0)
+        note_open(faulty, descriptors[0]);
+    if (result >= 0 && descriptors[1] != descriptors[0])
+        note_open(faulty, descriptors[1]);
+    return result;
+}
+
+/* Nobody sleeps in a test: a wait with nobody else to ring takes its time on the table's own clock. */
+static int64_t bell_wait(void *cookie, int descriptor, int32_t timeout_ms)
+{
+    struct faulty_sys *faulty = self(cookie);
+    struct faulty_call call = {.row = FAULTY_BELL_WAIT, .descriptor = descriptor};
+    int64_t result;
+    faulty->clock_ms += timeout_ms > 0 ? timeout_ms : 0;
+    need_open(faulty, FAULTY_BELL_WAIT, descriptor);
+    return decide(faulty, &call, &result) == CARRY_OUT
+               ? faulty->under->bell_wait(faulty->under->cookie, descriptor, 0)
+               : result;
+}
+
+static int64_t now_ms(void *cookie)
+{
+    return self(cookie)->clock_ms++;
+}
+
+void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
+{
+    memset(faulty, 0, sizeof *faulty);
+    faulty->under = under;
+    faulty->sys = (struct tresor__sys){
+        .cookie = faulty,
+        .open_file = open_file,
+        .close = close_descriptor,
+        .stat = stat_file,
+        .read = read_file,
+        .map = map,
+        .unmap = unmap,
+        .advise_memory = advise_memory,
+        .advise_file = advise_file,
+        .lock = lock,
+        .unlock = unlock,
+        .lock_limit = lock_limit,
+        .locked = locked,
+        .random = random,
+        .page_bytes = page_bytes,
+        .now_ms = now_ms,
+        .bell_open = bell_open,
+        .bell_ring = bell_ring,
+        .bell_clear = bell_clear,
+        .bell_wait = bell_wait,
+    };
+}
+
+static bool refuses_unmaps_for_good(const struct faulty_sys *faulty)
+{
+    const struct faulty_plan *plan = &faulty->plan;
+    return plan->persistent && (plan->row == FAULTY_UNMAP || plan->row == FAULTY_ANY);
+}
+
+const char *faulty_sys_check(struct faulty_sys *faulty)
+{
+    struct range_set *mapped = &faulty->mapped;
+    size_t residue = 0;
+    for (size_t i = 0; i < mapped->count; i++) {
+        bool is_tolerated = refuses_unmaps_for_good(faulty) &&
+                            range_set_covers(&faulty->refused, mapped->ranges[i]);
+        residue += is_tolerated ? 0 : mapped->ranges[i].end - mapped->ranges[i].start;
+    }
+    if (faulty->descriptor_count > 0)
+        violate(faulty, "held: %u descriptors", faulty->descriptor_count);
+    if (residue > 0)
+        violate(faulty, "held: %zu mapped bytes", residue);
+    for (size_t i = 0; i < faulty->locked.count; i++)
+        if (!range_set_covers(&faulty->refused, faulty->locked.ranges[i]))
+            violate(faulty, "held: %zu locked bytes", range_set_bytes(&faulty->locked));
+    return faulty->violation[0] ? faulty->violation : NULL;
+}
+
+void faulty_sys_clean(struct faulty_sys *faulty)
+{
+    const struct tresor__sys *under = faulty->under;
+    for (uint32_t i = 0; i < faulty->descriptor_count; i++)
+        under->close(under->cookie, faulty->descriptors[i]);
+    for (size_t i = 0; i < faulty->mapped.count; i++)
+        under->unmap(under->cookie, (void *)faulty->mapped.ranges[i].start,
+                     faulty->mapped.ranges[i].end - faulty->mapped.ranges[i].start);
+    faulty->descriptor_count = 0;
+    faulty->mapped.count = 0;
+    faulty->locked.count = 0;
+    faulty->refused.count = 0;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A system-call table around another one. It counts every call, makes chosen ones fail, cuts reads short, and keeps
+ * books of what the library holds: descriptors, mapped ranges, locked ranges. Calls on what is not held are kept as
+ * a violation, and so is what is left at the end. Its clock is its own.
+ */
+#ifndef TEST_SUPPORT_FAULTY_SYS_H
+#define TEST_SUPPORT_FAULTY_SYS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/sys.h"
+#include "support/range_set.h"
+
+enum faulty_row {
+    FAULTY_OPEN_FILE,
+    FAULTY_CLOSE,
+    FAULTY_STAT,
+    FAULTY_READ,
+    FAULTY_MAP,
+    FAULTY_UNMAP,
+    FAULTY_ADVISE_MEMORY,
+    FAULTY_ADVISE_FILE,
+    FAULTY_LOCK,
+    FAULTY_UNLOCK,
+    FAULTY_LOCK_LIMIT,
+    FAULTY_LOCKED,
+    FAULTY_RANDOM,
+    FAULTY_PAGE_BYTES,
+    FAULTY_BELL_OPEN,
+    FAULTY_BELL_RING,
+    FAULTY_BELL_CLEAR,
+    FAULTY_BELL_WAIT,
+    FAULTY_ROWS,
+    FAULTY_ANY = FAULTY_ROWS, /* in a plan: whatever row */
+};
+
+/** One call, before it is made. */
+struct faulty_call {
+    enum faulty_row row;
+    uint64_t number; /* of its row, from 1 on */
+    int descriptor;
+    const char *path;
+    const void *address;
+    size_t length; /* a judge may make a READ's shorter */
+    uint64_t offset;
+    int kind; /* of MAP: enum tresor__sys_map; of ADVISE: the advice */
+};
+
+/** Which call fails. */
+struct faulty_plan {
+    enum faulty_row row; /* or FAULTY_ANY: `nth` counts all calls */
+    uint64_t nth;        /* from 1 on; 0: none */
+    bool persistent;     /* from then on, not only once */
+    bool lost;           /* says that it succeeded and does nothing: what a forgotten call looks like */
+    int32_t os_errno;    /* 0: the `choice`th of the row's own, round and round */
+    uint32_t choice;
+};
+
+enum faulty_reads {
+    FAULTY_READS_WHOLE,
+    FAULTY_READS_BYTE,
+    FAULTY_READS_HALF,
+    FAULTY_READS_RANDOM,
+    FAULTY_READS_INTERRUPTED, /* each is EINTR once before it is made */
+};
+
+enum { FAULTY_DESCRIPTORS = 64 };
+
+struct faulty_sys {
+    struct tresor__sys sys; /* give it to the context */
+    const struct tresor__sys *under;
+    struct faulty_plan plan;
+    enum faulty_reads reads;
+    uint64_t seed;
+    /* Looks at every call that the plan lets pass; answers the errno that it shall fail with, or 0. May be NULL. */
+    int32_t (*judge)(void *judge_cookie, struct faulty_call *call);
+    void *judge_cookie;
+
+    uint64_t counts[FAULTY_ROWS];
+    uint64_t total;
+    uint64_t injected;
+    uint64_t read_bytes; /* that reads answered */
+    bool interrupted;    /* the last read was */
+    int64_t clock_ms;
+
+    int descriptors[FAULTY_DESCRIPTORS]; /* open */
+    uint32_t descriptor_count;
+    struct range_set mapped;
+    struct range_set locked;
+    struct range_set refused; /* mapped, and an unmap of it was made to fail */
+    char violation[256];
+};
+
+/** Start anew over `under`, which must outlive it: no plan, whole reads, empty books. */
+void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under);
+
+/**
+ * What is wrong: a violation, or what is held; NULL if nothing. Ranges whose unmapping was made to fail for good do
+ * not count.
+ */
+const char *faulty_sys_check(struct faulty_sys *faulty);
+
+/** Give back what is still held, so that the next run does not suffer from this one. */
+void faulty_sys_clean(struct faulty_sys *faulty);
+
+/** The errors that a row's call may have by its manual page; `*count` of them. */
+const int32_t *faulty_row_errors(enum faulty_row row, uint32_t *count);
+const char *faulty_row_name(enum faulty_row row);
+
+#endif

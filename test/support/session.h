@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A context that is watched: every accepted request must end in exactly one DONE event, every ITEM must belong to one
+ * that has not ended, no wait is longer than a number of dispatches, and what is resident must hold the file's bytes.
+ * What is wrong is kept as text, so that a test can ask for it, also for a fault that was planted.
+ */
+#ifndef TEST_SUPPORT_SESSION_H
+#define TEST_SUPPORT_SESSION_H
+
+#include <stdbool.h>
+#include <tresor/tresor.h>
+
+#include "platform/sys.h"
+#include "support/model_set.h"
+
+enum {
+    SESSION_REQUESTS = 256,
+    SESSION_ITEMS = 256,
+};
+
+struct session_request {
+    uint64_t value;
+    uint32_t done_count;
+    struct tresor_event done;
+};
+
+struct session {
+    struct tresor_context *context; /* NULL: it could not be made */
+    struct tresor_source source;
+    struct session_request requests[SESSION_REQUESTS]; /* accepted */
+    uint32_t request_count;
+    struct tresor_event items[SESSION_ITEMS]; /* ITEM events, the newest where there are too many */
+    uint32_t item_count;
+    uint64_t steps; /* dispatches so far */
+    uint64_t steps_max;
+    uint64_t event_count;
+    uint64_t lose_event; /* this one is not seen, from 1 on; 0: none */
+    char violation[256];
+};
+
+/** Make the context. */
+int32_t session_create(struct session *session, const struct tresor__sys *sys,
+                       const struct tresor_context_options *options);
+
+/** Note what a call answered; if it was accepted, its end is expected. Returns `code`. */
+int32_t session_note(struct session *session, int32_t code, struct tresor_request request);
+
+/** One dispatch and all events. False once nothing is left to do, or the steps are used up. */
+bool session_pump(struct session *session);
+
+/** Pump until nothing is left to do. */
+void session_settle(struct session *session);
+
+/** Pump until the request has ended. Its code; BACKEND, and a violation, if it does not end. `done` may be NULL. */
+int32_t session_finish(struct session *session, struct tresor_request request,
+                       struct tresor_event *done);
+
+/** The end of a request that has ended; NULL if it has not. */
+const struct tresor_event *session_end(const struct session *session, struct tresor_request request);
+
+/** Open the model, and close it. */
+int32_t session_open(struct session *session, const char *path);
+int32_t session_close(struct session *session);
+
+/** Items of the source and of one tensor, which must be there. */
+struct tresor_item session_all(struct session *session);
+struct tresor_item session_tensor(struct session *session, uint32_t tensor);
+
+/** Submit a verb on items: LOAD by `strategy`, ADVISE with `strategy` as its advice. ITEM events are asked for. */
+int32_t session_submit(struct session *session, enum tresor_verb verb,
+                       const struct tresor_item *items, size_t count, uint32_t strategy,
+                       struct tresor_request *request);
+
+/** Submit on one item and finish. */
+int32_t session_do(struct session *session, enum tresor_verb verb, struct tresor_item item,
+                   uint32_t strategy);
+
+/** How many tensors can be acquired; each of them must hold its file's bytes, at its address. */
+uint32_t session_verify(struct session *session, const struct model_set *set);
+
+/** The newest ITEM event of a tensor, NULL if there is none. */
+const struct tresor_event *session_item(struct session *session, uint32_t tensor);
+
+/** Destroy the context. What is wrong, or NULL. */
+const char *session_destroy(struct session *session);
+
+#endif
