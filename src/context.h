@@ -15,7 +15,8 @@ struct tresor_context {
     _Atomic bool woken;
     struct tresor_allocator allocator;
     uint32_t dispatch_max;
-    const void *owner; /* the mark of the thread that first dispatched; NULL before */
+    const void *_Atomic owner; /* the mark of the thread that first dispatched; NULL before */
+    _Atomic uint32_t wakers;   /* threads that are about to wake a context whose last user they were */
 };
 
 /** TRESOR_OK, or THREAD where another thread owns the context. */

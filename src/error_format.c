@@ -41,7 +41,9 @@ static struct names names_of(const struct tresor_context *context, const struct 
     const struct tresor__slot *slot = &context->controller.slots[index];
     const struct tresor__model *model = &slot->source.model;
     uint32_t generation = tresor__handle_generation(error->source);
-    if (slot->generation == generation && slot->source.state != SOURCE_FREE) {
+    /* In other states a worker may be changing what the names are in. */
+    bool is_open = slot->source.state == SOURCE_READY || slot->source.state == SOURCE_DRAINING;
+    if (slot->generation == generation && is_open) {
         if (error->file < model->file_total)
             names.path = model->files[error->file].path;
         if (error->tensor < model->directory.entry_count)

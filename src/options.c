@@ -29,6 +29,8 @@ int32_t tresor__options_copy(void *known, size_t known_bytes, const void *given)
 int32_t tresor__info_copy(void *given, const void *known, size_t known_bytes)
 {
     size_t given_bytes;
+    if (!given)
+        return TRESOR_ERROR_INVALID;
     memcpy(&given_bytes, given, sizeof given_bytes);
     if (given_bytes < sizeof given_bytes)
         return TRESOR_ERROR_INVALID;

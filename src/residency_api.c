@@ -15,6 +15,8 @@ int32_t tresor_item_of_source(struct tresor_context *context, struct tresor_sour
 {
     struct tresor__slot *slot = NULL;
     int32_t code = tresor__source_find(context, source, &slot);
+    if (code == TRESOR_OK && !item)
+        return TRESOR_ERROR_INVALID;
     if (code == TRESOR_OK)
         item->value = tresor__handle_make(TRESOR__KIND_ITEM_SOURCE, slot->source.index,
                                           slot->generation);
@@ -28,7 +30,7 @@ int32_t tresor_item_of_tensor(struct tresor_context *context, struct tresor_sour
     int32_t code = tresor__source_find(context, source, &slot);
     if (code != TRESOR_OK)
         return code;
-    if (tensor >= slot->source.model.directory.entry_count)
+    if (!item || tensor >= slot->source.model.directory.entry_count)
         return TRESOR_ERROR_INVALID;
     item->value = tresor__handle_of_item(TRESOR__KIND_ITEM_TENSOR, slot->source.index, tensor,
                                          slot->generation);
@@ -214,6 +216,8 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
         code = request ? check_items(context, items, count, &slot, &total) : TRESOR_ERROR_INVALID;
     if (code != TRESOR_OK)
         return code;
+    if (count > controller->limits.items)
+        return TRESOR_ERROR_LIMIT;
     if (controller->free_request == TRESOR_NONE || count > controller->free_item_count)
         return TRESOR_ERROR_AGAIN;
     struct tresor__request *made = tresor__requests_take(controller, verb, slot->source.index);
@@ -339,8 +343,10 @@ static uint32_t list_of(const struct tresor__slot *slot, struct tresor_item item
 
 static void leave(struct tresor_context *context, struct tresor__slot *slot)
 {
-    if (tresor__gate_leave(slot))
-        context->backend->wake(context->backend);
+    if (!tresor__gate_leave(slot, &context->wakers))
+        return;
+    context->backend->wake(context->backend);
+    atomic_fetch_sub(&context->wakers, 1);
 }
 
 int32_t tresor_acquire(struct tresor_context *context, struct tresor_item item, const void **data)

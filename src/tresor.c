@@ -34,7 +34,8 @@ const char *tresor_version(void)
 
 int32_t tresor__context_enter(const struct tresor_context *context)
 {
-    return context->owner && context->owner != &thread_mark ? TRESOR_ERROR_THREAD : TRESOR_OK;
+    const void *owner = atomic_load_explicit(&context->owner, memory_order_relaxed);
+    return owner && owner != &thread_mark ? TRESOR_ERROR_THREAD : TRESOR_OK;
 }
 
 /* --- creation --- */
@@ -160,7 +161,7 @@ int32_t tresor_context_destroy(struct tresor_context *context)
     int32_t code = tresor__context_enter(context);
     if (code != TRESOR_OK)
         return code;
-    if (tresor__controller_in_use(&context->controller))
+    if (tresor__controller_in_use(&context->controller) || atomic_load(&context->wakers) > 0)
         return TRESOR_ERROR_BUSY;
     struct tresor_allocator allocator = context->allocator;
     context->backend->destroy(context->backend);
@@ -205,6 +206,8 @@ static void resolve(struct tresor__controller *controller, struct tresor__effect
         effect->record = slot;
     } else if (effect->kind == TRESOR__EFFECT_STAT) {
         effect->record = &file->seen;
+    } else if (effect->kind == TRESOR__EFFECT_MAP) {
+        effect->record = &file->identity;
     } else if (effect->kind == TRESOR__EFFECT_QUERY) {
         effect->record = &file->io.lock_facts;
     }
@@ -250,7 +253,7 @@ int32_t tresor_dispatch(struct tresor_context *context)
     int32_t code = tresor__context_enter(context);
     if (code != TRESOR_OK)
         return code;
-    context->owner = &thread_mark;
+    atomic_store_explicit(&context->owner, &thread_mark, memory_order_relaxed);
     uint32_t left = context->dispatch_max;
     for (;;) {
         struct round round = run_round(context, left);
@@ -269,6 +272,8 @@ int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *e
     int32_t code = tresor__context_enter(context);
     if (code != TRESOR_OK)
         return code;
+    if (!event)
+        return TRESOR_ERROR_INVALID;
     return tresor__events_take(&context->controller, event) ? 1 : 0;
 }
 
@@ -343,8 +348,9 @@ int32_t tresor_finish(struct tresor_context *context, struct tresor_request requ
             continue;
         if (may_sleep(context))
             context->backend->wait(context->backend, -1);
-        else if (!discard_items && context->controller.starving.head != TRESOR_NONE)
-            return TRESOR_ERROR_AGAIN;
+        else
+            return context->controller.starving.head != TRESOR_NONE ? TRESOR_ERROR_AGAIN
+                                                                    : TRESOR_ERROR_BACKEND;
     }
     if (event)
         *event = end;
@@ -384,6 +390,8 @@ int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counte
     int32_t code = tresor__context_enter(context);
     if (code != TRESOR_OK)
         return code;
+    if (!counters)
+        return TRESOR_ERROR_INVALID;
     struct tresor_counters known = {
         .steps = controller->steps,
         .rejected = controller->rejected,

@@ -64,8 +64,8 @@ TRESOR_API int32_t tresor_context_create(const struct tresor_context_options *op
                                          struct tresor_context **context);
 
 /**
- * Free a context. BUSY, and nothing is done, while a source is open or a request has not been taken: close
- * sources and take events first. NULL is allowed.
+ * Free a context. BUSY, and nothing is done, while a source is open, a request has not been taken, or another thread is
+ * inside tresor_release: close sources and take events first. NULL is allowed.
  */
 TRESOR_API int32_t tresor_context_destroy(struct tresor_context *context);
 
@@ -76,7 +76,7 @@ TRESOR_API int32_t tresor_context_destroy(struct tresor_context *context);
  */
 TRESOR_API int32_t tresor_dispatch(struct tresor_context *context);
 
-/** Take the oldest event. Returns 1 with the event, 0 where there is none, or THREAD. */
+/** Take the oldest event. Returns 1 with the event, 0 where there is none, THREAD or INVALID. */
 TRESOR_API int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *event);
 
 /**
@@ -91,7 +91,8 @@ TRESOR_API void tresor_wake(struct tresor_context *context);
 /**
  * The blocking form of every request: dispatch until `request` ends and take its DONE event into `event`
  * (NULL: not wanted). All other events stay, in their order; ITEM events of this request too, unless
- * `discard_items` is not zero. Returns the event's error code, STALE or THREAD.
+ * `discard_items` is not zero. Returns the event's error code, STALE, THREAD, or AGAIN where events that were not taken hold
+ * all of the context's pairs: take some, and call again.
  */
 TRESOR_API int32_t tresor_finish(struct tresor_context *context, struct tresor_request request,
                                  int32_t discard_items, struct tresor_event *event);

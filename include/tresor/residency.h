@@ -51,7 +51,8 @@ struct tresor_request_options {
 /**
  * Requests on items of one source. They are accepted at once, with a handle, or refused without a trace; all work
  * is done by dispatch. Each ends in one DONE event. NULL options are the defaults. They return TRESOR_OK, INVALID,
- * STALE, BUSY (the source is not open), AGAIN (a pool is full) or THREAD.
+ * STALE, BUSY (the source is not open), AGAIN (a pool is full now), LIMIT (more items than the context's pool has) or
+ * THREAD.
  *
  * LOAD brings tensors into memory at their addresses. What is resident already, by either strategy, is loaded. A
  * tensor that fails does not end the others. Two requests for one tensor share its load.

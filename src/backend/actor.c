@@ -89,8 +89,27 @@ static int64_t act_release(const struct tresor__sys *sys, const struct tresor__e
     return sys->unmap(sys->cookie, effect->address, (size_t)effect->length);
 }
 
+/*
+ * What is about to be loaded must be the file that was opened. A rename or a link changes its change time, so that is
+ * not compared; where the file has only become shorter, the load itself will find which bytes are missing.
+ */
+static int64_t check_identity(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    const struct tresor__identity *known = effect->record;
+    struct tresor__sys_stat stat;
+    int64_t result = sys->stat(sys->cookie, effect->descriptor, &stat);
+    if (result < 0)
+        return result;
+    bool same = stat.device == known->device && stat.inode == known->inode &&
+                stat.size_bytes == known->size_bytes && stat.modified_ns == known->modified_ns;
+    return same || stat.size_bytes < known->size_bytes ? 0 : -ESTALE;
+}
+
 static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
+    int64_t identity = check_identity(sys, effect);
+    if (identity < 0)
+        return identity;
     void *place = NULL;
     size_t length = (size_t)effect->length;
     if (effect->flags & TRESOR__MAP_FILE)

@@ -20,6 +20,11 @@ static uint64_t interval_mapped_bytes(const struct tresor__ledger *ledger, uint3
     return tresor__ledger_start(ledger, interval + 1) - tresor__ledger_start(ledger, interval);
 }
 
+static uint32_t first_cover(const struct tresor__ledger *ledger, uint32_t interval)
+{
+    return ledger->intervals[interval].first_cover;
+}
+
 static void tell(struct tresor__ledger *ledger, uint32_t index, uint8_t news)
 {
     struct tresor__span *span = &ledger->spans[index];
@@ -175,13 +180,10 @@ bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backin
 /* Calls for every tensor that covers the interval and awaits its filling. */
 static void tell_filled(struct tresor__ledger *ledger, uint32_t number)
 {
-    for (uint32_t rank = ledger->intervals[number].first_rank; rank < ledger->order_count; rank++) {
-        uint32_t index = ledger->order[rank];
+    for (uint32_t i = first_cover(ledger, number); i < first_cover(ledger, number + 1); i++) {
+        uint32_t index = ledger->covers[i];
         struct tresor__span *span = &ledger->spans[index];
-        if (span->first_interval > number)
-            break;
-        if (number - span->first_interval >= span->interval_count ||
-            span->role != TRESOR__SPAN_LOADING)
+        if (span->role != TRESOR__SPAN_LOADING)
             continue;
         assert(span->waiting > 0);
         if (--span->waiting > 0)
@@ -194,13 +196,10 @@ static void tell_filled(struct tresor__ledger *ledger, uint32_t number)
 static void tell_failed(struct tresor__ledger *ledger, uint32_t number,
                         const struct tresor__failure *failure)
 {
-    for (uint32_t rank = ledger->intervals[number].first_rank; rank < ledger->order_count; rank++) {
-        uint32_t index = ledger->order[rank];
+    for (uint32_t i = first_cover(ledger, number); i < first_cover(ledger, number + 1); i++) {
+        uint32_t index = ledger->covers[i];
         struct tresor__span *span = &ledger->spans[index];
-        if (span->first_interval > number)
-            break;
-        if (number - span->first_interval >= span->interval_count ||
-            span->role != TRESOR__SPAN_LOADING)
+        if (span->role != TRESOR__SPAN_LOADING)
             continue;
         span->role = TRESOR__SPAN_FAILED;
         span->failure = *failure;
@@ -439,13 +438,10 @@ void tresor__ledger_lock_again(struct tresor__ledger *ledger, struct tresor__ext
 static void tell_lock(struct tresor__ledger *ledger, uint32_t number,
                       const struct tresor__failure *failure)
 {
-    for (uint32_t rank = ledger->intervals[number].first_rank; rank < ledger->order_count; rank++) {
-        uint32_t index = ledger->order[rank];
+    for (uint32_t i = first_cover(ledger, number); i < first_cover(ledger, number + 1); i++) {
+        uint32_t index = ledger->covers[i];
         struct tresor__span *span = &ledger->spans[index];
-        if (span->first_interval > number)
-            break;
-        if (number - span->first_interval >= span->interval_count ||
-            span->lock_role != TRESOR__SPAN_LOADING)
+        if (span->lock_role != TRESOR__SPAN_LOADING)
             continue;
         if (failure) {
             span->lock_role = TRESOR__SPAN_FAILED;

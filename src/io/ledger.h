@@ -48,7 +48,7 @@ struct tresor__interval {
     uint64_t missing_bytes;
     uint32_t users;
     uint32_t locks;
-    uint32_t first_rank; /* the first of ledger.order that may cover it */
+    uint32_t first_cover; /* its tensors are ledger.covers from here to the next interval's */
     uint32_t releaser;   /* the tensor that waits for its release, or TRESOR_NONE */
     uint32_t unlocker;   /* the tensor that waits for its unlock, or TRESOR_NONE */
     uint8_t fill;
@@ -116,6 +116,7 @@ struct tresor__ledger {
     struct tresor__span *spans; /* of all tensors of the source */
     const uint32_t *order;      /* this file's tensors by offset */
     uint32_t order_count;
+    const uint32_t *covers; /* the tensors of each interval, by offset */
     uint64_t file_bytes;
 
     struct tresor__bitset fill[TRESOR__BACKING_COUNT];

@@ -24,12 +24,9 @@ struct cover {
 static struct cover cover_of(const struct tresor__ledger *ledger, uint32_t number)
 {
     struct cover cover = {0};
-    for (uint32_t rank = ledger->intervals[number].first_rank; rank < ledger->order_count; rank++) {
-        const struct tresor__span *span = &ledger->spans[ledger->order[rank]];
-        if (span->first_interval > number)
-            break;
-        if (number - span->first_interval >= span->interval_count)
-            continue;
+    uint32_t last = ledger->intervals[number + 1].first_cover;
+    for (uint32_t i = ledger->intervals[number].first_cover; i < last; i++) {
+        const struct tresor__span *span = &ledger->spans[ledger->covers[i]];
         cover.users += is_user(span->role);
         cover.failed_users += span->role == TRESOR__SPAN_FAILED;
         cover.locks += is_user(span->lock_role);

@@ -48,6 +48,7 @@ void tresor__model_free(struct tresor__model *model)
     tresor__free(allocator, model->order, tensors * sizeof *model->order);
     tresor__free(allocator, model->spans, tensors * sizeof *model->spans);
     tresor__free(allocator, model->intervals, model->interval_capacity * sizeof *model->intervals);
+    tresor__free(allocator, model->covers, model->cover_count * sizeof *model->covers);
     tresor__free(allocator, model->bits, model->bit_words * sizeof *model->bits);
     tresor__directory_free(&model->directory);
     *model = (struct tresor__model){0};

@@ -50,6 +50,8 @@ struct tresor__model {
     struct tresor__span *spans; /* by tensor */
     struct tresor__interval *intervals; /* of all files */
     uint32_t interval_capacity;
+    uint32_t *covers; /* of all files */
+    uint32_t cover_count;
     uint64_t *bits;
     uint64_t bit_words;
 };
@@ -71,11 +73,12 @@ int64_t tresor__model_parse(struct tresor__model *model);
 /** After the last header: check the directory, cut the files into intervals. The answer is in model->parsed. */
 int64_t tresor__model_index(struct tresor__model *model);
 
-/** The place of a tensor's bytes. */
+/** The place of a tensor's bytes; one without bytes may be said to lie far outside, and is in the window all the same. */
 static inline uint8_t *tresor__model_address(const struct tresor__model *model, uint32_t tensor)
 {
     const struct tresor__entry *entry = &model->directory.entries[tensor];
-    return model->files[entry->file].window + entry->offset_bytes;
+    const struct tresor__model_file *file = &model->files[entry->file];
+    return file->window + (entry->offset_bytes <= file->window_bytes ? entry->offset_bytes : 0);
 }
 
 #endif

@@ -180,19 +180,35 @@ static void place_spans(const struct tresor__model *model, struct tresor__ledger
     }
 }
 
-/* Of every interval, the first tensor in order that reaches into or beyond it. */
-static void place_ranks(struct tresor__ledger *ledger)
+/* How many (tensor, interval) pairs a file has. */
+static uint64_t count_covers(const struct tresor__ledger *ledger)
 {
-    uint32_t rank = 0;
-    for (uint32_t i = 0; i < ledger->interval_count; i++) {
-        while (rank < ledger->order_count) {
-            const struct tresor__span *span = &ledger->spans[ledger->order[rank]];
-            if (span->first_interval + span->interval_count > i)
-                break;
-            rank++;
-        }
-        ledger->intervals[i].first_rank = rank;
+    uint64_t count = 0;
+    for (uint32_t rank = 0; rank < ledger->order_count; rank++)
+        count += ledger->spans[ledger->order[rank]].interval_count;
+    return count;
+}
+
+/* The tensors of every interval, in order: counted, summed up, then put down from behind. */
+static void place_covers(struct tresor__ledger *ledger, uint32_t *covers)
+{
+    uint32_t sum = 0;
+    for (uint32_t rank = 0; rank < ledger->order_count; rank++) {
+        const struct tresor__span *span = &ledger->spans[ledger->order[rank]];
+        for (uint32_t i = 0; i < span->interval_count; i++)
+            ledger->intervals[span->first_interval + i].first_cover++;
     }
+    for (uint32_t i = 0; i <= ledger->interval_count; i++) {
+        sum += ledger->intervals[i].first_cover;
+        ledger->intervals[i].first_cover = sum;
+    }
+    for (uint32_t rank = ledger->order_count; rank-- > 0;) {
+        const struct tresor__span *span = &ledger->spans[ledger->order[rank]];
+        for (uint32_t i = 0; i < span->interval_count; i++)
+            covers[--ledger->intervals[span->first_interval + i].first_cover] =
+                ledger->order[rank];
+    }
+    ledger->covers = covers;
 }
 
 static uint64_t *place_bits(struct tresor__ledger *ledger, uint64_t *bits)
@@ -207,7 +223,10 @@ static uint64_t *place_bits(struct tresor__ledger *ledger, uint64_t *bits)
     return bits;
 }
 
-enum { BITSETS = 6 };
+enum {
+    BITSETS = 6,
+    COVERS_EACH = 16, /* on average of an interval, at the most; three are normal */
+};
 
 static void make_file(struct tresor__model *model, uint32_t index, const uint32_t *order,
                       uint32_t order_count, struct tresor__interval *intervals,
@@ -226,7 +245,6 @@ static void make_file(struct tresor__model *model, uint32_t index, const uint32_
     ledger->order_count = order_count;
     ledger->file_bytes = file->identity.size_bytes;
     place_spans(model, ledger);
-    place_ranks(ledger);
 }
 
 static uint32_t count_of_file(const struct tresor__model *model, uint32_t rank, uint32_t file)
@@ -238,30 +256,47 @@ static uint32_t count_of_file(const struct tresor__model *model, uint32_t rank, 
     return count;
 }
 
-static bool make_ledgers(struct tresor__model *model, struct bounds *bounds)
+/* Ledgers without what depends on the number of their intervals. How many covers they need. */
+static uint64_t make_files(struct tresor__model *model, struct bounds *bounds)
 {
     uint32_t rank = 0;
+    uint64_t covers = 0;
     struct tresor__interval *intervals = model->intervals;
     for (uint32_t i = 0; i < model->file_count; i++) {
+        const struct tresor__ledger *ledger = &model->files[i].io.ledger;
         uint32_t count = count_of_file(model, rank, i);
-        make_file(model, i, count > 0 ? model->order + rank : NULL, count, intervals, bounds);
-        intervals += model->files[i].io.ledger.interval_count + 1;
+        make_file(model, i, model->order + rank, count, intervals, bounds);
+        intervals += ledger->interval_count + 1;
         rank += count;
-        model->bit_words +=
-            BITSETS * tresor__bitset_words(model->files[i].io.ledger.interval_count);
+        covers += count_covers(ledger);
+        model->bit_words += BITSETS * tresor__bitset_words(ledger->interval_count);
     }
-    if (model->bit_words == 0)
-        return true; /* what asking for no bytes answers differs between allocators */
-    model->bits = tresor__allocate(&model->allocator, model->bit_words * sizeof *model->bits);
-    if (!model->bits)
-        return false;
-    uint64_t *bits = model->bits;
-    for (uint32_t i = 0; i < model->file_count; i++)
-        bits = place_bits(&model->files[i].io.ledger, bits);
-    return true;
+    return covers;
 }
 
-static bool make_tables(struct tresor__model *model)
+static int32_t make_ledgers(struct tresor__model *model, struct bounds *bounds)
+{
+    uint64_t covers = make_files(model, bounds);
+    /* Tensors that overlap without measure would make every step on one of them a step on all. */
+    if (covers > COVERS_EACH * ((uint64_t)model->interval_capacity + 1))
+        return TRESOR_ERROR_LIMIT;
+    model->cover_count = (uint32_t)covers;
+    model->bits = tresor__allocate(&model->allocator, model->bit_words * sizeof *model->bits);
+    model->covers = tresor__allocate(&model->allocator, covers * sizeof *model->covers);
+    if ((!model->bits && model->bit_words > 0) || (!model->covers && covers > 0))
+        return TRESOR_ERROR_NO_MEMORY;
+    uint64_t *bits = model->bits;
+    uint32_t *place = model->covers;
+    for (uint32_t i = 0; i < model->file_count; i++) {
+        struct tresor__ledger *ledger = &model->files[i].io.ledger;
+        bits = place_bits(ledger, bits);
+        place_covers(ledger, place);
+        place += ledger->intervals[ledger->interval_count].first_cover;
+    }
+    return TRESOR_OK;
+}
+
+static int32_t make_tables(struct tresor__model *model)
 {
     uint64_t count = model->directory.entry_count;
     struct tresor_allocator *allocator = &model->allocator;
@@ -270,15 +305,16 @@ static bool make_tables(struct tresor__model *model)
     model->intervals =
         tresor__allocate(allocator, model->interval_capacity * sizeof *model->intervals);
     if (!model->intervals)
-        return false;
+        return TRESOR_ERROR_NO_MEMORY;
     if (count == 0)
         return make_ledgers(model, &(struct bounds){0});
     model->spans = tresor__allocate(allocator, count * sizeof *model->spans);
     uint64_t *bounds = tresor__allocate(allocator, 2 * count * sizeof *bounds);
-    bool made = model->spans && bounds && make_order(model) &&
-                make_ledgers(model, &(struct bounds){.starts = bounds, .ends = bounds + count});
+    int32_t code = TRESOR_ERROR_NO_MEMORY;
+    if (model->spans && bounds && make_order(model))
+        code = make_ledgers(model, &(struct bounds){.starts = bounds, .ends = bounds + count});
     tresor__free(allocator, bounds, 2 * count * sizeof *bounds);
-    return made;
+    return code;
 }
 
 static bool check_directory(struct tresor__model *model)
@@ -298,12 +334,13 @@ static bool check_directory(struct tresor__model *model)
 
 int64_t tresor__model_index(struct tresor__model *model)
 {
-    model->parsed.status = TRESOR__PARSE_DONE;
-    if (!check_directory(model)) {
-        model->parsed.status = TRESOR__PARSE_FAILED;
-    } else if (!make_tables(model)) {
-        model->parsed.status = TRESOR__PARSE_FAILED;
-        model->parsed.error.code = TRESOR_ERROR_NO_MEMORY;
-    }
+    model->parsed.status = TRESOR__PARSE_FAILED;
+    if (!check_directory(model))
+        return 0;
+    int32_t code = make_tables(model);
+    model->parsed.error = (struct tresor_error){
+        .code = code, .file = TRESOR_NONE, .tensor = TRESOR_NONE};
+    if (code == TRESOR_OK)
+        model->parsed.status = TRESOR__PARSE_DONE;
     return 0;
 }

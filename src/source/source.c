@@ -475,7 +475,7 @@ static void fail_open(void *context, const struct tresor__input *input, struct t
     int32_t code = tresor__failure_of(TRESOR_ERROR_IO, input->os_errno, 0, 0, 0).code;
     bool is_missing = input->os_errno == ENOENT || input->os_errno == ENOTDIR;
     if (is_missing)
-        code = source->model.file_count > 1 ? TRESOR_ERROR_SHARD : TRESOR_ERROR_NOT_FOUND;
+        code = source->model.file_total > 1 ? TRESOR_ERROR_SHARD : TRESOR_ERROR_NOT_FOUND;
     else if (input->os_errno == EISDIR || input->os_errno == EINVAL || input->os_errno == ENXIO)
         code = TRESOR_ERROR_NOT_REGULAR;
     else if (input->os_errno == ELOOP || input->os_errno == ENAMETOOLONG)

@@ -108,12 +108,6 @@ bool tresor__controller_in_use(const struct tresor__controller *controller)
     return false;
 }
 
-bool tresor__controller_is_idle(const struct tresor__controller *controller)
-{
-    return controller->in_flight == 0 && controller->effect_count == 0 &&
-           controller->seal_count == 0 && controller->turns.head == TRESOR_NONE;
-}
-
 void tresor__controller_answer_seal(struct tresor__controller *controller,
                                     const struct tresor__effect *effect)
 {
@@ -141,13 +135,15 @@ static void deliver(struct tresor__controller *controller,
                     const struct tresor__completion *completion)
 {
     controller->completion_total++;
-    tresor__router_step(controller,
-                        &(struct tresor__address){.machine = completion->machine,
-                                                 .source = completion->source,
-                                                 .slot = completion->slot},
-                        &(struct tresor__input){.event = completion->event,
-                                                .os_errno = completion->os_errno,
-                                                .value = completion->value});
+    bool known = tresor__router_step(controller,
+                                     &(struct tresor__address){.machine = completion->machine,
+                                                              .source = completion->source,
+                                                              .slot = completion->slot},
+                                     &(struct tresor__input){.event = completion->event,
+                                                             .os_errno = completion->os_errno,
+                                                             .value = completion->value});
+    assert(known); /* our own backends complete only what was asked */
+    (void)known;
 }
 
 void tresor__controller_deliver(struct tresor__controller *controller,
@@ -184,9 +180,11 @@ static bool is_quiet(const struct tresor__controller *controller, const struct t
             request->state != REQUEST_ENDED && i != slot->request)
             return false;
     }
-    for (uint32_t i = 0; i < slot->source.model.file_count; i++)
-        if (tresor__file_busy(&slot->source.model.files[i].io))
+    for (uint32_t i = 0; i < slot->source.model.file_count; i++) {
+        const struct tresor__file *file = &slot->source.model.files[i].io;
+        if (tresor__file_busy(file) || file->turn.queued || file->hungry.queued)
             return false;
+    }
     return tresor__gate_users(slot) == 0;
 }
 
@@ -203,21 +201,28 @@ static void look_at_draining(struct tresor__controller *controller)
     }
 }
 
+/* A turn is due and may be given, for there is room for what it asks. */
+static bool may_turn(const struct tresor__controller *controller)
+{
+    return controller->turns.head != TRESOR_NONE && has_room(controller);
+}
+
 bool tresor__controller_is_due(const struct tresor__controller *controller)
 {
-    return controller->turns.head != TRESOR_NONE || controller->seal_count > 0;
+    return controller->seal_count > 0 || may_turn(controller) ||
+           (controller->turns.head == TRESOR_NONE && tresor__turns_can_feed(controller));
 }
 
 void tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
 {
-    for (uint32_t i = 0; i < limit; i++) {
+    for (uint32_t i = 0; i < limit && tresor__controller_is_due(controller); i++) {
         /* Seals hold room until they are delivered: to wait for room first would be for ever. */
         if (controller->seal_count > 0)
             deliver_seal(controller);
-        else if (controller->turns.head != TRESOR_NONE && has_room(controller))
+        else if (controller->turns.head != TRESOR_NONE)
             tresor__turns_run_one(controller);
         else
-            break;
+            tresor__turns_feed(controller);
     }
     if (controller->draining > 0)
         look_at_draining(controller);

@@ -116,9 +116,6 @@ void tresor__controller_answer_seal(struct tresor__controller *controller,
 /** Whether a turn is due, or a seal that was answered when its effect was taken. */
 bool tresor__controller_is_due(const struct tresor__controller *controller);
 
-/** Whether something is in flight or due. */
-bool tresor__controller_is_idle(const struct tresor__controller *controller);
-
 /* --- turns.c: who is due --- */
 
 enum tresor__actor {
@@ -139,8 +136,12 @@ void tresor__turns_await_block(struct tresor__controller *controller, uint32_t a
                                uint32_t source, uint32_t index);
 /** Give the next turn; somebody is due. */
 void tresor__turns_run_one(struct tresor__controller *controller);
-/** A block is free: the one that has waited longest gets a turn. */
-void tresor__turns_block_freed(struct tresor__controller *controller);
+/** A block or a pair is free, and somebody waits for one. */
+bool tresor__turns_can_feed(const struct tresor__controller *controller);
+/** Then the one that has waited longest gets a turn; who does not want it any more leaves it to the next. */
+void tresor__turns_feed(struct tresor__controller *controller);
+/** Put a request at the end of those that await a free pair. */
+void tresor__turns_await_pair(struct tresor__controller *controller, uint32_t request);
 
 /* --- router.c: one step and what follows from it --- */
 

@@ -57,10 +57,20 @@ bool tresor__gate_holds(const struct tresor__slot *slot, uint32_t generation)
     return (word & ~GATE_USERS & ~GATE_CLOSING) == wanted && (word & GATE_USERS) > 0;
 }
 
-bool tresor__gate_leave(struct tresor__slot *slot)
+bool tresor__gate_leave(struct tresor__slot *slot, _Atomic uint32_t *wakers)
 {
-    uint64_t word = atomic_fetch_sub_explicit(&slot->gate, 1, memory_order_release);
-    return (word & GATE_CLOSING) && (word & GATE_USERS) == 1;
+    uint64_t word = atomic_load_explicit(&slot->gate, memory_order_relaxed);
+    for (;;) {
+        bool is_last = (word & GATE_CLOSING) && (word & GATE_USERS) == 1;
+        /* Once the last user has left, the context may be destroyed, unless it is told before. */
+        if (is_last)
+            atomic_fetch_add(wakers, 1);
+        if (atomic_compare_exchange_weak_explicit(&slot->gate, &word, word - 1,
+                                                  memory_order_acq_rel, memory_order_relaxed))
+            return is_last;
+        if (is_last)
+            atomic_fetch_sub(wakers, 1);
+    }
 }
 
 static int32_t acquire_one(_Atomic uint32_t *pin)
@@ -87,6 +97,11 @@ static int32_t release_one(_Atomic uint32_t *pin)
     return TRESOR_OK;
 }
 
+static bool has_users(const _Atomic uint32_t *pin)
+{
+    return (atomic_load_explicit(pin, memory_order_relaxed) & ~PIN_OPEN) > 0;
+}
+
 int32_t tresor__pins_acquire(struct tresor__slot *slot, const uint32_t *list, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -102,11 +117,15 @@ int32_t tresor__pins_acquire(struct tresor__slot *slot, const uint32_t *list, ui
 
 int32_t tresor__pins_release(struct tresor__slot *slot, const uint32_t *list, uint32_t count)
 {
-    int32_t result = TRESOR_OK;
+    for (uint32_t i = 0; i < count; i++)
+        if (!has_users(&slot->pins[list ? list[i] : i]))
+            return TRESOR_ERROR_INVALID;
     for (uint32_t i = 0; i < count; i++) {
-        int32_t code = release_one(&slot->pins[list ? list[i] : i]);
-        if (code != TRESOR_OK)
-            result = code;
+        if (release_one(&slot->pins[list ? list[i] : i]) == TRESOR_OK)
+            continue;
+        while (i-- > 0)
+            atomic_fetch_add_explicit(&slot->pins[list ? list[i] : i], 1, memory_order_relaxed);
+        return TRESOR_ERROR_INVALID;
     }
-    return result;
+    return TRESOR_OK;
 }

@@ -68,7 +68,6 @@ static void end_block(struct tresor__controller *controller, uint32_t index)
     const struct tresor__address job = {is_copy ? TRESOR__MACHINE_COPY : TRESOR__MACHINE_READ,
                                   block->source, block->job};
     step(controller, &job, is_copy ? COPY_ON_BLOCK_END : READ_ON_BLOCK_END, index);
-    tresor__turns_block_freed(controller);
 }
 
 static void await_block(struct tresor__controller *controller, const struct tresor__address *sender)

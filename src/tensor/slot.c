@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tensor/slot.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "core/handle.h"
@@ -55,7 +56,7 @@ int64_t tresor__slot_index(void *argument)
         return 0;
     }
     if (!make_tables(slot, count))
-        return -1;
+        return -ENOMEM;
     slot->tensor_bytes = 0;
     for (uint32_t i = 0; i < count; i++)
         make_piece(slot, i);

@@ -133,6 +133,13 @@ static void settle_evict(void *context, const struct tresor__input *input,
     tensor->failure_code = TRESOR_OK;
 }
 
+static void settle_evict_and_leave(void *context, const struct tresor__input *input,
+                                   struct tresor__outbox *out)
+{
+    settle_evict(context, input, out);
+    tell_lock(context, out, LOCK_ON_GONE);
+}
+
 static void settle_evict_and_claim(void *context, const struct tresor__input *input,
                                    struct tresor__outbox *out)
 {
@@ -152,6 +159,7 @@ static void refuse_evict_and_settle(void *context, const struct tresor__input *i
 {
     refuse_evict(context, input, out);
     settle_load(context, input, out);
+    tell_lock(context, out, LOCK_ON_LOADED);
 }
 
 static void remember_failure(void *context, const struct tresor__input *input,

@@ -107,11 +107,32 @@ void tresor__turns_await_block(struct tresor__controller *controller, uint32_t a
     push(controller, &controller->hungry, hungry_of, identifier(actor, source, index));
 }
 
-void tresor__turns_block_freed(struct tresor__controller *controller)
+static inline struct tresor__link *starving_of(struct tresor__controller *controller, uint32_t id)
 {
-    uint32_t id = pop(controller, &controller->hungry, hungry_of);
-    if (id == TRESOR_NONE)
-        return;
+    return &controller->requests[id & ((1u << KIND_SHIFT) - 1)].starving;
+}
+
+void tresor__turns_await_pair(struct tresor__controller *controller, uint32_t request)
+{
+    push(controller, &controller->starving, starving_of,
+         identifier(TRESOR__ACTOR_REQUEST, 0, request));
+}
+
+static bool can_feed_hungry(const struct tresor__controller *controller)
+{
+    return controller->hungry.head != TRESOR_NONE && controller->io.free_block != TRESOR_NONE;
+}
+
+bool tresor__turns_can_feed(const struct tresor__controller *controller)
+{
+    return can_feed_hungry(controller) || (controller->starving.head != TRESOR_NONE &&
+                                           controller->free_pair != TRESOR_NONE);
+}
+
+void tresor__turns_feed(struct tresor__controller *controller)
+{
+    uint32_t id = can_feed_hungry(controller) ? pop(controller, &controller->hungry, hungry_of)
+                                              : pop(controller, &controller->starving, starving_of);
     if (id >> KIND_SHIFT == TRESOR__ACTOR_FILE)
         file_of(controller, id)->turns |= TRESOR__TURN_READ;
     add(controller, id);

@@ -39,15 +39,15 @@ static int64_t value_of(const struct tresor__request *request)
                                                      : TRESOR__BACKING_FILE;
 }
 
-/* The tensor where visiting stands, and a step further; NULL after the last. */
-static struct tresor__piece *next_piece(struct tresor__controller *controller,
+/* The tensor where visiting stands; NULL after the last. */
+static struct tresor__piece *current_piece(struct tresor__controller *controller,
                                         struct tresor__request *request)
 {
     struct tresor__slot *slot = &controller->slots[request->source];
     while (request->item != TRESOR_NONE) {
         const struct tresor__item_node *node = &controller->items[request->item];
         if (request->position < tresor__items_count(slot, node->item))
-            return &slot->pieces[tresor__items_tensor(slot, node->item, request->position++)];
+            return &slot->pieces[tresor__items_tensor(slot, node->item, request->position)];
         request->item = node->next;
         request->position = 0;
     }
@@ -61,25 +61,11 @@ static bool has_room(const struct tresor__controller *controller)
            controller->effects_max;
 }
 
-static void starve(struct tresor__controller *controller, struct tresor__request *request)
-{
-    request->starving = (struct tresor__link){TRESOR_NONE, true};
-    if (controller->starving.tail == TRESOR_NONE)
-        controller->starving.head = request->index;
-    else
-        controller->requests[controller->starving.tail].starving.next = request->index;
-    controller->starving.tail = request->index;
-}
-
 void tresor__visits_run(struct tresor__controller *controller, struct tresor__request *request)
 {
     struct asking asking = asking_of(request);
     for (uint32_t i = 0; i < VISITS_MAX && has_room(controller); i++) {
-        if (controller->free_pair == TRESOR_NONE) {
-            starve(controller, request);
-            return;
-        }
-        struct tresor__piece *piece = next_piece(controller, request);
+        struct tresor__piece *piece = current_piece(controller, request);
         if (!piece) {
             tresor__router_step_on(
                 controller, request,
@@ -87,6 +73,11 @@ void tresor__visits_run(struct tresor__controller *controller, struct tresor__re
                 &(struct tresor__input){.event = REQUEST_ON_VISITED});
             return;
         }
+        if (controller->free_pair == TRESOR_NONE) {
+            tresor__turns_await_pair(controller, request->index);
+            return;
+        }
+        request->position++;
         tresor__waits_add(controller, request, piece, asking.wait);
         tresor__router_step_on(
             controller, asking.machine == TRESOR__MACHINE_TENSOR ? (void *)&piece->tensor : &piece->lock,

@@ -64,15 +64,6 @@ void tresor__waits_free(struct tresor__controller *controller, uint32_t index)
     pair->next = controller->free_pair;
     controller->free_pair = index;
     controller->free_pair_count++;
-    uint32_t starving = controller->starving.head;
-    if (starving == TRESOR_NONE)
-        return;
-    struct tresor__request *request = &controller->requests[starving];
-    controller->starving.head = request->starving.next;
-    if (controller->starving.head == TRESOR_NONE)
-        controller->starving.tail = TRESOR_NONE;
-    request->starving.queued = false;
-    tresor__turns_add_request(controller, starving);
 }
 
 static struct tresor_error error_of(const struct tresor__slot *slot,

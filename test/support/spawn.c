@@ -3,13 +3,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
+
+/* "nobody" on most systems; any user that owns nothing will do. */
+#define USER_WITHOUT_RIGHTS 65534
+
+#define EXIT_NOT_STARTED 127
+
+/** posix_spawn and execve want char *, but promise not to change what it points to. */
+union argument_list {
+    const char *const *given;
+    char *const *wanted;
+};
 
 struct pipe_ends {
     int read_end;
@@ -58,17 +71,45 @@ static void take_all(int output, int errors, struct spawn_result *result)
     }
 }
 
+static bool give_up_rights(const struct spawn_limits *limits)
+{
+    if (limits->locked_bytes_max != SPAWN_NO_LIMIT) {
+        const struct rlimit limit = {limits->locked_bytes_max, limits->locked_bytes_max};
+        if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+            return false;
+    }
+    /* The change of user takes all capabilities with it. */
+    return geteuid() != 0 || (setgroups(0, NULL) == 0 && setgid(USER_WITHOUT_RIGHTS) == 0 &&
+                              setuid(USER_WITHOUT_RIGHTS) == 0);
+}
+
+/** posix_spawn cannot change the user, so this is a fork. */
+static int start_limited(pid_t *process, const char *const *arguments,
+                         const struct spawn_limits *limits, int output, int errors)
+{
+    const union argument_list argv = {.given = arguments};
+    const int program = open(arguments[0], O_RDONLY | O_CLOEXEC);
+    if (program < 0)
+        return errno;
+    *process = fork();
+    if (*process == 0) {
+        if (dup2(output, STDOUT_FILENO) >= 0 && dup2(errors, STDERR_FILENO) >= 0 &&
+            give_up_rights(limits))
+            fexecve(program, argv.wanted, environ);
+        _exit(EXIT_NOT_STARTED);
+    }
+    const int error = *process < 0 ? errno : 0;
+    close(program);
+    return error;
+}
+
 static int start(pid_t *process, const char *const *arguments, int output, int errors)
 {
     posix_spawn_file_actions_t actions;
     int error = posix_spawn_file_actions_init(&actions);
     if (error)
         return error;
-    /* posix_spawn wants char *, but promises not to change what it points to. */
-    union {
-        const char *const *given;
-        char *const *wanted;
-    } argv = {.given = arguments};
+    const union argument_list argv = {.given = arguments};
     error = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     if (!error)
         error = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
@@ -94,7 +135,9 @@ static void finish(pid_t process, struct spawn_result *result)
         result->signal_number = WTERMSIG(status);
 }
 
-bool spawn_run(struct spawn_result *result, const char *const *arguments)
+/** With limits that may be NULL. */
+static bool run(struct spawn_result *result, const char *const *arguments,
+                const struct spawn_limits *limits)
 {
     memset(result, 0, sizeof *result);
     struct pipe_ends output;
@@ -107,7 +150,9 @@ bool spawn_run(struct spawn_result *result, const char *const *arguments)
         return false;
     }
     pid_t process;
-    const int error = start(&process, arguments, output.write_end, errors.write_end);
+    const int error =
+        limits ? start_limited(&process, arguments, limits, output.write_end, errors.write_end)
+               : start(&process, arguments, output.write_end, errors.write_end);
     close(output.write_end);
     close(errors.write_end);
     if (!error) {
@@ -118,4 +163,15 @@ bool spawn_run(struct spawn_result *result, const char *const *arguments)
     close(errors.read_end);
     errno = error;
     return error == 0;
+}
+
+bool spawn_run(struct spawn_result *result, const char *const *arguments)
+{
+    return run(result, arguments, NULL);
+}
+
+bool spawn_run_limited(struct spawn_result *result, const char *const *arguments,
+                       const struct spawn_limits *limits)
+{
+    return run(result, arguments, limits) && result->exit_code != EXIT_NOT_STARTED;
 }

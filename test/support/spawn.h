@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define SPAWN_TEXT_BYTES 65536
 
@@ -27,5 +28,18 @@ struct spawn_result {
  * process's environment, and nothing to read. False with errno if it could not be run.
  */
 bool spawn_run(struct spawn_result *result, const char *const *arguments);
+
+#define SPAWN_NO_LIMIT UINT64_MAX
+
+struct spawn_limits {
+    uint64_t locked_bytes_max; /* RLIMIT_MEMLOCK */
+};
+
+/**
+ * The same with less: as a user who owns nothing, if this process is root, and with these limits.
+ * arguments[0] is a path, which that user need not be able to reach.
+ */
+bool spawn_run_limited(struct spawn_result *result, const char *const *arguments,
+                       const struct spawn_limits *limits);
 
 #endif

@@ -1,105 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* `tresor generate` from outside: exit codes, files, and what is in them. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "harness.h"
 
-#include <dirent.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <jansson.h>
-
-#include "support/spawn.h"
-
-#define ARGUMENTS_MAX 15
-
-static struct spawn_result result;
-
-/** Run the tool with arguments that spaces part; returns its exit code. */
-static int tool(const char *line)
-{
-    char words[512];
-    const char *arguments[ARGUMENTS_MAX + 2] = {getenv("TRESOR_TOOL")};
-    size_t count = 1;
-    assert_non_null(arguments[0]);
-    assert_true(strlen(line) < sizeof words);
-    strcpy(words, line);
-    char *rest = NULL;
-    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-        assert_true(count <= ARGUMENTS_MAX);
-        arguments[count++] = word;
-    }
-    assert_true(spawn_run(&result, arguments));
-    return result.exit_code;
-}
-
-struct bytes {
-    uint8_t *data;
-    size_t size_bytes;
-};
-
-static struct bytes read_file(const char *path)
-{
-    struct stat there;
-    assert_int_equal(stat(path, &there), 0);
-    struct bytes bytes = {malloc((size_t)there.st_size + 1), (size_t)there.st_size};
-    FILE *file = fopen(path, "rb");
-    assert_non_null(bytes.data);
-    assert_non_null(file);
-    assert_int_equal(fread(bytes.data, 1, bytes.size_bytes, file), bytes.size_bytes);
-    fclose(file);
-    return bytes;
-}
-
-static bool same_files(const char *path, const char *other_path)
-{
-    struct bytes one = read_file(path);
-    struct bytes other = read_file(other_path);
-    const bool same =
-        one.size_bytes == other.size_bytes && memcmp(one.data, other.data, one.size_bytes) == 0;
-    free(one.data);
-    free(other.data);
-    return same;
-}
-
-/** Files in the folder that the test works in; removes them if asked to. */
-static int count_files(bool remove_them)
-{
-    int count = 0;
-    DIR *folder = opendir(".");
-    assert_non_null(folder);
-    for (struct dirent *entry; (entry = readdir(folder));) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        count++;
-        if (remove_them)
-            remove(entry->d_name);
-    }
-    closedir(folder);
-    return count;
-}
-
-static uint64_t number_at(const uint8_t *bytes, size_t size_bytes)
-{
-    uint64_t value = 0;
-    for (size_t i = size_bytes; i-- > 0;)
-        value = value << 8 | bytes[i];
-    return value;
-}
 
 static json_t *safetensors_header(const struct bytes *file, uint64_t *data_start)
 {
     const uint64_t length = number_at(file->data, 8);
     assert_int_equal(length % 8, 0);
-    assert_true(length <= file->size_bytes - 8);
+    assert_true(length <= file->size - 8);
     json_t *header = json_loadb((const char *)file->data + 8, (size_t)length, 0, NULL);
     assert_non_null(header);
     *data_start = 8 + length;
@@ -114,11 +27,11 @@ static void good_usage_prints_to_the_output(void **state)
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         assert_int_equal(tool(lines[i]), 0);
-        assert_true(result.output.length > 0);
-        assert_int_equal(result.errors.length, 0);
+        assert_true(tool_result.output.length > 0);
+        assert_int_equal(tool_result.errors.length, 0);
     }
     tool("help generate");
-    assert_non_null(strstr(result.output.bytes, "--vocabulary N"));
+    assert_non_null(strstr(tool_result.output.bytes, "--vocabulary N"));
 }
 
 static void bad_usage_says_how_to_get_help(void **state)
@@ -163,9 +76,9 @@ static void bad_usage_says_how_to_get_help(void **state)
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         if (tool(lines[i]) != 2)
-            fail_msg("'%s' gave %d", lines[i], result.exit_code);
-        assert_int_equal(result.output.length, 0);
-        assert_non_null(strstr(result.errors.bytes, "--help"));
+            fail_msg("'%s' gave %d", lines[i], tool_result.exit_code);
+        assert_int_equal(tool_result.output.length, 0);
+        assert_non_null(strstr(tool_result.errors.bytes, "--help"));
     }
     assert_int_equal(count_files(false), 0);
 }
@@ -209,8 +122,8 @@ static void sizes_are_near_what_was_asked(void **state)
         assert_int_equal(tool(line), 0);
         struct bytes file = read_file("out.safetensors");
         json_decref(safetensors_header(&file, &data_start));
-        assert_true(fabs((double)(file.size_bytes - data_start) / cases[i].size_bytes - 1) < 0.02);
-        free(file.data);
+        assert_true(fabs((double)(file.size - data_start) / cases[i].size_bytes - 1) < 0.02);
+        bytes_free(&file);
 
         snprintf(line, sizeof line, "generate --force %s --vocabulary 3 out.gguf",
                  cases[i].options);
@@ -218,9 +131,9 @@ static void sizes_are_near_what_was_asked(void **state)
         file = read_file("out.gguf");
         /* The header is 1 KiB and about 80 bytes per tensor, and there is padding. */
         const double header_bytes = 1024 + 100.0 * (double)number_at(file.data + 8, 8);
-        assert_true((double)file.size_bytes > cases[i].size_bytes * 0.98);
-        assert_true((double)file.size_bytes < cases[i].size_bytes * 1.02 + header_bytes);
-        free(file.data);
+        assert_true((double)file.size > cases[i].size_bytes * 0.98);
+        assert_true((double)file.size < cases[i].size_bytes * 1.02 + header_bytes);
+        bytes_free(&file);
     }
 }
 
@@ -233,8 +146,8 @@ static void small_models_are_made_too(void **state)
         assert_int_equal(tool(line), 0);
         struct bytes file = read_file("out.gguf");
         assert_int_equal(number_at(file.data + 8, 8), tensors);
-        assert_in_range(file.size_bytes, 4096, 4096 + 16384);
-        free(file.data);
+        assert_in_range(file.size, 4096, 4096 + 16384);
+        bytes_free(&file);
     }
     assert_int_equal(tool("generate --size 1 --tensors 1000 one.gguf"), 0);
 }
@@ -248,8 +161,8 @@ static void gguf_header_is_as_specified(void **state)
     assert_int_equal(number_at(file.data + 4, 4), 3);
     assert_int_equal(number_at(file.data + 8, 8), 30);
     assert_in_range(number_at(file.data + 16, 8), 10, 40);
-    assert_int_equal(file.size_bytes % 4096, 0);
-    free(file.data);
+    assert_int_equal(file.size % 4096, 0);
+    bytes_free(&file);
 }
 
 static void existing_files_stay_without_force(void **state)
@@ -258,7 +171,7 @@ static void existing_files_stay_without_force(void **state)
     assert_int_equal(tool("generate --size 64K --seed 1 out.gguf"), 0);
     assert_int_equal(tool("generate --size 64K --seed 1 copy.gguf"), 0);
     assert_int_equal(tool("generate --size 64K --seed 2 out.gguf"), 3);
-    assert_non_null(strstr(result.errors.bytes, "--force"));
+    assert_non_null(strstr(tool_result.errors.bytes, "--force"));
     assert_true(same_files("out.gguf", "copy.gguf"));
     assert_int_equal(tool("generate --size 64K --seed 2 --force out.gguf"), 0);
     assert_false(same_files("out.gguf", "copy.gguf"));
@@ -295,17 +208,15 @@ static void failed_writes_leave_nothing(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(alone, 3);
     assert_int_equal(sharded, 3);
-    assert_non_null(strstr(result.errors.bytes, "cannot write"));
+    assert_non_null(strstr(tool_result.errors.bytes, "cannot write"));
     assert_int_equal(count_files(false), 0);
 }
 
 static void lost_output_is_told(void **state)
 {
     (void)state;
-    const char *const arguments[] = {"sh", "-c", "\"$TRESOR_TOOL\" --help >/dev/full", NULL};
-    assert_true(spawn_run(&result, arguments));
-    assert_int_equal(result.exit_code, 3);
-    assert_true(result.errors.length > 0);
+    assert_int_equal(tool_in_shell("\"$TRESOR_TOOL\" --help >/dev/full"), 3);
+    assert_true(tool_result.errors.length > 0);
 }
 
 static void gguf_shards_hold_all_tensors(void **state)
@@ -317,12 +228,12 @@ static void gguf_shards_hold_all_tensors(void **state)
     uint64_t tensors = 0;
     for (size_t i = 0; i < 3; i++) {
         struct bytes file = read_file(names[i]);
-        assert_non_null(strstr(result.output.bytes, names[i]));
+        assert_non_null(strstr(tool_result.output.bytes, names[i]));
         assert_true(number_at(file.data + 8, 8) > 0);
         tensors += number_at(file.data + 8, 8);
         if (i > 0)
             assert_int_equal(number_at(file.data + 16, 8), 4);
-        free(file.data);
+        bytes_free(&file);
     }
     assert_int_equal(tensors, 30);
     assert_int_equal(count_files(false), 3);
@@ -377,16 +288,16 @@ static size_t check_safetensors(const char *path, json_t *map)
             continue;
         const uint64_t begin = end;
         end = check_entry(entry, begin);
-        assert_true(data_start + end <= file.size_bytes);
+        assert_true(data_start + end <= file.size);
         check_finite(file.data + data_start + begin, (size_t)(end - begin),
                      json_string_value(json_object_get(entry, "dtype")));
         if (map)
             assert_string_equal(json_string_value(json_object_get(map, name)), path);
     }
-    assert_int_equal(data_start + end, file.size_bytes);
+    assert_int_equal(data_start + end, file.size);
     const size_t count = json_object_size(header) - 1;
     json_decref(header);
-    free(file.data);
+    bytes_free(&file);
     return count;
 }
 
@@ -425,34 +336,15 @@ static void shards_do_not_change_the_data(void **state)
         uint64_t start;
         struct bytes part = read_file(names[i]);
         json_decref(safetensors_header(&part, &start));
-        const size_t bytes = part.size_bytes - (size_t)start;
-        assert_true(position + bytes <= whole.size_bytes);
+        const size_t bytes = part.size - (size_t)start;
+        assert_true(position + bytes <= whole.size);
         assert_memory_equal(whole.data + position, part.data + start, bytes);
         position += bytes;
-        free(part.data);
+        bytes_free(&part);
     }
-    assert_int_equal(position, whole.size_bytes);
-    free(whole.data);
+    assert_int_equal(position, whole.size);
+    bytes_free(&whole);
 }
-
-static char folder[256];
-
-static int enter_folder(void **state)
-{
-    (void)state;
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/tresor-test-XXXXXX", base ? base : "/tmp");
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int leave_folder(void **state)
-{
-    (void)state;
-    count_files(true);
-    return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
-
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
 
 int main(void)
 {

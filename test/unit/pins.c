@@ -20,6 +20,7 @@ enum {
 
 static _Atomic uint32_t pins[TENSORS];
 static struct tresor__slot slot;
+static _Atomic uint32_t wakers; /* of the context that the slot would be in */
 
 static void start(void)
 {
@@ -112,11 +113,14 @@ static void gate(void **state)
     assert_int_equal(tresor__gate_users(&slot), 2);
     assert_true(tresor__gate_holds(&slot, 7));
     assert_false(tresor__gate_holds(&slot, 8));
-    assert_false(tresor__gate_leave(&slot));
+    assert_false(tresor__gate_leave(&slot, &wakers));
     tresor__gate_close(&slot);
     assert_error(tresor__gate_enter(&slot, 7), TRESOR_ERROR_STALE);
     assert_true(tresor__gate_holds(&slot, 7)); /* who is in may still leave */
-    assert_true(tresor__gate_leave(&slot));    /* the last one of a closing source */
+    assert_int_equal(wakers, 0);
+    assert_true(tresor__gate_leave(&slot, &wakers)); /* the last one of a closing source */
+    assert_int_equal(wakers, 1);
+    wakers = 0;
     assert_int_equal(tresor__gate_users(&slot), 0);
     assert_false(tresor__gate_holds(&slot, 7));
     /* The next generation is another source. */
@@ -124,7 +128,7 @@ static void gate(void **state)
     tresor__gate_open(&slot);
     assert_error(tresor__gate_enter(&slot, 7), TRESOR_ERROR_STALE);
     assert_error(tresor__gate_enter(&slot, 8), TRESOR_OK);
-    assert_false(tresor__gate_leave(&slot));
+    assert_false(tresor__gate_leave(&slot, &wakers));
 }
 
 /* --- several threads --- */
@@ -161,7 +165,7 @@ static void *run_user(void *argument)
         if (tresor__gate_enter(&slot, slot.generation) != TRESOR_OK)
             break;
         use(user, list, count);
-        tresor__gate_leave(&slot);
+        tresor__gate_leave(&slot, &wakers);
         if (i % 64 == 0)
             sched_yield();
     }

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
@@ -15,7 +16,8 @@ static void remember(int number)
 
 void interrupt_catch(void)
 {
-    struct sigaction action = {.sa_handler = remember};
+    /* Half a line printed is no reason to fail: what was begun is written. */
+    struct sigaction action = {.sa_handler = remember, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         struct sigaction before;
@@ -34,6 +36,8 @@ void interrupt_finish(void)
 {
     if (!caught)
         return;
+    /* A report that was printed shall not die with the process. */
+    fflush(stdout);
     signal((int)caught, SIG_DFL);
     raise((int)caught);
 }

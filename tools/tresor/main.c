@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -102,12 +103,14 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    int code = run(argc, argv);
+    /* A reader that has gone shall be an error of the write, not the end of the process. */
+    signal(SIGPIPE, SIG_IGN);
+    const int code = run(argc, argv);
     /* What could not be printed is not done, though every step before it went well. */
-    bool printed = !ferror(stdout) && fflush(stdout) == 0;
-    if (!printed) {
-        fprintf(stderr, "tresor: cannot write to the standard output: %s\n", strerror(errno));
-        return code == TOOL_DONE ? TOOL_BAD_FILE : code;
-    }
-    return code;
+    const bool has_failed = ferror(stdout);
+    if (fflush(stdout) == 0 && !has_failed)
+        return code;
+    fprintf(stderr, "tresor: cannot write to the standard output%s%s\n", has_failed ? "" : ": ",
+            has_failed ? "" : strerror(errno));
+    return code == TOOL_DONE ? TOOL_BAD_FILE : code;
 }

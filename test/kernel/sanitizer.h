@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether the address sanitizer is on, which takes some system calls for itself. */
+#ifndef TEST_KERNEL_SANITIZER_H
+#define TEST_KERNEL_SANITIZER_H
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifndef HAS_ADDRESS_SANITIZER
+#define HAS_ADDRESS_SANITIZER 0
+#endif
+
+#endif

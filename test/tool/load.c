@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* `tresor load`: its report, its trace, and what it does when it shall not go on.
+ */
+#include "report.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/** Everything of a model is loaded, by a strategy. */
+static void check_load(const char *path, const char *strategy, int64_t tensors)
+{
+    char line[128];
+    snprintf(line, sizeof line, "load --json --strategy %s %s", strategy, path);
+    json_t *report = tool_json(line, 0);
+    check_keys(report);
+    assert_int_equal(tensors_at(report, "requested"), tensors);
+    assert_int_equal(tensors_at(report, "loaded"), tensors);
+    assert_int_equal(tensors_at(report, "failed"), 0);
+    assert_in_range(integer_at(report, "bytes"), (1 << 20) * 0.98, (1 << 20) * 1.02);
+    assert_true(json_real_value(json_object_get(report, "seconds")) > 0);
+    assert_true(json_real_value(json_object_get(report, "bytes_per_second")) > 0);
+    assert_string_equal(json_string_value(json_object_get(report, "strategy")), strategy);
+    assert_string_equal(json_string_value(json_object_get(report, "backend")), "sync");
+    assert_int_equal(integer_at(report, "locked_bytes"), 0);
+    assert_int_equal(error_count(report), 0);
+    assert_int_equal(tool_result.errors.length, 0);
+    json_decref(report);
+}
+
+static void whole_models_are_loaded(void **state)
+{
+    (void)state;
+    static const char *const strategies[] = {"mmap", "read"};
+    assert_int_equal(tool("generate --size 1M --tensors 30 m.gguf"), 0);
+    assert_int_equal(tool("generate --size 1M --tensors 30 --shards 3 m.gguf"), 0);
+    for (int i = 0; i < 2; i++) {
+        check_load("m.gguf", strategies[i], 30);
+        check_load("m-00002-of-00003.gguf", strategies[i], 30);
+    }
+#ifdef TEST_SAFETENSORS
+    assert_int_equal(tool("generate --size 1M --tensors 30 m.safetensors"), 0);
+    assert_int_equal(tool("generate --size 1M --tensors 30 --shards 3 m.safetensors"), 0);
+    for (int i = 0; i < 2; i++) {
+        check_load("m.safetensors", strategies[i], 30);
+        check_load("m.safetensors.index.json", strategies[i], 30);
+    }
+#endif
+}
+
+static void model_without_tensors_is_loaded(void **state)
+{
+    (void)state;
+    struct bytes bytes = {0};
+    gguf_put_header(&bytes, 3, 0, 0);
+    bytes_pad(&bytes, 32);
+    write_file("none.gguf", &bytes);
+    bytes_free(&bytes);
+    json_t *report = tool_json("load --json --lock none.gguf", 0);
+    check_keys(report);
+    assert_int_equal(tensors_at(report, "requested"), 0);
+    assert_int_equal(integer_at(report, "bytes"), 0);
+    json_decref(report);
+}
+
+static void text_says_what_how_and_how_fast(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 1M --tensors 30 m.gguf"), 0);
+    assert_int_equal(tool("load --strategy read m.gguf"), 0);
+    assert_non_null(strstr(tool_result.output.bytes, "m.gguf: 30 of 30 tensors loaded, 10"));
+    assert_non_null(strstr(tool_result.output.bytes, "strategy read, backend sync"));
+    assert_int_equal(tool_result.errors.length, 0);
+}
+
+static void patterns_choose_tensors_once(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 1M --tensors 30 m.gguf"), 0);
+    json_t *report =
+        tool_json("load --json --tensor output* --tensor output.weight --tensor o* m.gguf", 0);
+    assert_int_equal(tensors_at(report, "requested"), 2);
+    assert_int_equal(tensors_at(report, "loaded"), 2);
+    json_decref(report);
+    static const char *const patterns[] = {"nothing", "[a", "blk.999.*"};
+    for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "load --json --tensor o* --tensor %s m.gguf", patterns[i]);
+        assert_int_equal(tool(line), 2);
+        assert_int_equal(tool_result.output.length, 0);
+        assert_non_null(strstr(tool_result.errors.bytes, patterns[i]));
+    }
+    assert_int_equal(tool("load --strategy sendfile m.gguf"), 2);
+    assert_non_null(strstr(tool_result.errors.bytes, "'sendfile'"));
+}
+
+static void check_trace(const char *path, int64_t steps)
+{
+    struct bytes trace = read_file(path);
+    const char *at = (const char *)trace.data;
+    int64_t sequence = 0;
+    while (at < (const char *)trace.data + trace.size) {
+        const char *end = memchr(at, '\n', trace.size - (size_t)(at - (const char *)trace.data));
+        assert_non_null(end);
+        json_t *line = json_loadb(at, (size_t)(end - at), JSON_REJECT_DUPLICATES, NULL);
+        assert_int_equal(json_object_size(line), 10);
+        assert_int_equal(integer_at(line, "sequence"), ++sequence);
+        json_decref(line);
+        at = end + 1;
+    }
+    /* The close comes after the report. */
+    assert_true(sequence >= steps && steps > 0);
+    bytes_free(&trace);
+}
+
+static void same_load_makes_the_same_trace(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 4M --tensors 30 --shards 2 m.gguf"), 0);
+    static const char *const strategies[] = {"mmap", "read"};
+    for (int i = 0; i < 2; i++) {
+        for (int j = 0; j < 2; j++) {
+            char line[128];
+            snprintf(line, sizeof line,
+                     "load --json --lock --strategy %s --trace trace%d m-00001-of-00002.gguf",
+                     strategies[i], j);
+            json_t *report = tool_json(line, 0);
+            char path[16];
+            snprintf(path, sizeof path, "trace%d", j);
+            check_trace(path, integer_at(json_object_get(report, "machine"), "steps"));
+            json_decref(report);
+        }
+        assert_true(same_files("trace0", "trace1"));
+    }
+}
+
+static void lost_output_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 64K m.gguf"), 0);
+    assert_int_equal(tool("generate --size 64K copy.gguf"), 0);
+    assert_int_equal(tool("load --trace /dev/full m.gguf"), 3);
+    assert_non_null(strstr(tool_result.errors.bytes, "'/dev/full'"));
+    assert_int_equal(tool("load --trace nowhere/trace m.gguf"), 3);
+    assert_int_equal(tool("load --trace ./m.gguf m.gguf"), 3);
+    assert_true(same_files("m.gguf", "copy.gguf"));
+    assert_int_equal(tool_in_shell("\"$TRESOR_TOOL\" load m.gguf >/dev/full"), 3);
+    assert_int_equal(tool_in_shell("\"$TRESOR_TOOL\" load --json m.gguf >/dev/full"), 3);
+}
+
+/** Start a load, of several dispatches, that stops once its trace has filled a pipe that nobody
+ * reads. */
+static pid_t start_stuck_load(void)
+{
+    const pid_t process = fork();
+    if (process != 0)
+        return process;
+    const int report = open("report", O_WRONLY | O_CREAT, 0644);
+    const int errors = open("errors", O_WRONLY | O_CREAT, 0644);
+    if (dup2(report, STDOUT_FILENO) >= 0 && dup2(errors, STDERR_FILENO) >= 0)
+        execl(getenv("TRESOR_TOOL"), "tresor", "load", "--json", "--trace", "trace", "m.gguf",
+              (char *)NULL);
+    _exit(127);
+}
+
+/** Long enough for another process to meet what was done to it. */
+static void pause_shortly(void)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    nanosleep(&pause, NULL);
+}
+
+static void wait_until_full(int descriptor)
+{
+    const int capacity_bytes = fcntl(descriptor, F_GETPIPE_SZ);
+    int bytes = 0;
+    assert_true(capacity_bytes > 0);
+    while (bytes < capacity_bytes) {
+        assert_int_equal(ioctl(descriptor, FIONREAD, &bytes), 0);
+        pause_shortly();
+    }
+}
+
+static void interrupted_load_reports_and_ends_by_the_signal(void **state)
+{
+    (void)state;
+    char scratch[4096];
+    int status;
+    assert_int_equal(tool("generate --size 64M --tensors 3000 m.gguf"), 0);
+    assert_int_equal(mkfifo("trace", 0644), 0);
+    const pid_t process = start_stuck_load();
+    const int trace = open("trace", O_RDONLY);
+    assert_true(trace >= 0);
+    wait_until_full(trace);
+    assert_int_equal(kill(process, SIGINT), 0);
+    pause_shortly();
+    char last = '\0';
+    for (ssize_t got; (got = read(trace, scratch, sizeof scratch)) > 0;)
+        last = scratch[got - 1];
+    close(trace);
+    /* The write that the signal met was taken up again. */
+    assert_int_equal(last, '\n');
+    assert_int_equal(waitpid(process, &status, 0), process);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGINT);
+    struct bytes errors = read_file("errors");
+    assert_non_null(strstr((const char *)errors.data, "CANCELLED"));
+    assert_null(strstr((const char *)errors.data, "cannot write"));
+    bytes_free(&errors);
+    json_t *report = json_load_file("report", 0, NULL);
+    check_keys(report);
+    assert_int_equal(tensors_at(report, "requested"), 3000);
+    assert_in_range(tensors_at(report, "loaded"), 0, 2999);
+    assert_int_equal(tensors_at(report, "failed"), 0);
+    assert_int_equal(error_count(report), 1);
+    assert_string_equal(error_name(report, 0), "CANCELLED");
+    json_decref(report);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(whole_models_are_loaded),
+        IN_FOLDER(model_without_tensors_is_loaded),
+        IN_FOLDER(text_says_what_how_and_how_fast),
+        IN_FOLDER(patterns_choose_tensors_once),
+        IN_FOLDER(same_load_makes_the_same_trace),
+        IN_FOLDER(lost_output_is_told),
+        IN_FOLDER(interrupted_load_reports_and_ends_by_the_signal),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* Pools of one or few: what is full is refused without a trace, what has to wait is not forgotten. */
+#include "support/test.h"
+
+#include <string.h>
+
+#include "support/fake_world.h"
+
+static struct fake_world world;
+static uint8_t memory[3][300000];
+
+enum { MANY = 3 };
+
+static struct tresor_request submit(enum tresor_verb verb, uint32_t strategy)
+{
+    struct tresor_request request;
+    struct tresor_item item = session_all(&world.session);
+    assert_error(session_submit(&world.session, verb, &item, 1, strategy, &request), TRESOR_OK);
+    return request;
+}
+
+static struct tresor_request submit_copy(uint32_t tensor, uint32_t place)
+{
+    struct tresor_request request = {0};
+    struct tresor_tensor_info info = fake_world_tensor(&world, tensor);
+    int32_t code = tresor_copy(world.session.context, session_tensor(&world.session, tensor), 0,
+                               info.tensor_bytes, memory[place], NULL, &request);
+    assert_error(session_note(&world.session, code, request), TRESOR_OK);
+    return request;
+}
+
+static void must_end(struct tresor_request request, int32_t code)
+{
+    assert_error(session_finish(&world.session, request, NULL), code);
+}
+
+static void start_with_waits(uint32_t waits)
+{
+    fake_world_init(&world);
+    world.options.waits_max = waits;
+    fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+}
+
+static void requests_that_are_too_many(void **state)
+{
+    struct tresor_request requests[MANY];
+    struct tresor_request refused = {0};
+    struct tresor_source source;
+    (void)state;
+    fake_world_init(&world);
+    world.options.requests_max = MANY;
+    fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+    for (uint32_t i = 0; i < MANY; i++)
+        requests[i] = submit(TRESOR_VERB_LOAD, TRESOR_STRATEGY_MMAP);
+    struct tresor_counters before = fake_world_counters(&world);
+    struct tresor_item item = session_all(&world.session);
+    assert_error(tresor_load(world.session.context, &item, 1, NULL, &refused), TRESOR_ERROR_AGAIN);
+    assert_error(tresor_copy(world.session.context, session_tensor(&world.session, 0), 0, 1, memory,
+                             NULL, &refused),
+                 TRESOR_ERROR_AGAIN);
+    assert_error(tresor_source_open(world.session.context, model_set_path(&world.set), 0, &source,
+                                    &refused),
+                 TRESOR_ERROR_AGAIN);
+    assert_error(tresor_source_close(world.session.context, world.session.source, 0, &refused),
+                 TRESOR_ERROR_AGAIN);
+    struct tresor_counters after = fake_world_counters(&world);
+    assert_memory_equal(&before, &after, sizeof before);
+    for (uint32_t i = 0; i < MANY; i++)
+        must_end(requests[i], TRESOR_OK);
+    fake_world_close(&world);
+}
+
+static void items_that_are_too_many(void **state)
+{
+    struct tresor_item items[MANY + 1];
+    struct tresor_request request;
+    (void)state;
+    fake_world_init(&world);
+    world.options.items_max = MANY;
+    fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+    for (uint32_t i = 0; i <= MANY; i++)
+        items[i] = session_tensor(&world.session, i);
+    struct tresor_counters before = fake_world_counters(&world);
+    assert_error(session_submit(&world.session, TRESOR_VERB_LOAD, items, MANY + 1,
+                                TRESOR_STRATEGY_MMAP, &request),
+                 TRESOR_ERROR_AGAIN);
+    struct tresor_counters after = fake_world_counters(&world);
+    assert_memory_equal(&before, &after, sizeof before);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_error(session_submit(&world.session, TRESOR_VERB_LOAD, items, MANY,
+                                    TRESOR_STRATEGY_MMAP, &request),
+                     TRESOR_OK);
+        must_end(request, TRESOR_OK);
+    }
+    fake_world_close(&world);
+}
+
+static void sources_that_are_too_many(void **state)
+{
+    struct tresor_request request;
+    struct tresor_source source;
+    (void)state;
+    fake_world_init(&world);
+    world.options.sources_max = 1;
+    fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+    assert_error(tresor_source_open(world.session.context, model_set_path(&world.set), 0, &source,
+                                    &request),
+                 TRESOR_ERROR_AGAIN);
+    assert_error(session_close(&world.session), TRESOR_OK);
+    assert_error(session_open(&world.session, model_set_path(&world.set)), TRESOR_OK);
+    fake_world_close(&world);
+}
+
+/* Fewer pairs than tensors, down to one, under one request and under several. */
+static void few_waits(void **state)
+{
+    (void)state;
+    for (uint32_t waits = 1; waits <= FAKE_TENSORS + 1; waits++) {
+        struct tresor_request requests[MANY];
+        start_with_waits(waits);
+        for (uint32_t i = 0; i < MANY; i++)
+            requests[i] = submit(TRESOR_VERB_LOAD, TRESOR_STRATEGY_MMAP + i % 2);
+        for (uint32_t i = 0; i < MANY; i++)
+            must_end(requests[i], TRESOR_OK);
+        fake_world_must_have(&world, FAKE_TENSORS);
+        for (enum tresor_verb verb = TRESOR_VERB_EVICT; verb <= TRESOR_VERB_UNLOCK; verb++)
+            requests[verb % MANY] = submit(verb, 0);
+        session_settle(&world.session);
+        fake_world_close(&world);
+    }
+}
+
+/* Without ITEM events, so that a pair is free as soon as its tensor has settled. */
+static struct tresor_request submit_quietly(void)
+{
+    struct tresor_request request;
+    struct tresor_item item = session_all(&world.session);
+    int32_t code = tresor_load(world.session.context, &item, 1, NULL, &request);
+    assert_error(session_note(&world.session, code, request), TRESOR_OK);
+    return request;
+}
+
+/* Of requests that wait for a pair, any is cancelled: the pair goes to the next one. */
+static void a_cancelled_request_that_waits_for_a_pair(void **state)
+{
+    (void)state;
+    for (uint32_t steps = 0; steps < 12; steps++) {
+        for (uint32_t cancelled = 0; cancelled < MANY; cancelled++) {
+            struct tresor_request requests[MANY];
+            fake_world_init(&world);
+            world.options.waits_max = 1;
+            world.options.dispatch_max = 1;
+            fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+            for (uint32_t i = 0; i < MANY; i++)
+                requests[i] = submit_quietly();
+            for (uint32_t i = 0; i < steps; i++)
+                session_pump(&world.session);
+            tresor_cancel(world.session.context, requests[cancelled]);
+            for (uint32_t i = 0; i < MANY; i++)
+                session_finish(&world.session, requests[i], NULL);
+            /* The slot that it had, taken again, is in no list twice. */
+            struct tresor_request next[MANY];
+            for (uint32_t i = 0; i < MANY; i++)
+                next[i] = submit_quietly();
+            for (uint32_t i = 0; i < MANY; i++)
+                must_end(next[i], TRESOR_OK);
+            fake_world_close(&world);
+        }
+    }
+}
+
+/* A slot is free while others still wait: who takes it must not cut them off. */
+static void a_slot_that_is_taken_again_while_others_wait(void **state)
+{
+    (void)state;
+    for (uint32_t steps = 1; steps < 12; steps++) {
+        struct tresor_request requests[MANY];
+        fake_world_init(&world);
+        world.options.waits_max = 1;
+        world.options.dispatch_max = 1;
+        fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+        for (uint32_t i = 0; i < MANY; i++)
+            requests[i] = submit_quietly();
+        for (uint32_t i = 0; i < steps; i++)
+            session_pump(&world.session);
+        tresor_cancel(world.session.context, requests[1]);
+        session_pump(&world.session); /* takes its end */
+        struct tresor_request next = submit_quietly();
+        session_settle(&world.session);
+        for (uint32_t i = 0; i < MANY; i++)
+            assert_non_null(session_end(&world.session, requests[i]));
+        must_end(next, TRESOR_OK);
+        fake_world_close(&world);
+    }
+}
+
+static void one_block(void **state)
+{
+    struct tresor_request requests[MANY];
+    (void)state;
+    fake_world_init(&world);
+    world.options.blocks_max = 1;
+    fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+    requests[0] = submit_copy(2, 0);
+    requests[1] = submit(TRESOR_VERB_LOAD, TRESOR_STRATEGY_READ);
+    requests[2] = submit_copy(3, 1);
+    for (uint32_t i = 0; i < MANY; i++)
+        must_end(requests[i], TRESOR_OK);
+    fake_world_must_have(&world, FAKE_TENSORS);
+    const uint8_t *data = world.set.parts[0].bytes.data;
+    assert_memory_equal(memory[0], data + fake_world_tensor(&world, 2).offset_bytes, 300000);
+    assert_memory_equal(memory[1], data + fake_world_tensor(&world, 3).offset_bytes, 90000);
+    fake_world_close(&world);
+}
+
+/* Of jobs that wait for a block, any is cancelled: the block goes to the next one. */
+static void a_cancelled_job_that_waits_for_a_block(void **state)
+{
+    (void)state;
+    for (uint32_t blocks = 1; blocks <= 2; blocks++) {
+        for (uint32_t steps = 0; steps < 14; steps++) {
+            for (uint32_t cancelled = 0; cancelled < MANY; cancelled++) {
+                struct tresor_request requests[MANY];
+                fake_world_init(&world);
+                world.options.blocks_max = blocks;
+                world.options.dispatch_max = 1;
+                fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+                requests[0] = submit_copy(2, 0);
+                requests[1] = submit(TRESOR_VERB_LOAD, TRESOR_STRATEGY_READ);
+                requests[2] = submit_copy(2, 1);
+                for (uint32_t i = 0; i < steps; i++)
+                    session_pump(&world.session);
+                tresor_cancel(world.session.context, requests[cancelled]);
+                for (uint32_t i = 0; i < MANY; i++)
+                    session_finish(&world.session, requests[i], NULL);
+                fake_world_close(&world);
+            }
+        }
+    }
+}
+
+/* A source closes while its job waits for a block that another source's copy has. */
+static void a_source_that_closes_while_it_waits_for_a_block(void **state)
+{
+    (void)state;
+    for (uint32_t blocks = 1; blocks <= 3; blocks++) {
+        for (uint32_t steps = 0; steps < 24; steps++) {
+            struct tresor_request open = {0};
+            struct tresor_request close = {0};
+            struct tresor_source first;
+            fake_world_init(&world);
+            world.options.blocks_max = blocks;
+            world.options.dispatch_max = 1;
+            fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+            first = world.session.source;
+            struct tresor_item all = session_all(&world.session);
+            assert_error(session_note(&world.session,
+                                      tresor_source_open(world.session.context,
+                                                         model_set_path(&world.set), 0,
+                                                         &world.session.source, &open),
+                                      open),
+                         TRESOR_OK);
+            must_end(open, TRESOR_OK);
+            struct tresor_request load;
+            struct tresor_request copies[2];
+            copies[0] = submit_copy(2, 0);
+            assert_error(session_submit(&world.session, TRESOR_VERB_LOAD, &all, 1,
+                                        TRESOR_STRATEGY_READ, &load),
+                         TRESOR_OK);
+            copies[1] = submit_copy(2, 1);
+            for (uint32_t i = 0; i < steps; i++)
+                session_pump(&world.session);
+            assert_error(session_note(&world.session,
+                                      tresor_source_close(world.session.context, first, 0, &close),
+                                      close),
+                         TRESOR_OK);
+            must_end(close, TRESOR_OK);
+            for (uint32_t i = 0; i < 2; i++)
+                must_end(copies[i], TRESOR_OK);
+            fake_world_close(&world);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_that_are_too_many),
+        cmocka_unit_test(items_that_are_too_many),
+        cmocka_unit_test(sources_that_are_too_many),
+        cmocka_unit_test(few_waits),
+        cmocka_unit_test(a_cancelled_request_that_waits_for_a_pair),
+        cmocka_unit_test(a_slot_that_is_taken_again_while_others_wait),
+        cmocka_unit_test(one_block),
+        cmocka_unit_test(a_cancelled_job_that_waits_for_a_block),
+        cmocka_unit_test(a_source_that_closes_while_it_waits_for_a_block),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOOL_CLOCK_H
+#define TOOL_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+/** A clock that nobody sets. */
+static inline uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* What the commands that load tensors are told: the file, the strategy, and which tensors. */
+#ifndef TOOL_MODEL_OPTIONS_H
+#define TOOL_MODEL_OPTIONS_H
+
+#include "opened.h"
+#include "options.h"
+
+/* Their rows in a command's table. */
+#define MODEL_OPTION_STRATEGY(key)                                                                 \
+    {                                                                                              \
+        (key), "strategy", "NAME", "mmap (default): pages of the file; read: a copy of it"         \
+    }
+#define MODEL_OPTION_TENSOR(key)                                                                   \
+    {                                                                                              \
+        (key), "tensor", "GLOB",                                                                   \
+            "only tensors whose name matches, like 'blk.*';\n"                                     \
+            "may be given several times"                                                           \
+    }
+
+struct model_options {
+    const char *path;
+    uint32_t strategy; /* enum tresor_strategy */
+    const char **patterns;
+    size_t pattern_count; /* none: every tensor */
+};
+
+/** Tensors by index, each once, in the order of the directory. */
+struct selection {
+    uint32_t *tensors;
+    uint32_t tensor_count;
+};
+
+/** Room for as many patterns as there are arguments. False, after a message, if there is no memory.
+ */
+bool model_options_begin(struct model_options *options, int argc);
+void model_options_end(struct model_options *options);
+
+/** The argument of --strategy; false after options_wrong. */
+bool model_options_take_strategy(const struct option_reader *reader, struct model_options *options);
+
+/** The argument of --tensor. */
+void model_options_take_pattern(const struct option_reader *reader, struct model_options *options);
+
+/** The one operand, FILE; false after options_wrong. */
+bool model_options_take_path(const struct option_reader *reader, const char **path);
+
+/**
+ * The tensors that any of the patterns matches. TOOL_DONE; or TOOL_USAGE, after a message that
+ * names the pattern, if one matches nothing; or TOOL_SOME_FAILED, after a message, if there is no
+ * memory.
+ */
+int select_tensors(const struct option_reader *reader, const struct model_options *options,
+                   const struct opened *opened, struct selection *selection);
+void selection_free(struct selection *selection);
+
+#endif

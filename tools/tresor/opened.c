@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "opened.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+
+struct tresor_error error_of_code(int32_t code)
+{
+    return (struct tresor_error){.code = code, .file = TRESOR_NONE, .tensor = TRESOR_NONE};
+}
+
+static int32_t open_source(struct opened *opened)
+{
+    struct tresor_request request;
+    int32_t code = tresor_source_open(opened->context, opened->path, 0, &opened->source, &request);
+    if (code != TRESOR_OK)
+        return code;
+    struct tresor_event event;
+    code = tresor_finish(opened->context, request, 1, &event);
+    if (code != TRESOR_OK && event.error.code == code)
+        opened->error = event.error;
+    return code;
+}
+
+bool opened_begin(struct opened *opened, const char *path,
+                  const struct tresor_context_options *options)
+{
+    *opened = (struct opened){.path = path, .error = error_of_code(TRESOR_OK)};
+    opened->info.size_bytes = sizeof opened->info;
+    int32_t code = tresor_context_create(options, &opened->context);
+    if (code == TRESOR_OK)
+        code = open_source(opened);
+    if (code == TRESOR_OK)
+        code = tresor_source_get_info(opened->context, opened->source, &opened->info);
+    opened->is_open = code == TRESOR_OK;
+    if (code != TRESOR_OK && opened->error.code != code)
+        opened->error = error_of_code(code);
+    return opened->is_open;
+}
+
+void opened_end(struct opened *opened)
+{
+    struct tresor_request request;
+    struct tresor_event event;
+    if (!opened->context)
+        return;
+    if (opened->is_open &&
+        tresor_source_close(opened->context, opened->source, 0, &request) == TRESOR_OK)
+        tresor_finish(opened->context, request, 1, NULL);
+    while (tresor_next_event(opened->context, &event) == 1)
+        continue;
+    const int32_t code = tresor_context_destroy(opened->context);
+    if (code != TRESOR_OK)
+        fprintf(stderr, "tresor: cannot end: %s\n", tresor_error_text(code));
+}
+
+static char *line_of_context(struct tresor_context *context, const struct tresor_error *error)
+{
+    const size_t length = tresor_error_format(context, error, NULL, 0);
+    char *line = malloc(length + 1);
+    if (line)
+        tresor_error_format(context, error, line, length + 1);
+    return line;
+}
+
+char *opened_error_line(const struct opened *opened, const struct tresor_error *error)
+{
+    char *line = NULL;
+    if (!opened->context) {
+        if (asprintf(&line, "%s; %s", tresor_error_text(error->code),
+                     tresor_error_advice(error->code)) < 0)
+            return NULL;
+        return line;
+    }
+    return line_of_context(opened->context, error);
+}
+
+void opened_print_error(const struct opened *opened, const struct tresor_error *error)
+{
+    char *line = opened_error_line(opened, error);
+    const char *text = line ? line : tresor_error_text(error->code);
+    fputs("tresor: ", stderr);
+    /* Names out of a file are in it. */
+    text_print(stderr, text, strlen(text), SIZE_MAX);
+    putc('\n', stderr);
+    free(line);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#include "running.h"
+
+#include <stdbool.h>
+
+#include "interrupt.h"
+
+#define WAIT_MS 100
+
+/** Take what has happened. True once the request has ended. */
+static bool take_events(const struct opened *opened, struct tresor_request request,
+                        struct failures *failures, struct tresor_event *done)
+{
+    struct tresor_event event;
+    while (tresor_next_event(opened->context, &event) == 1) {
+        if (event.type == TRESOR_EVENT_ITEM && event.error.code == TRESOR_ERROR_CANCELLED)
+            continue; /* told once, at the end */
+        if (event.type == TRESOR_EVENT_ITEM && event.error.code != TRESOR_OK)
+            failures_add(failures, &event.error);
+        if (event.type == TRESOR_EVENT_DONE && event.request.value == request.value) {
+            *done = event;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void draw(const struct opened *opened, struct progress *progress)
+{
+    struct tresor_counters counters = {.size_bytes = sizeof counters};
+    if (!progress || !progress_due(progress))
+        return;
+    if (tresor_get_counters(opened->context, &counters) == TRESOR_OK)
+        progress_draw(progress, counters.mapped_bytes + counters.private_bytes);
+}
+
+static void run(const struct opened *opened, struct tresor_request request,
+                struct failures *failures, struct progress *progress, struct tresor_event *done)
+{
+    bool is_cancelled = false;
+    while (!take_events(opened, request, failures, done)) {
+        if (interrupt_signal() && !is_cancelled)
+            is_cancelled = tresor_cancel(opened->context, request) == TRESOR_OK;
+        draw(opened, progress);
+        if (tresor_dispatch(opened->context) == 0)
+            tresor_wait(opened->context, WAIT_MS);
+    }
+    if (progress)
+        progress_erase(progress);
+}
+
+bool request_run(const struct opened *opened, request_verb *verb, const struct tresor_item *items,
+                 size_t item_count, struct failures *failures, struct progress *progress,
+                 struct tresor_event *done)
+{
+    struct tresor_request request;
+    const uint64_t failures_before = failures->count;
+    *done = (struct tresor_event){0};
+    const int32_t refused = verb(opened->context, items, item_count, NULL, &request);
+    if (refused != TRESOR_OK) {
+        const struct tresor_error error = error_of_code(refused);
+        failures_add(failures, &error);
+        return false;
+    }
+    run(opened, request, failures, progress, done);
+    const bool is_told = failures->count > failures_before;
+    if (done->error.code == TRESOR_ERROR_CANCELLED || (done->error.code != TRESOR_OK && !is_told))
+        failures_add(failures, &done->error);
+    return true;
+}

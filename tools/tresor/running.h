@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOOL_RUNNING_H
+#define TOOL_RUNNING_H
+
+#include "failures.h"
+#include "opened.h"
+#include "progress.h"
+
+/** One of the verbs on items: tresor_load and its like. */
+typedef int32_t request_verb(struct tresor_context *context, const struct tresor_item *items,
+                             size_t item_count, const struct tresor_request_options *options,
+                             struct tresor_request *request);
+
+/**
+ * Ask and run to the end: failed tensors go to `failures`, the bar, which may be NULL, is drawn,
+ * and a signal cancels the request. What fails the whole, be it a refused call or a cancel, is
+ * added too. False if the call was refused; else the DONE event is in `done`, which is all zero
+ * otherwise.
+ */
+bool request_run(const struct opened *opened, request_verb *verb, const struct tresor_item *items,
+                 size_t item_count, struct failures *failures, struct progress *progress,
+                 struct tresor_event *done);
+
+#endif
