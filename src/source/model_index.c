@@ -265,7 +265,7 @@ static uint64_t make_files(struct tresor__model *model, struct bounds *bounds)
     for (uint32_t i = 0; i < model->file_count; i++) {
         const struct tresor__ledger *ledger = &model->files[i].io.ledger;
         uint32_t count = count_of_file(model, rank, i);
-        make_file(model, i, model->order + rank, count, intervals, bounds);
+        make_file(model, i, count > 0 ? model->order + rank : NULL, count, intervals, bounds);
         intervals += ledger->interval_count + 1;
         rank += count;
         covers += count_covers(ledger);
@@ -281,6 +281,8 @@ static int32_t make_ledgers(struct tresor__model *model, struct bounds *bounds)
     if (covers > COVERS_EACH * ((uint64_t)model->interval_capacity + 1))
         return TRESOR_ERROR_LIMIT;
     model->cover_count = (uint32_t)covers;
+    if (covers == 0)
+        return TRESOR_OK; /* nothing has bytes; what asking for none answers differs between allocators */
     model->bits = tresor__allocate(&model->allocator, model->bit_words * sizeof *model->bits);
     model->covers = tresor__allocate(&model->allocator, covers * sizeof *model->covers);
     if ((!model->bits && model->bit_words > 0) || (!model->covers && covers > 0))

@@ -26,11 +26,13 @@ struct exhaust_guard {
     uint32_t any;
 };
 
-/** What an action sends: always all of `always`, at times some of `sometimes`, nothing else. */
+/** What an action sends: all of `always`, and all of `sometimes` exactly where the knob `when` is
+ * set. */
 struct exhaust_action {
     const char *name;
     uint64_t always;
     uint64_t sometimes;
+    uint32_t when;
 };
 
 struct exhaust_fixture {

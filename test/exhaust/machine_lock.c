@@ -4,22 +4,30 @@
 
 enum {
     WANTED = 1,  /* a request waits for its lock */
-    LOADING = 2, /* its tensor */
+    FAILING = 2, /* the unlocking under way failed in part */
+    /* Its tensor: */
     RESIDENT = 4,
-    FAILING = 8, /* the unlocking under way failed in part */
+    LOADING = 8,
+    SEALING = 16,
+    EVICTING = 32,
+    RELOADING = 64, /* being evicted, and a load waits for the end */
+    TENSORS = RESIDENT | LOADING | SEALING | EVICTING | RELOADING,
 };
 
 static struct tresor__piece world;
 
 static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 {
+    static const uint8_t tensors[] = {
+        [0] = TENSOR_ABSENT,        [RESIDENT] = TENSOR_RESIDENT, [LOADING] = TENSOR_LOADING,
+        [SEALING] = TENSOR_SEALING, [EVICTING] = TENSOR_EVICTING, [RELOADING] = TENSOR_EVICTING,
+    };
     (void)event;
-    if (!exhaust_at_most_one(knobs, LOADING | RESIDENT))
+    if (!exhaust_at_most_one(knobs, TENSORS))
         return NULL;
     piece_make(&world);
-    world.tensor.state = knobs & LOADING    ? TENSOR_LOADING
-                         : knobs & RESIDENT ? TENSOR_RESIDENT
-                                            : TENSOR_ABSENT;
+    world.tensor.state = tensors[knobs & TENSORS];
+    world.waits[TRESOR__WAIT_LOAD] = knobs & RELOADING ? 1 : 0;
     world.lock.state = (uint8_t)state;
     world.lock.failure_code = knobs & FAILING ? TRESOR_ERROR_MAP_REFUSED : TRESOR_OK;
     world.waits[TRESOR__WAIT_LOCK] = knobs & WANTED ? 2 : 0;
@@ -36,15 +44,15 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [LOCK_UNLOCKED] = WANTED | LOADING | RESIDENT,
-        [LOCK_AWAITING] = WANTED | LOADING,
+        [LOCK_UNLOCKED] = WANTED | TENSORS,
+        [LOCK_AWAITING] = WANTED | LOADING | SEALING | RELOADING,
         [LOCK_LOCKING] = WANTED,
         [LOCK_LOCKED] = WANTED,
         [LOCK_UNLOCKING] = WANTED | FAILING,
     };
     static const struct exhaust_guard guards[] = {
         {"is_resident", .all = RESIDENT},
-        {"is_coming", .all = LOADING},
+        {"is_coming", .any = LOADING | SEALING | RELOADING},
         {"is_wanted", .all = WANTED},
     };
     static const struct exhaust_action actions[] = {
