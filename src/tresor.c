@@ -13,6 +13,7 @@ enum {
     BLOCKS_DEFAULT = 64,
     DISPATCH_DEFAULT = 64,
     BLOCK_BYTES_DEFAULT = 2 * 1024 * 1024,
+    POPULATE_BYTES_DEFAULT = 64 * 1024 * 1024, /* a warm one of 2 MiB takes less than the step to the next */
     BLOCK_BYTES_UNIT = 64 * 1024,
     POOL_MAX = 1 << 24,
     BATCH = 32, /* effects and completions that are handed over at a time */
@@ -47,10 +48,10 @@ static bool choose(uint32_t *value, uint32_t default_value, uint32_t limit)
     return *value <= limit;
 }
 
-static bool choose_bytes(uint64_t *value)
+static bool choose_bytes(uint64_t *value, uint64_t default_value)
 {
     if (*value == 0)
-        *value = BLOCK_BYTES_DEFAULT;
+        *value = default_value;
     return *value % BLOCK_BYTES_UNIT == 0 && *value <= BLOCK_BYTES_MAX;
 }
 
@@ -73,8 +74,8 @@ static int32_t complete_options(struct tresor_context_options *options)
     bool valid = true;
     for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
-    valid = choose_bytes(&options->block_bytes) && valid;
-    valid = choose_bytes(&options->populate_bytes) && valid;
+    valid = choose_bytes(&options->block_bytes, BLOCK_BYTES_DEFAULT) && valid;
+    valid = choose_bytes(&options->populate_bytes, POPULATE_BYTES_DEFAULT) && valid;
     valid = valid && options->strategy <= TRESOR_STRATEGY_READ &&
             !options->allocator.reallocate == !options->allocator.free;
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;

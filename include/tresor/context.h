@@ -33,7 +33,8 @@ struct tresor_context_options {
     uint32_t blocks_max;      /**< reads in flight; default 64 */
     uint32_t dispatch_max;    /**< completions that one dispatch handles; default 64 */
     uint64_t block_bytes;     /**< of one read; default 2 MiB; a multiple of 64 KiB */
-    uint64_t populate_bytes;  /**< of one populate of a mapping; default 2 MiB; a multiple of 64 KiB */
+    uint64_t populate_bytes;  /**< of one populate of a mapping, after which a cancel is heard; default 64 MiB; a multiple of
+                                   64 KiB */
     tresor_observer *observer; /**< called after every transition; NULL: none */
     void *observer_cookie;
 };

@@ -15,6 +15,7 @@
 
 /* So few that a signal is seen, and the bar drawn, often enough on a slow disk. */
 #define COMPLETIONS_PER_DISPATCH 8
+#define POPULATE_BYTES (8 * 1024 * 1024)
 #define ERROR_LINES_MAX 20
 
 enum {
@@ -123,6 +124,7 @@ static int load(const struct option_reader *reader, const struct load_options *o
     struct opened opened;
     const struct tresor_context_options context_options = {
         .size_bytes = sizeof context_options,
+        .populate_bytes = POPULATE_BYTES,
         .strategy = options->model.strategy,
         .dispatch_max = COMPLETIONS_PER_DISPATCH,
         .observer = trace->path ? trace_transition : NULL,
