@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Counts the cases of the last `meson test` run in a build directory: prints "PASSED FAILED SKIPPED".
 
-usage: totals.py BUILD_DIRECTORY, or totals.py --self-test
+usage: totals.py BUILD_DIRECTORY [SUITE]..., or totals.py --self-test. With suites, only theirs were meant to run.
 
 Why not meson's own sums: they count programs, and a program that says nothing counts there as skipped. The
 JSON log has one program a line with its result and whole output (the JUnit log is not even well-formed XML
@@ -85,8 +85,9 @@ def main():
         self_test()
         return
     build = sys.argv[1]
+    suites = {"tresor:" + suite for suite in sys.argv[2:]}
     with open(os.path.join(build, "meson-info", "intro-tests.json"), encoding="utf-8") as tests:
-        missing = len(json.load(tests))
+        missing = sum(not suites or bool(suites & set(test["suite"])) for test in json.load(tests))
     totals = [0, 0, 0]
     with open(os.path.join(build, "meson-logs", "testlog.json"), encoding="utf-8") as log:
         for line in log:
