@@ -225,47 +225,38 @@ static uint32_t submit(struct tresor_context *context)
     return count;
 }
 
-struct round {
-    uint32_t completions;
-    uint32_t effects;
-    bool more; /* turns or answered seals are due */
-};
-
-/* Completions of up to a batch; the machines' turns; what they ask. */
-static struct round run_round(struct tresor_context *context, uint32_t limit)
+/* Completions of up to a batch are delivered; how many there were. */
+static uint32_t deliver_batch(struct tresor_context *context, uint32_t limit)
 {
-    enum { TURNS_EACH = 8, TURNS_MIN = 64 };
     struct tresor__completion completions[BATCH];
-    struct round round;
-    round.completions = context->controller.in_flight == 0
-                            ? 0
-                            : context->backend->poll(context->backend, completions,
-                                                     limit < BATCH ? limit : BATCH);
-    for (uint32_t i = 0; i < round.completions; i++)
+    if (context->controller.in_flight == 0)
+        return 0;
+    uint32_t count = context->backend->poll(context->backend, completions,
+                                            limit < BATCH ? limit : BATCH);
+    for (uint32_t i = 0; i < count; i++)
         tresor__controller_deliver(&context->controller, &completions[i]);
-    tresor__controller_run(&context->controller, TURNS_MIN + TURNS_EACH * round.completions);
-    round.effects = submit(context);
-    round.more = tresor__controller_is_due(&context->controller);
-    return round;
+    return count;
 }
 
+/* Rounds of completions, the machines' turns and what they ask, until nothing moves or the limit is reached. */
 int32_t tresor_dispatch(struct tresor_context *context)
 {
+    enum { TURNS_EACH = 8, TURNS_MIN = 64 };
+    struct tresor__controller *controller = &context->controller;
     int32_t code = tresor__context_enter(context);
     if (code != TRESOR_OK)
         return code;
     atomic_store_explicit(&context->owner, &thread_mark, memory_order_relaxed);
-    uint32_t left = context->dispatch_max;
-    for (;;) {
-        struct round round = run_round(context, left);
-        left -= round.completions;
-        bool moved = round.more || round.completions > 0 || round.effects > 0;
-        bool quiet = !round.more && context->controller.in_flight == 0;
-        if (!moved || quiet)
+    for (uint32_t left = context->dispatch_max; left > 0;) {
+        uint32_t completions = deliver_batch(context, left);
+        tresor__controller_run(controller, TURNS_MIN + TURNS_EACH * completions);
+        uint32_t effects = submit(context);
+        bool due = tresor__controller_is_due(controller);
+        if (!due && (controller->in_flight == 0 || (completions == 0 && effects == 0)))
             return 0;
-        if (left == 0 || (round.completions == 0 && --left == 0))
-            return 1;
+        left -= completions > 0 ? completions : 1;
     }
+    return 1;
 }
 
 int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *event)

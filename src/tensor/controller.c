@@ -215,14 +215,16 @@ bool tresor__controller_is_due(const struct tresor__controller *controller)
 
 void tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
 {
-    for (uint32_t i = 0; i < limit && tresor__controller_is_due(controller); i++) {
+    for (uint32_t i = 0; i < limit; i++) {
         /* Seals hold room until they are delivered: to wait for room first would be for ever. */
         if (controller->seal_count > 0)
             deliver_seal(controller);
-        else if (controller->turns.head != TRESOR_NONE)
+        else if (may_turn(controller))
             tresor__turns_run_one(controller);
-        else
+        else if (controller->turns.head == TRESOR_NONE && tresor__turns_can_feed(controller))
             tresor__turns_feed(controller);
+        else
+            break;
     }
     if (controller->draining > 0)
         look_at_draining(controller);

@@ -43,9 +43,12 @@ static inline struct tresor__link *hungry_of(struct tresor__controller *controll
                                                   : &controller->copies[place].hungry;
 }
 
+/* So that `find` is known where it is called, and costs no call. */
+#define ALWAYS_INLINE __attribute__((always_inline))
+
 typedef struct tresor__link *link_of(struct tresor__controller *controller, uint32_t id);
 
-static inline void push(struct tresor__controller *controller, struct tresor__queue *queue, link_of *find,
+ALWAYS_INLINE static inline void push(struct tresor__controller *controller, struct tresor__queue *queue, link_of *find,
                  uint32_t id)
 {
     struct tresor__link *link = find(controller, id);
@@ -59,7 +62,7 @@ static inline void push(struct tresor__controller *controller, struct tresor__qu
     queue->tail = id;
 }
 
-static inline uint32_t pop(struct tresor__controller *controller, struct tresor__queue *queue,
+ALWAYS_INLINE static inline uint32_t pop(struct tresor__controller *controller, struct tresor__queue *queue,
                     link_of *find)
 {
     uint32_t id = queue->head;

@@ -64,6 +64,7 @@ static bool has_room(const struct tresor__controller *controller)
 void tresor__visits_run(struct tresor__controller *controller, struct tresor__request *request)
 {
     struct asking asking = asking_of(request);
+    struct tresor__input input = {.event = asking.event, .value = value_of(request)};
     for (uint32_t i = 0; i < VISITS_MAX && has_room(controller); i++) {
         struct tresor__piece *piece = current_piece(controller, request);
         if (!piece) {
@@ -82,7 +83,7 @@ void tresor__visits_run(struct tresor__controller *controller, struct tresor__re
         tresor__router_step_on(
             controller, asking.machine == TRESOR__MACHINE_TENSOR ? (void *)&piece->tensor : &piece->lock,
             &(struct tresor__address){asking.machine, request->source, piece->index},
-            &(struct tresor__input){.event = asking.event, .value = value_of(request)});
+            &input);
     }
     tresor__turns_add_request(controller, request->index);
 }
