@@ -44,7 +44,7 @@ int main(void)
     };
     static const struct exhaust_guard guards[] = {
         {"is_resident", .all = RESIDENT},
-        {"is_loading", .all = LOADING},
+        {"is_coming", .all = LOADING},
         {"is_wanted", .all = WANTED},
     };
     static const struct exhaust_action actions[] = {

@@ -34,6 +34,7 @@ enum {
 static struct {
     struct tresor__source source;
     struct tresor__model_file files[FILES_MAX];
+    struct tresor__io io;
     uint8_t memory[2];
 } world;
 
@@ -116,6 +117,8 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     source->header_want_bytes = WANT_BYTES;
     source->model.files = world.files;
     source->model.source = 3;
+    source->model.io = &world.io;
+    world.io.page_bytes = 4096;
     place_file(&source->model, knobs);
     hold(state, knobs);
     if (knobs & NEED) {
@@ -167,13 +170,14 @@ int main(void)
         [SOURCE_READY] = LATER,
         [SOURCE_DRAINING] = LATER,
         [SOURCE_TEARING] = TIRED | CANCELLED | WINDOW | HEADER | DESCRIPTOR | OTHER | BROKEN,
-        [SOURCE_RELEASING] = CANCELLED | WINDOW | HEADER | DESCRIPTOR,
+        [SOURCE_RELEASING] = TIRED | OTHER | BROKEN | CANCELLED | WINDOW | HEADER | DESCRIPTOR,
         [SOURCE_CLOSING] = CANCELLED | DESCRIPTOR,
         [SOURCE_FREEING] = CANCELLED | BROKEN,
     };
     static const struct exhaust_guard guards[] = {
         {"is_cancelled", .all = CANCELLED},
         {"may_retry", .all = TRANSIENT, .none = TIRED},
+        {"may_release_again", .none = TIRED},
         {"is_empty", .all = EMPTY},
         {"is_impossible", .any = READ_OVER | READ_NEGATIVE},
         {"is_end_of_file", .all = READ_ZERO},
@@ -199,7 +203,8 @@ int main(void)
         .knobs = knobs,
         EXHAUST_GUARDS(guards),
         .retries = &world.source.retries,
-        .fresh = EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_READ),
+        .fresh = EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_READ) |
+                 EXHAUST_BIT(TRESOR__EFFECT_RELEASE),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_STAT) |
                    EXHAUST_BIT(TRESOR__EFFECT_RESERVE) | EXHAUST_BIT(TRESOR__EFFECT_READ) |
                    EXHAUST_BIT(TRESOR__EFFECT_WORK) | EXHAUST_BIT(TRESOR__EFFECT_RELEASE) |

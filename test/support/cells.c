@@ -183,8 +183,8 @@ static void subtract(struct cells *cells, struct cell *cell, uint64_t start, uin
         return;
     bool good = !cell->failed && users_of(cells, cell) > 0;
     cell->fill = good ? TRESOR__FILL_FULL : TRESOR__FILL_SPENT;
-    if (cell->leaked)
-        cell->lock_leaked = false; /* the new pages are in the place of the leaked ones */
+    /* The new pages are in the place of those that were leaked, locked or not. */
+    cell->lock_leaked = false;
     cell->leaked = false;
 }
 
@@ -303,6 +303,14 @@ void cells_take_lock(struct cells *cells, uint64_t start, uint64_t end)
 void cells_take_unlock(struct cells *cells, uint64_t start, uint64_t end)
 {
     move_lock(cells, start, end, TRESOR__LOCK_SPENT, TRESOR__LOCK_RELEASING);
+}
+
+void cells_lock_undone(struct cells *cells, uint64_t start, uint64_t end)
+{
+    EACH_CELL_IN(cells, cell, start, end)
+    {
+        cell->lock_leaked = false;
+    }
 }
 
 void cells_lock_again(struct cells *cells, uint64_t start, uint64_t end)

@@ -63,6 +63,7 @@ void cells_released(struct cells *cells, uint64_t start, uint64_t end, bool fail
 void cells_lock(struct cells *cells, uint32_t tensor);
 void cells_unlock(struct cells *cells, uint32_t tensor, bool wait);
 void cells_take_lock(struct cells *cells, uint64_t start, uint64_t end);
+void cells_lock_undone(struct cells *cells, uint64_t start, uint64_t end);
 void cells_lock_again(struct cells *cells, uint64_t start, uint64_t end);
 void cells_locked(struct cells *cells, uint64_t start, uint64_t end, bool failed);
 void cells_take_unlock(struct cells *cells, uint64_t start, uint64_t end);

@@ -11,24 +11,17 @@
 
 #include "support/bytes.h"
 #include "support/parsing.h"
-
-static uint64_t next_random(uint64_t *seed)
-{
-    *seed ^= *seed << 13; /* xorshift64 of Marsaglia */
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed;
-}
+#include "support/random.h"
 
 /* Flips, interesting bytes, and whole numbers that are very large or very small. */
 static void mutate(uint8_t *data, size_t size, uint64_t *seed)
 {
     static const uint8_t interesting[] = {0,   1,   0x7f, 0x80, 0xff, '{',
                                           '}', '"', '[',  ',',  '9',  '-'};
-    for (uint64_t count = 1 + next_random(seed) % 4; count; count--) {
-        const size_t at = (size_t)(next_random(seed) % size);
-        const uint64_t value = next_random(seed);
-        switch (next_random(seed) % 3) {
+    for (uint64_t count = 1 + random_next(seed) % 4; count; count--) {
+        const size_t at = (size_t)(random_next(seed) % size);
+        const uint64_t value = random_next(seed);
+        switch (random_next(seed) % 3) {
         case 0:
             data[at] ^= (uint8_t)(1u << (value % 8));
             break;
@@ -70,7 +63,7 @@ static void mutate_many(const struct bytes *good, size_t header, uint32_t runs, 
         struct tresor_error error;
         memcpy(data, good->data, good->size);
         mutate(data, header, &seed);
-        const size_t size = run % 8 ? good->size : (size_t)(next_random(&seed) % good->size);
+        const size_t size = run % 8 ? good->size : (size_t)(random_next(&seed) % good->size);
         const int32_t code = parse_outcome(data, size, &error);
         assert_true(code <= 0);
         assert_string_not_equal(tresor_error_name(code), "UNKNOWN");

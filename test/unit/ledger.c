@@ -331,6 +331,10 @@ static bool locked(struct world *world)
         return false;
     bool failed = fails(world);
     if (failed && random_once_in(&world->seed, 2)) {
+        tresor__ledger_lock_undone(world->ledger, extent);
+        cells_lock_undone(&world->cells, start_of(world, extent), end_of(world, extent));
+    }
+    if (failed && random_once_in(&world->seed, 2)) {
         tresor__ledger_lock_again(world->ledger, extent);
         cells_lock_again(&world->cells, start_of(world, extent), end_of(world, extent));
         return true;

@@ -78,9 +78,11 @@ static void all_or_none(void **state)
     assert_int_equal(users(3), 1);
     assert_int_equal(users(0), 0);
     assert_error(tresor__pins_release(&slot, list, 4), TRESOR_OK);
-    /* One that was not acquired is told, and the others are released all the same. */
+    /* Where one was not acquired none is released, for the others' users are others'. */
     assert_error(tresor__pins_acquire(&slot, list, 1), TRESOR_OK);
     assert_error(tresor__pins_release(&slot, list, 2), TRESOR_ERROR_INVALID);
+    assert_int_equal(users(5), 1);
+    assert_error(tresor__pins_release(&slot, list, 1), TRESOR_OK);
     for (uint32_t i = 0; i < TENSORS; i++)
         assert_int_equal(users(i), 0);
 }

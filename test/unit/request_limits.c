@@ -83,7 +83,7 @@ static void items_that_are_too_many(void **state)
     struct tresor_counters before = fake_world_counters(&world);
     assert_error(session_submit(&world.session, TRESOR_VERB_LOAD, items, MANY + 1,
                                 TRESOR_STRATEGY_MMAP, &request),
-                 TRESOR_ERROR_AGAIN);
+                 TRESOR_ERROR_LIMIT);
     struct tresor_counters after = fake_world_counters(&world);
     assert_memory_equal(&before, &after, sizeof before);
     for (uint32_t i = 0; i < 3; i++) {
