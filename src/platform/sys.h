@@ -18,6 +18,7 @@ struct tresor__sys_stat {
     int64_t modified_ns;
     int64_t changed_ns;
     bool is_regular;
+    bool is_directory;
 };
 
 enum tresor__sys_map {

@@ -69,6 +69,7 @@ static int64_t posix_stat(void *cookie, int descriptor, struct tresor__sys_stat 
         .changed_ns = nanoseconds(found.st_ctim),
 #endif
         .is_regular = S_ISREG(found.st_mode),
+        .is_directory = S_ISDIR(found.st_mode),
     };
     return 0;
 }

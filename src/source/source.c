@@ -480,7 +480,8 @@ static void fail_open(void *context, const struct tresor__input *input, struct t
         code = TRESOR_ERROR_NOT_REGULAR;
     else if (input->os_errno == ELOOP || input->os_errno == ENAMETOOLONG)
         code = TRESOR_ERROR_NOT_FOUND;
-    fail(context, out, code, input->os_errno);
+    /* The actor's EINVAL is no word of the system's. */
+    fail(context, out, code, input->os_errno == EINVAL ? 0 : input->os_errno);
 }
 
 static void fail_stat(void *context, const struct tresor__input *input, struct tresor__outbox *out)
