@@ -61,7 +61,8 @@ static void fail(struct tresor__model *model, int32_t code, uint64_t wanted, uin
         .code = code, .file = model->file, .tensor = TRESOR_NONE, .wanted = wanted, .got = got};
 }
 
-/* Room for `count` files; with `keep` the opened one is the first, else it stands behind the last. */
+/* Room for `count` files; with `keep` the opened one is the first, else it stands behind the last.
+ */
 static bool grow_files(struct tresor__model *model, uint32_t count, bool keep)
 {
     uint32_t total = keep ? count : count + 1;

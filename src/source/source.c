@@ -26,7 +26,8 @@ static bool may_retry(const void *context, const struct tresor__input *input)
     return tresor__may_retry(source->retries, input->os_errno);
 }
 
-/* munmap(2) refuses for want of map entries, which come and go, so any refusal is worth another try. */
+/* munmap(2) refuses for want of map entries, which come and go, so any refusal is worth another
+ * try. */
 static bool may_release_again(const void *context, const struct tresor__input *input)
 {
     const struct tresor__source *source = context;
@@ -232,8 +233,7 @@ static void ask_header(void *context, const struct tresor__input *input, struct 
     struct tresor__model_file *file = current(source);
     (void)input;
     file->identity = file->seen;
-    struct tresor__effect *effect =
-        ask(source, out, TRESOR__EFFECT_RESERVE, SOURCE_ON_RESERVE_OK);
+    struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_RESERVE, SOURCE_ON_RESERVE_OK);
     effect->flags = TRESOR__RESERVE_WRITABLE;
     effect->length = header_limit(file);
 }
@@ -303,8 +303,7 @@ static void read_more(void *context, const struct tresor__input *input, struct t
 
 static void release_header(struct tresor__source *source, struct tresor__outbox *out)
 {
-    struct tresor__effect *effect =
-        ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
+    struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
     effect->space = TRESOR__SPACE_HEADER;
     effect->length = current(source)->header_bytes;
 }
@@ -374,8 +373,7 @@ static void leak_header_and_index(void *context, const struct tresor__input *inp
 
 static void ask_window(struct tresor__source *source, struct tresor__outbox *out)
 {
-    struct tresor__effect *effect =
-        ask(source, out, TRESOR__EFFECT_RESERVE, SOURCE_ON_RESERVE_OK);
+    struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_RESERVE, SOURCE_ON_RESERVE_OK);
     effect->length = current(source)->window_bytes;
 }
 
@@ -440,10 +438,8 @@ static void remember_cancel(void *context, const struct tresor__input *input,
 static void fail(struct tresor__source *source, struct tresor__outbox *out, int32_t code,
                  int32_t os_errno)
 {
-    source->error = (struct tresor_error){.code = code,
-                                          .os_errno = os_errno,
-                                          .file = source->model.file,
-                                          .tensor = TRESOR_NONE};
+    source->error = (struct tresor_error){
+        .code = code, .os_errno = os_errno, .file = source->model.file, .tensor = TRESOR_NONE};
     tresor__outbox_again(out);
 }
 
@@ -496,7 +492,8 @@ static void fail_empty(void *context, const struct tresor__input *input, struct 
     fail(context, out, TRESOR_ERROR_TRUNCATED, 0);
 }
 
-static void fail_memory(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void fail_memory(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     fail(context, out, TRESOR_ERROR_NO_MEMORY, input->os_errno);
 }
@@ -567,14 +564,14 @@ static uint64_t range_bytes(const struct tresor__model_file *file)
 static void release_range(struct tresor__source *source, struct tresor__outbox *out)
 {
     const struct tresor__model_file *file = holder_of_range(source);
-    struct tresor__effect *effect =
-        ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
+    struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
     effect->file = (uint32_t)(file - source->model.files);
     effect->space = file->window ? TRESOR__SPACE_WINDOW : TRESOR__SPACE_HEADER;
     effect->length = range_bytes(file);
 }
 
-static void ask_release(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void ask_release(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     struct tresor__source *source = context;
     (void)input;
