@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    ARENA_BYTES = 48 * 1024 * 1024,
+    ARENA_BYTES = 128 * 1024 * 1024,
     ARENA_ALIGNMENT_BYTES = 2 * 1024 * 1024,
 };
 

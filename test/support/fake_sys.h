@@ -14,7 +14,7 @@
 #include "support/range_set.h"
 
 enum {
-    FAKE_FILES = 8,
+    FAKE_FILES = 16,
     FAKE_DESCRIPTOR_FIRST = 1000, /* file i is FIRST + i, the bell the one after the last file */
     FAKE_PAGE_BYTES = 4096,
     FAKE_RUBBISH = 0xdd,
