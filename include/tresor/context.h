@@ -114,7 +114,7 @@ TRESOR_API const char *tresor_backend_name(const struct tresor_context *context)
 /**
  * Write one line on an error into `buffer` of `size_bytes`, always ended by NUL: what happened, the file, the tensor,
  * the offset, the system's reason, the advice. Returns the length of the whole line, like snprintf. The source is
- * named only while it is open.
+ * named only while it is open. A NULL error makes an empty line.
  */
 TRESOR_API size_t tresor_error_format(struct tresor_context *context,
                                       const struct tresor_error *error, char *buffer,

@@ -25,7 +25,7 @@ uint32_t tresor_machine_count(void)
 
 int32_t tresor_machine_info(uint32_t machine, struct tresor_machine_info *info)
 {
-    if (machine >= TRESOR__MACHINE_COUNT)
+    if (machine >= TRESOR__MACHINE_COUNT || !info)
         return 0;
     const struct tresor__machine *table = tresor__machines[machine];
     *info = (struct tresor_machine_info){.name = table->name,
@@ -37,7 +37,7 @@ int32_t tresor_machine_info(uint32_t machine, struct tresor_machine_info *info)
 
 int32_t tresor_machine_state(uint32_t machine, uint32_t state, struct tresor_state_info *info)
 {
-    if (machine >= TRESOR__MACHINE_COUNT || state >= tresor__machines[machine]->state_count)
+    if (machine >= TRESOR__MACHINE_COUNT || state >= tresor__machines[machine]->state_count || !info)
         return 0;
     const struct tresor__state_row *row = &tresor__machines[machine]->states[state];
     *info = (struct tresor_state_info){
@@ -49,7 +49,7 @@ int32_t tresor_machine_rule(uint32_t machine, uint32_t state, uint32_t event, ui
                             struct tresor_rule_info *info)
 {
     if (machine >= TRESOR__MACHINE_COUNT || state >= tresor__machines[machine]->state_count ||
-        event >= tresor__machines[machine]->event_count)
+        event >= tresor__machines[machine]->event_count || !info)
         return 0;
     const struct tresor__cell *cell = tresor__machine_cell(tresor__machines[machine], state, event);
     if (rule >= cell->count)
