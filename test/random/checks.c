@@ -33,13 +33,16 @@ static void look_at_tensor(struct host *host, struct host_source *source, uint32
     tresor_source_get_file(host->context, source->handle, tensor.file, &file);
     const struct bytes *bytes = models_bytes(host->models, file.path);
     *known = (struct host_tensor){.address = tensor.address, .size_bytes = tensor.tensor_bytes};
-    if (!bytes || tensor.offset_bytes + tensor.tensor_bytes > bytes->size)
+    if (!bytes ||
+        (tensor.tensor_bytes > 0 && tensor.offset_bytes + tensor.tensor_bytes > bytes->size))
         host_violate(host, "tensor %s is in no file", tensor.name);
     else if (tensor.tensor_bytes > 0 &&
              tensor.address != (const char *)file.window + tensor.offset_bytes)
         host_violate(host, "tensor %s is not at its place in the window", tensor.name);
-    else
+    else if (tensor.tensor_bytes > 0)
         known->bytes = bytes->data + tensor.offset_bytes;
+    else
+        known->bytes = bytes->data; /* none of them will be looked at */
 }
 
 void host_look_at_source(struct host *host, uint32_t index)

@@ -16,6 +16,7 @@ enum {
     HOST_SOURCES = 4,
     HOST_TENSORS = 32, /* of one source */
     HOST_REQUESTS = 512,
+    HOST_REQUESTS_LEFT = 16, /* for one move and the end */
     HOST_USES = 24,
     HOST_LIST = 40, /* tensors of one item */
 };
@@ -123,6 +124,26 @@ void host_end(struct host *host);
 
 /** Do something. */
 void host_move(struct host *host);
+
+/** Of the sources in a state, any; HOST_SOURCES if there is none. */
+uint32_t host_choose_source(struct host *host, enum host_source_state state);
+
+/** What a call may answer: AGAIN is right only where a pool is full, by what the host knows. */
+void host_expect(struct host *host, int32_t code, bool is_full, const char *what);
+
+/** As many requests as there may be. */
+bool host_is_full(const struct host *host);
+
+/* --- asking.c --- */
+
+/** A request on random items of an open source. */
+void host_submit(struct host *host, enum tresor_verb verb);
+
+/** Read a part of a tensor into memory of exactly that size. */
+void host_copy(struct host *host);
+
+/** Load neighbours by a request each, and take one of these back soon. */
+void host_load_and_cancel(struct host *host);
 
 /* --- events.c --- */
 

@@ -8,8 +8,7 @@ enum {
     ITEMS_MAX = 3
 };
 
-/* Of the sources in a state, any; HOST_SOURCES if there is none. */
-static uint32_t choose_source(struct host *host, enum host_source_state state)
+uint32_t host_choose_source(struct host *host, enum host_source_state state)
 {
     uint32_t start = random_below(&host->seed, HOST_SOURCES);
     for (uint32_t i = 0; i < HOST_SOURCES; i++) {
@@ -20,8 +19,7 @@ static uint32_t choose_source(struct host *host, enum host_source_state state)
     return HOST_SOURCES;
 }
 
-/* AGAIN is right only where a pool of the host's own count is full. */
-static void expect(struct host *host, int32_t code, bool is_full, const char *what)
+void host_expect(struct host *host, int32_t code, bool is_full, const char *what)
 {
     bool is_excused = code == TRESOR_OK || (code == TRESOR_ERROR_AGAIN && is_full) ||
                       (code == TRESOR_ERROR_NO_MEMORY && host->memory.failed);
@@ -30,7 +28,7 @@ static void expect(struct host *host, int32_t code, bool is_full, const char *wh
                      host->live_count, host->options.requests_max);
 }
 
-static bool has_no_request(const struct host *host)
+bool host_is_full(const struct host *host)
 {
     return host->live_count == host->options.requests_max;
 }
@@ -38,7 +36,7 @@ static bool has_no_request(const struct host *host)
 static void open_source(struct host *host)
 {
     struct tresor_request request = {0};
-    uint32_t index = choose_source(host, HOST_CLOSED);
+    uint32_t index = host_choose_source(host, HOST_CLOSED);
     uint32_t used = 0;
     if (index == HOST_SOURCES)
         return;
@@ -48,7 +46,7 @@ static void open_source(struct host *host)
     uint32_t model = random_below(&host->seed, MODELS_ALL);
     int32_t code = tresor_source_open(host->context, models_path(host->models, model), 0,
                                       &source->handle, &request);
-    expect(host, code, has_no_request(host) || used >= host->options.sources_max, "open");
+    host_expect(host, code, host_is_full(host) || used >= host->options.sources_max, "open");
     if (!host_note(host, code, request, TRESOR_VERB_OPEN, index))
         return;
     source->state = HOST_OPENING;
@@ -58,134 +56,50 @@ static void open_source(struct host *host)
 static void close_source(struct host *host)
 {
     struct tresor_request request = {0};
-    uint32_t index = choose_source(host, HOST_OPEN);
+    uint32_t index = host_choose_source(host, HOST_OPEN);
     if (index == HOST_SOURCES)
         return;
     int32_t code = tresor_source_close(host->context, host->sources[index].handle, 0, &request);
-    expect(host, code, has_no_request(host), "close");
+    host_expect(host, code, host_is_full(host), "close");
     if (host_note(host, code, request, TRESOR_VERB_CLOSE, index))
         host->sources[index].state = HOST_CLOSING;
 }
 
-static uint32_t items_named(const struct host *host)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < host->request_count; i++)
-        if (!host->requests[i].has_ended)
-            count += host->requests[i].named;
-    return count;
-}
-
-static int32_t ask(struct host *host, enum tresor_verb verb, const struct tresor_item *items,
-                   uint32_t count, const struct tresor_request_options *options,
-                   struct tresor_request *request)
-{
-    switch (verb) {
-    case TRESOR_VERB_LOAD:
-        return tresor_load(host->context, items, count, options, request);
-    case TRESOR_VERB_EVICT:
-        return tresor_evict(host->context, items, count, options, request);
-    case TRESOR_VERB_LOCK:
-        return tresor_lock(host->context, items, count, options, request);
-    case TRESOR_VERB_UNLOCK:
-        return tresor_unlock(host->context, items, count, options, request);
-    default:
-        return tresor_advise(host->context, items, count,
-                             random_below(&host->seed, TRESOR_ADVICE_DONTNEED + 1), options,
-                             request);
-    }
-}
-
-static void submit(struct host *host, enum tresor_verb verb)
-{
-    struct tresor_item items[ITEMS_MAX];
-    struct tresor_request request = {0};
-    uint32_t index = choose_source(host, HOST_OPEN);
-    uint32_t count = 1 + random_below(&host->seed, ITEMS_MAX);
-    if (index == HOST_SOURCES)
-        return;
-    for (uint32_t i = 0; i < count; i++) {
-        struct host_item item;
-        if (!host_choose_item(host, index, &item))
-            return;
-        items[i] = item.handle;
-    }
-    struct tresor_request_options options = {
-        .size_bytes = sizeof options,
-        .flags = random_below(&host->seed, 2) ? TRESOR_REQUEST_ITEMS : 0,
-        .strategy = random_below(&host->seed, TRESOR_STRATEGY_READ + 1),
-    };
-    int32_t code = ask(host, verb, items, count, &options, &request);
-    expect(host, code, has_no_request(host) || items_named(host) + count > host->options.items_max,
-           tresor_verb_name(verb));
-    struct host_request *made = host_note(host, code, request, verb, index);
-    if (!made)
-        return;
-    made->named = count;
-    made->wants_items = options.flags & TRESOR_REQUEST_ITEMS;
-}
-
 static void load(struct host *host)
 {
-    submit(host, TRESOR_VERB_LOAD);
+    host_submit(host, TRESOR_VERB_LOAD);
 }
 
 static void evict(struct host *host)
 {
-    submit(host, TRESOR_VERB_EVICT);
+    host_submit(host, TRESOR_VERB_EVICT);
 }
 
 static void lock(struct host *host)
 {
-    submit(host, TRESOR_VERB_LOCK);
+    host_submit(host, TRESOR_VERB_LOCK);
 }
 
 static void unlock(struct host *host)
 {
-    submit(host, TRESOR_VERB_UNLOCK);
+    host_submit(host, TRESOR_VERB_UNLOCK);
 }
 
 static void advise(struct host *host)
 {
-    submit(host, TRESOR_VERB_ADVISE);
-}
-
-static void copy(struct host *host)
-{
-    struct tresor_request request = {0};
-    struct tresor_item item = {0};
-    uint32_t index = choose_source(host, HOST_OPEN);
-    if (index == HOST_SOURCES)
-        return;
-    const struct host_source *source = &host->sources[index];
-    uint32_t place = random_below(&host->seed, source->tensor_count);
-    const struct host_tensor *tensor = &source->tensors[place];
-    uint64_t offset = random_below(&host->seed, (uint32_t)tensor->size_bytes + 1);
-    uint64_t length = random_below(&host->seed, (uint32_t)(tensor->size_bytes - offset) + 1);
-    uint8_t *memory = malloc(length + 1);
-    tresor_item_of_tensor(host->context, source->handle, place, &item);
-    int32_t code = tresor_copy(host->context, item, offset, length, memory, NULL, &request);
-    expect(host, code, has_no_request(host), "copy");
-    struct host_request *made = host_note(host, code, request, TRESOR_VERB_COPY, index);
-    if (!made) {
-        free(memory);
-        return;
-    }
-    made->memory = memory;
-    made->bytes = tensor->bytes + offset;
-    made->length_bytes = length;
+    host_submit(host, TRESOR_VERB_ADVISE);
 }
 
 static void acquire(struct host *host)
 {
-    uint32_t index = choose_source(host, HOST_OPEN);
+    uint32_t index = host_choose_source(host, HOST_OPEN);
     if (index < HOST_SOURCES)
         host_acquire(host, index);
 }
 
 static void release(struct host *host)
 {
-    uint32_t index = choose_source(host, HOST_OPEN);
+    uint32_t index = host_choose_source(host, HOST_OPEN);
     if (random_once_in(&host->seed, 6) && index < HOST_SOURCES)
         host_release_wrongly(host, index);
     else if (host->use_count > 0)
@@ -220,6 +134,20 @@ static bool may_block(const struct host *host)
     return true;
 }
 
+/* AGAIN is right only where events that the host has not taken, and may not be thrown away, hold
+ * the pairs. */
+static void check_again(struct host *host, const struct host_request *request, bool discards)
+{
+    struct tresor_event event;
+    if (tresor_next_event(host->context, &event) != 1) {
+        host_violate(host, "finish answered AGAIN, and no event is to be taken");
+        return;
+    }
+    if (discards && event.request.value == request->value)
+        host_violate(host, "finish answered AGAIN for events that it was to discard");
+    host_see(host, &event);
+}
+
 static void finish(struct host *host)
 {
     struct tresor_event event = {0};
@@ -227,12 +155,14 @@ static void finish(struct host *host)
     if (!request || request->has_ended || !may_block(host))
         return;
     request->loses_items = true;
-    int32_t discards = random_below(&host->seed, 2) == 0;
+    bool discards = random_below(&host->seed, 2) == 0;
     int32_t code =
         tresor_finish(host->context, (struct tresor_request){request->value}, discards, &event);
     if (event.type == TRESOR_EVENT_DONE && event.request.value == request->value)
         host_see(host, &event);
-    else if (code != TRESOR_ERROR_AGAIN || host_take(host, 1) == 0)
+    else if (code == TRESOR_ERROR_AGAIN)
+        check_again(host, request, discards);
+    else
         host_violate(host, "finish answered %s", tresor_error_name(code));
 }
 
@@ -294,9 +224,10 @@ void host_move(struct host *host)
         uint32_t weight;
         void (*move)(struct host *host);
     } moves[] = {
-        {7, open_source}, {2, close_source}, {22, load}, {12, evict},    {6, lock},
-        {5, unlock},      {4, advise},       {7, copy},  {8, acquire},   {6, release},
-        {6, cancel},      {2, finish},       {3, wait},  {16, dispatch}, {8, take},
+        {7, open_source}, {2, close_source}, {22, load},     {12, evict},
+        {6, lock},        {5, unlock},       {4, advise},    {7, host_copy},
+        {8, acquire},     {6, release},      {6, cancel},    {5, host_load_and_cancel},
+        {2, finish},      {3, wait},         {16, dispatch}, {8, take},
         {1, settle},      {1, touch_file},
     };
     enum {
@@ -307,6 +238,8 @@ void host_move(struct host *host)
         sum += moves[i].weight;
     uint32_t chosen = random_below(&host->seed, sum);
     uint32_t at = 0;
+    if (host->request_count + HOST_REQUESTS_LEFT > HOST_REQUESTS)
+        return;
     while (chosen >= moves[at].weight)
         chosen -= moves[at++].weight;
     moves[at].move(host);

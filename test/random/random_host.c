@@ -16,8 +16,9 @@
 
 enum {
     KINDS = 4, /* the seed's last two bits */
-    SEEDS = HAS_ADDRESS_SANITIZER ? 600 : 2000,
+    SEEDS = HAS_ADDRESS_SANITIZER ? 1000 : 2000,
     MOVES = 240,
+    ARENA_BYTES = 128 * 1024 * 1024, /* so that only a fault is a lack of memory */
 };
 
 static struct models models;
@@ -138,6 +139,7 @@ int main(void)
     signal(SIGTERM, on_signal);
     models_make(&models);
     fake_sys_init(&fake);
+    fake.arena_bytes = ARENA_BYTES;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     fake_sys_free(&fake);
     models_free(&models);

@@ -84,16 +84,21 @@ void host_release(struct host *host, uint32_t use)
     host->uses[use] = host->uses[--host->use_count];
 }
 
+/* Whether a tensor of the item has fewer users than the item would take from it. */
+static bool is_not_acquired(const struct host_source *source, const struct host_item *item)
+{
+    uint32_t taken[HOST_TENSORS] = {0};
+    for (uint32_t i = 0; i < item->count; i++)
+        if (++taken[item->tensors[i]] > source->tensors[item->tensors[i]].users)
+            return true;
+    return false;
+}
+
 void host_release_wrongly(struct host *host, uint32_t index)
 {
     const struct host_source *source = &host->sources[index];
     struct host_item item;
-    bool is_wrong = false;
-    if (!host_choose_item(host, index, &item))
-        return;
-    for (uint32_t i = 0; i < item.count; i++)
-        is_wrong = is_wrong || source->tensors[item.tensors[i]].users == 0;
-    if (!is_wrong)
+    if (!host_choose_item(host, index, &item) || !is_not_acquired(source, &item))
         return;
     int32_t code = tresor_release(host->context, item.handle);
     if (code != (source->uses > 0 ? TRESOR_ERROR_INVALID : TRESOR_ERROR_STALE))
