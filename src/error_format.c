@@ -79,8 +79,10 @@ size_t tresor_error_format(struct tresor_context *context, const struct tresor_e
                            char *buffer, size_t size_bytes)
 {
     struct line line = {buffer, buffer ? size_bytes : 0, 0};
-    if (!error)
+    if (!error) {
+        add(&line, "%s", "");
         return 0;
+    }
     struct names names = context ? names_of(context, error) : (struct names){0};
     if (names.path)
         add(&line, "%s: ", names.path);

@@ -322,6 +322,14 @@ static int32_t find_request(const struct tresor_context *context, struct tresor_
     return live ? TRESOR_OK : TRESOR_ERROR_STALE;
 }
 
+/* It waits for a pair, and nothing is under way that could give one back. */
+static bool is_starved(const struct tresor_context *context, uint32_t index)
+{
+    const struct tresor__request *request = &context->controller.requests[index];
+    return request->state == REQUEST_VISITING && request->starving.queued &&
+           context->controller.in_flight == 0;
+}
+
 int32_t tresor_finish(struct tresor_context *context, struct tresor_request request,
                       int32_t discard_items, struct tresor_event *event)
 {
@@ -338,7 +346,10 @@ int32_t tresor_finish(struct tresor_context *context, struct tresor_request requ
             return more;
         if (more > 0 || context->controller.requests[index].state == REQUEST_ENDED)
             continue;
-        if (may_sleep(context))
+        /* Its own events may be what it waits for. */
+        if (discard_items && tresor__events_discard(&context->controller, index))
+            continue;
+        if (may_sleep(context) && !is_starved(context, index))
             context->backend->wait(context->backend, -1);
         else
             return context->controller.starving.head != TRESOR_NONE ? TRESOR_ERROR_AGAIN

@@ -116,7 +116,7 @@ TRESOR_API const char *tresor_backend_name(const struct tresor_context *context)
  * Write one line on an error into `buffer` of `size_bytes`, always ended by NUL: what happened, the file, the tensor,
  * the offset, the system's reason, the advice. Returns the length of the whole line, like snprintf. File and tensor are
  * named while the source is open, and of one that failed to open until its place is taken by another. A NULL context
- * leaves them out.
+ * leaves them out, and a NULL error makes an empty line.
  */
 TRESOR_API size_t tresor_error_format(struct tresor_context *context,
                                       const struct tresor_error *error, char *buffer,

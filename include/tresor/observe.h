@@ -52,7 +52,7 @@ struct tresor_rule_info {
 /** The number of machines. */
 TRESOR_API uint32_t tresor_machine_count(void);
 
-/** Fill `info`; returns 1, or 0 if there is no such machine, state, event or rule. */
+/** Fill `info`; returns 1, or 0 if there is no such machine, state, event or rule, or `info` is NULL. */
 TRESOR_API int32_t tresor_machine_info(uint32_t machine, struct tresor_machine_info *info);
 TRESOR_API int32_t tresor_machine_state(uint32_t machine, uint32_t state,
                                         struct tresor_state_info *info);

@@ -187,6 +187,8 @@ void tresor__waits_free(struct tresor__controller *controller, uint32_t pair);
 
 void tresor__events_add(struct tresor__controller *controller, uint32_t identifier);
 bool tresor__events_take(struct tresor__controller *controller, struct tresor_event *event);
+/** Throw a request's ITEM events away. Whether there were any. */
+bool tresor__events_discard(struct tresor__controller *controller, uint32_t request);
 /** Take a request's end out of its order; with `discard_items` its ITEM events too. False if it has
  * not ended. */
 bool tresor__events_take_end(struct tresor__controller *controller, uint32_t request,

@@ -99,8 +99,9 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
     return true;
 }
 
-static void discard_items_of(struct tresor__controller *controller, uint32_t request)
+bool tresor__events_discard(struct tresor__controller *controller, uint32_t request)
 {
+    bool discarded = false;
     uint32_t previous = TRESOR_NONE;
     uint32_t identifier = controller->events.head;
     while (identifier != TRESOR_NONE) {
@@ -110,18 +111,20 @@ static void discard_items_of(struct tresor__controller *controller, uint32_t req
         if (is_item) {
             unlink_event(controller, previous, identifier);
             tresor__waits_free(controller, identifier);
+            discarded = true;
         } else {
             previous = identifier;
         }
         identifier = next;
     }
+    return discarded;
 }
 
 bool tresor__events_take_end(struct tresor__controller *controller, uint32_t request,
                              bool discard_items, struct tresor_event *event)
 {
     if (discard_items)
-        discard_items_of(controller, request);
+        tresor__events_discard(controller, request);
     if (controller->requests[request].state != REQUEST_ENDED)
         return false;
     uint32_t previous = TRESOR_NONE;

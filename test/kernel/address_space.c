@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "real.h"
-#include "sanitizer.h"
+#include "support/sanitizer.h"
 #include "support/child.h"
 
 static struct real real;

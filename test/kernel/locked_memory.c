@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 
 #include "real.h"
-#include "sanitizer.h"
+#include "support/sanitizer.h"
 #include "support/child.h"
 
 static struct real real;

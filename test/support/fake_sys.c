@@ -86,9 +86,18 @@ static struct range range_of(const void *address, size_t length)
     return (struct range){(uintptr_t)address, (uintptr_t)address + round_up(length)};
 }
 
+static void make_arena(struct fake_sys *fake)
+{
+    fake->arena = aligned_alloc(ARENA_ALIGNMENT_BYTES, fake->arena_bytes);
+    if (!fake->arena)
+        abort();
+}
+
 /* The first gap that is wide enough, but one page on, so that what comes out is not aligned by luck. */
 static void *find_gap(struct fake_sys *fake, size_t length)
 {
+    if (!fake->arena)
+        make_arena(fake);
     uintptr_t at = (uintptr_t)fake->arena + FAKE_PAGE_BYTES;
     for (size_t i = 0; i < fake->used.count; i++) {
         if (fake->used.ranges[i].start >= at + round_up(length))
@@ -259,9 +268,6 @@ void fake_sys_init(struct fake_sys *fake)
 {
     memset(fake, 0, sizeof *fake);
     fake->arena_bytes = ARENA_BYTES;
-    fake->arena = aligned_alloc(ARENA_ALIGNMENT_BYTES, ARENA_BYTES);
-    if (!fake->arena)
-        abort();
     fake->lock_limit_bytes = UINT64_MAX;
     fake->sys = (struct tresor__sys){
         .cookie = fake,

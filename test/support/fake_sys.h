@@ -14,7 +14,7 @@
 #include "support/range_set.h"
 
 enum {
-    FAKE_FILES = 8,
+    FAKE_FILES = 16,
     FAKE_DESCRIPTOR_FIRST = 1000, /* file i is FIRST + i, the bell the one after the last file */
     FAKE_PAGE_BYTES = 4096,
     FAKE_RUBBISH = 0xdd,
@@ -32,7 +32,7 @@ struct fake_sys {
     struct fake_file files[FAKE_FILES];
     uint32_t file_count;
     uint8_t *arena;
-    size_t arena_bytes;
+    size_t arena_bytes; /* of all mappings together; a multiple of 2 MiB, and may be set until the first of them */
     struct range_set used;
     uint64_t lock_limit_bytes; /* UINT64_MAX: none */
     struct range_set locked;

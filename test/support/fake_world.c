@@ -48,7 +48,13 @@ void fake_world_init(struct fake_world *world)
 void fake_world_start_context(struct fake_world *world)
 {
     model_set_add_to(&world->set, &world->fake);
-    assert_error(session_create(&world->session, &world->faulty.sys, &world->options), TRESOR_OK);
+    if (world->shuffled)
+        world->shuffled->sys = &world->faulty.sys;
+    int32_t code =
+        world->shuffled
+            ? session_create_shuffled(&world->session, world->shuffled, &world->options)
+            : session_create(&world->session, &world->faulty.sys, &world->options);
+    assert_error(code, TRESOR_OK);
 }
 
 void fake_world_start(struct fake_world *world, const struct model_tensor *tensors, uint32_t count)

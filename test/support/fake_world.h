@@ -29,6 +29,7 @@ struct fake_world {
     struct model_set set;
     struct session session;
     struct tresor_context_options options; /* what is zero gets a small default */
+    struct shuffled *shuffled; /* the backend; NULL: the sync one */
     struct fake_rule rules[FAKE_RULES];
     uint64_t data_offset; /* of the first tensor */
 };

@@ -403,7 +403,8 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
 static bool refuses_unmaps_for_good(const struct faulty_sys *faulty)
 {
     const struct faulty_plan *plan = &faulty->plan;
-    return plan->persistent && (plan->row == FAULTY_UNMAP || plan->row == FAULTY_ANY);
+    return faulty->refusals_stay ||
+           (plan->persistent && (plan->row == FAULTY_UNMAP || plan->row == FAULTY_ANY));
 }
 
 const char *faulty_sys_check(struct faulty_sys *faulty)

@@ -73,6 +73,7 @@ struct faulty_sys {
     const struct tresor__sys *under;
     struct faulty_plan plan;
     enum faulty_reads reads;
+    bool refusals_stay; /* what an unmap that was made to fail has left does not count at the end */
     uint64_t seed;
     /* Looks at every call that the plan lets pass; answers the errno that it shall fail with, or 0. May be NULL. */
     int32_t (*judge)(void *judge_cookie, struct faulty_call *call);
@@ -97,8 +98,8 @@ struct faulty_sys {
 void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under);
 
 /**
- * What is wrong: a violation, or what is held; NULL if nothing. Ranges whose unmapping was made to fail for good do
- * not count.
+ * What is wrong: a violation, or what is held; NULL if nothing. Ranges whose unmapping was made to fail for good, or
+ * whose refusal stays, do not count.
  */
 const char *faulty_sys_check(struct faulty_sys *faulty);
 

@@ -72,7 +72,9 @@ static void put_tensors(struct model_set *set, uint32_t first_name,
         gguf_put_tensor(bytes, name, tensors[i].is_scalar ? 0 : 1, &tensors[i].size_bytes,
                         tensors[i].is_scalar ? DTYPE_F32 : DTYPE_I8, at);
         next = align(at + size);
-        end = at + size > end ? at + size : end;
+        /* One without bytes may be said to be anywhere. */
+        bool counts = size > 0 || tensors[i].offset_bytes == MODEL_NEXT;
+        end = counts && at + size > end ? at + size : end;
     }
     bytes_pad(bytes, ALIGNMENT_BYTES);
     put_data(set, end);

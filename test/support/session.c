@@ -42,16 +42,33 @@ struct tresor_context_options session_options(struct failing_allocator *memory)
     };
 }
 
-int32_t session_create(struct session *session, const struct tresor__sys *sys,
-                       const struct tresor_context_options *options)
+static void start(struct session *session)
 {
     memset(session, 0, sizeof *session);
     session->steps_max = STEPS_DEFAULT;
-    int32_t code = tresor__context_create_over(sys, options, &session->context);
+}
+
+static int32_t note_create(struct session *session, int32_t code)
+{
     if ((code == TRESOR_OK) != (session->context != NULL))
         violate(session, "create answered %s and %p", tresor_error_name(code),
                 (void *)session->context);
     return code;
+}
+
+int32_t session_create(struct session *session, const struct tresor__sys *sys,
+                       const struct tresor_context_options *options)
+{
+    start(session);
+    return note_create(session, tresor__context_create_over(sys, options, &session->context));
+}
+
+int32_t session_create_shuffled(struct session *session, struct shuffled *shuffled,
+                                const struct tresor_context_options *options)
+{
+    start(session);
+    return note_create(session, tresor__context_create_on(shuffled->sys, shuffled_create, shuffled,
+                                                          options, &session->context));
 }
 
 int32_t session_note(struct session *session, int32_t code, struct tresor_request request)

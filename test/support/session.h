@@ -13,6 +13,7 @@
 #include "platform/sys.h"
 #include "support/failing_allocator.h"
 #include "support/model_set.h"
+#include "support/shuffled_backend.h"
 
 enum {
     SESSION_REQUESTS = 256,
@@ -45,6 +46,10 @@ struct tresor_context_options session_options(struct failing_allocator *memory);
 /** Make the context. */
 int32_t session_create(struct session *session, const struct tresor__sys *sys,
                        const struct tresor_context_options *options);
+
+/** Make the context on a backend that the test holds and lets go. */
+int32_t session_create_shuffled(struct session *session, struct shuffled *shuffled,
+                                const struct tresor_context_options *options);
 
 /** Note what a call answered; if it was accepted, its end is expected. Returns `code`. */
 int32_t session_note(struct session *session, int32_t code, struct tresor_request request);

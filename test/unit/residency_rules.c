@@ -107,6 +107,42 @@ static void locks_of_what_is_absent(void **state)
     fake_world_close(&world);
 }
 
+/* The tensor is on its way out, but a load is on its way in: a lock waits for both. */
+static void a_lock_after_an_eviction_and_a_load(void **state)
+{
+    (void)state;
+    fake_world_open(&world);
+    assert_error(all(TRESOR_VERB_LOAD), TRESOR_OK);
+    struct tresor_request evict = submit(TRESOR_VERB_EVICT);
+    struct tresor_request load = submit(TRESOR_VERB_LOAD);
+    struct tresor_request lock = submit(TRESOR_VERB_LOCK);
+    assert_error(session_finish(&world.session, lock, NULL), TRESOR_OK);
+    assert_error(session_finish(&world.session, load, NULL), TRESOR_OK);
+    assert_error(session_finish(&world.session, evict, NULL), TRESOR_OK);
+    assert_true(fake_world_counters(&world).locked_bytes > 0);
+    fake_world_must_have(&world, FAKE_TENSORS);
+    fake_world_close(&world);
+}
+
+/* Nobody may undo by an item what others have acquired by its parts. */
+static void a_release_of_what_is_partly_acquired(void **state)
+{
+    (void)state;
+    fake_world_open(&world);
+    struct tresor_context *context = world.session.context;
+    struct tresor_item part = session_tensor(&world.session, 0);
+    assert_error(all(TRESOR_VERB_LOAD), TRESOR_OK);
+    assert_error(tresor_acquire(context, part, NULL), TRESOR_OK);
+    assert_error(tresor_release(context, session_all(&world.session)), TRESOR_ERROR_INVALID);
+    assert_error(fake_world_one(&world, TRESOR_VERB_EVICT, 0, 0), TRESOR_ERROR_BUSY);
+    struct tresor_request close = submit_close();
+    session_settle(&world.session);
+    assert_null(session_end(&world.session, close));
+    assert_error(tresor_release(context, part), TRESOR_OK);
+    assert_error(session_finish(&world.session, close, NULL), TRESOR_OK);
+    fake_world_end(&world);
+}
+
 static void acquiring(void **state)
 {
     const void *data = NULL;
@@ -286,6 +322,8 @@ int main(void)
         cmocka_unit_test(what_is_being_loaded_is_not_evicted),
         cmocka_unit_test(what_is_being_evicted_is_loaded_again),
         cmocka_unit_test(locks_of_what_is_absent),
+        cmocka_unit_test(a_lock_after_an_eviction_and_a_load),
+        cmocka_unit_test(a_release_of_what_is_partly_acquired),
         cmocka_unit_test(acquiring),
         cmocka_unit_test(a_close_waits_for_users),
         cmocka_unit_test(a_context_in_use_is_not_destroyed),

@@ -54,6 +54,31 @@ static void none_and_scalars(void **state)
     load_evict_and_close(2);
 }
 
+/* One without bytes may be said to be anywhere, but its address is one of the window's. */
+static void none_far_outside(void **state)
+{
+    static const struct model_tensor tensors[] = {
+        {0, UINT64_C(0xfffffffffff00000), false}, {4096, 0, false}, {0, UINT64_C(1) << 40, false}};
+    struct tresor_file_info file = {.size_bytes = sizeof file};
+    (void)state;
+    start(tensors, 3);
+    tresor_source_get_file(world.session.context, world.session.source, 0, &file);
+    for (uint32_t i = 0; i < 3; i++) {
+        const char *address = fake_world_tensor(&world, i).address;
+        assert_true(address >= (const char *)file.window);
+        assert_true(address <= (const char *)file.window + file.window_bytes);
+    }
+    assert_error(fake_world_all(&world, TRESOR_VERB_LOAD, 0), TRESOR_OK);
+    for (uint32_t i = 0; i < 3; i++) {
+        const void *data = NULL;
+        struct tresor_item item = session_tensor(&world.session, i);
+        assert_error(tresor_acquire(world.session.context, item, &data), TRESOR_OK);
+        assert_ptr_equal(data, fake_world_tensor(&world, i).address);
+        assert_error(tresor_release(world.session.context, item), TRESOR_OK);
+    }
+    fake_world_close(&world);
+}
+
 static void a_model_without_tensors(void **state)
 {
     struct tresor_request request;
@@ -153,7 +178,8 @@ static void every_size_and_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(none_and_scalars), cmocka_unit_test(a_model_without_tensors),
+        cmocka_unit_test(none_and_scalars), cmocka_unit_test(none_far_outside),
+        cmocka_unit_test(a_model_without_tensors),
         cmocka_unit_test(overlapping),      cmocka_unit_test(named_twice),
         cmocka_unit_test(every_size_and_place),
     };

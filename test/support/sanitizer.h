@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether the address sanitizer is on, which takes some system calls for itself. */
-#ifndef TEST_KERNEL_SANITIZER_H
-#define TEST_KERNEL_SANITIZER_H
+#ifndef TEST_SUPPORT_SANITIZER_H
+#define TEST_SUPPORT_SANITIZER_H
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HAS_ADDRESS_SANITIZER 1

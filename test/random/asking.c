@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests on what is open. */
+#include "host.h"
+
+#include <stdlib.h>
+
+enum {
+    ITEMS_MAX = 3
+};
+
+static uint32_t items_named(const struct host *host)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < host->request_count; i++)
+        if (!host->requests[i].has_ended)
+            count += host->requests[i].named;
+    return count;
+}
+
+static int32_t ask(struct host *host, enum tresor_verb verb, const struct tresor_item *items,
+                   uint32_t count, const struct tresor_request_options *options,
+                   struct tresor_request *request)
+{
+    switch (verb) {
+    case TRESOR_VERB_LOAD:
+        return tresor_load(host->context, items, count, options, request);
+    case TRESOR_VERB_EVICT:
+        return tresor_evict(host->context, items, count, options, request);
+    case TRESOR_VERB_LOCK:
+        return tresor_lock(host->context, items, count, options, request);
+    case TRESOR_VERB_UNLOCK:
+        return tresor_unlock(host->context, items, count, options, request);
+    default:
+        return tresor_advise(host->context, items, count,
+                             random_below(&host->seed, TRESOR_ADVICE_DONTNEED + 1), options,
+                             request);
+    }
+}
+
+/* The request, or NULL where it was refused. */
+static struct host_request *submit_items(struct host *host, enum tresor_verb verb, uint32_t source,
+                                         const struct tresor_item *items, uint32_t count,
+                                         uint32_t strategy)
+{
+    struct tresor_request request = {0};
+    struct tresor_request_options options = {
+        .size_bytes = sizeof options,
+        .flags = random_below(&host->seed, 2) ? TRESOR_REQUEST_ITEMS : 0,
+        .strategy = strategy,
+    };
+    int32_t code = ask(host, verb, items, count, &options, &request);
+    host_expect(host, code,
+                host_is_full(host) || items_named(host) + count > host->options.items_max,
+                tresor_verb_name(verb));
+    struct host_request *made = host_note(host, code, request, verb, source);
+    if (!made)
+        return NULL;
+    made->named = count;
+    made->wants_items = options.flags & TRESOR_REQUEST_ITEMS;
+    return made;
+}
+
+static uint32_t choose_strategy(struct host *host)
+{
+    return random_below(&host->seed, TRESOR_STRATEGY_READ + 1);
+}
+
+void host_submit(struct host *host, enum tresor_verb verb)
+{
+    struct tresor_item items[ITEMS_MAX];
+    uint32_t index = host_choose_source(host, HOST_OPEN);
+    uint32_t count = 1 + random_below(&host->seed, ITEMS_MAX);
+    if (index == HOST_SOURCES)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        struct host_item item;
+        if (!host_choose_item(host, index, &item))
+            return;
+        items[i] = item.handle;
+    }
+    submit_items(host, verb, index, items, count, choose_strategy(host));
+}
+
+/* Neighbours are asked for one by one, and soon one of them is not wanted any more. */
+void host_load_and_cancel(struct host *host)
+{
+    struct host_request *made[ITEMS_MAX];
+    uint32_t index = host_choose_source(host, HOST_OPEN);
+    if (index == HOST_SOURCES)
+        return;
+    const struct host_source *source = &host->sources[index];
+    uint32_t strategy = choose_strategy(host);
+    uint32_t first = random_below(&host->seed, source->tensor_count);
+    for (uint32_t i = 0; i < ITEMS_MAX; i++) {
+        struct tresor_item item = {0};
+        tresor_item_of_tensor(host->context, source->handle, (first + i) % source->tensor_count,
+                              &item);
+        made[i] = submit_items(host, TRESOR_VERB_LOAD, index, &item, 1, strategy);
+    }
+    for (uint32_t left = random_below(&host->seed, 4); left > 0; left--)
+        host_dispatch(host);
+    const struct host_request *unwanted = made[random_below(&host->seed, ITEMS_MAX)];
+    if (unwanted)
+        tresor_cancel(host->context, (struct tresor_request){unwanted->value});
+}
+
+void host_copy(struct host *host)
+{
+    struct tresor_request request = {0};
+    struct tresor_item item = {0};
+    uint32_t index = host_choose_source(host, HOST_OPEN);
+    if (index == HOST_SOURCES)
+        return;
+    const struct host_source *source = &host->sources[index];
+    uint32_t place = random_below(&host->seed, source->tensor_count);
+    const struct host_tensor *tensor = &source->tensors[place];
+    uint64_t offset = random_below(&host->seed, (uint32_t)tensor->size_bytes + 1);
+    uint64_t length = random_below(&host->seed, (uint32_t)(tensor->size_bytes - offset) + 1);
+    uint8_t *memory = malloc(length > 0 ? length : 1);
+    tresor_item_of_tensor(host->context, source->handle, place, &item);
+    int32_t code = tresor_copy(host->context, item, offset, length, memory, NULL, &request);
+    host_expect(host, code, host_is_full(host), "copy");
+    struct host_request *made = host_note(host, code, request, TRESOR_VERB_COPY, index);
+    if (!made) {
+        free(memory);
+        return;
+    }
+    made->memory = memory;
+    made->bytes = tensor->bytes + offset;
+    made->length_bytes = length;
+}

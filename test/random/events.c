@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* Events against what was asked: each belongs to a request that has not ended, and each request
+ * ends once. */
+#include "host.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void see_item(struct host *host, struct host_request *request,
+                     const struct tresor_event *event)
+{
+    const struct host_source *source = &host->sources[request->source];
+    uint32_t tensor = UINT32_MAX;
+    request->items[0] += event->done;
+    request->items[1] += event->failed;
+    request->items[2] += event->cancelled;
+    if (event->done + event->failed + event->cancelled != 1 || event->total != 1)
+        host_violate(host, "an ITEM of %s stands for %u", tresor_verb_name(event->verb),
+                     event->total);
+    bool has_data = event->verb == TRESOR_VERB_LOAD && event->done;
+    if (has_data != (event->data != NULL))
+        host_violate(host, "an ITEM of %s has %p", tresor_verb_name(event->verb), event->data);
+    if (has_data && source->state == HOST_OPEN &&
+        tresor_item_get_tensor(host->context, event->item, 0, &tensor) == TRESOR_OK &&
+        event->data != source->tensors[tensor].address)
+        host_violate(host, "tensor %u was loaded to another address", tensor);
+}
+
+static void check_counts(struct host *host, const struct host_request *request,
+                         const struct tresor_event *event)
+{
+    const char *name = tresor_verb_name(event->verb);
+    bool is_good = event->error.code == TRESOR_OK;
+    bool is_partial = event->done > 0 && event->done < event->total;
+    if (event->done + event->failed + event->cancelled != event->total ||
+        is_good != (event->done == event->total))
+        host_violate(host, "%s of %u ended with %s: %u done, %u failed, %u cancelled", name,
+                     event->total, tresor_error_name(event->error.code), event->done, event->failed,
+                     event->cancelled);
+    if (is_partial != ((event->flags & TRESOR_EVENT_PARTIAL) != 0))
+        host_violate(host, "%s with %u of %u done has the flags %u", name, event->done,
+                     event->total, event->flags);
+    bool has_items = request->verb >= TRESOR_VERB_LOAD && request->verb != TRESOR_VERB_COPY;
+    if (!has_items || request->loses_items)
+        return;
+    if (request->items[1] != event->failed ||
+        request->items[0] != (request->wants_items ? event->done : 0))
+        host_violate(host, "%s had %u and %u ITEM events, and ended with %u done, %u failed", name,
+                     request->items[0], request->items[1], event->done, event->failed);
+}
+
+static void see_source(struct host *host, const struct host_request *request, int32_t code)
+{
+    struct host_source *source = &host->sources[request->source];
+    if (request->verb == TRESOR_VERB_CLOSE || code != TRESOR_OK) {
+        source->state = HOST_CLOSED;
+        return;
+    }
+    source->state = HOST_OPEN;
+    host_look_at_source(host, request->source);
+}
+
+/* The memory goes at once, so that the address sanitizer sees who still writes to it. */
+static void see_copy(struct host *host, struct host_request *request, int32_t code)
+{
+    if (code == TRESOR_OK && memcmp(request->memory, request->bytes, request->length_bytes) != 0)
+        host_violate(host, "a COPY of %ju bytes brought others", (uintmax_t)request->length_bytes);
+    free(request->memory);
+    request->memory = NULL;
+}
+
+static void see_end(struct host *host, struct host_request *request,
+                    const struct tresor_event *event)
+{
+    int32_t code = event->error.code;
+    request->has_ended = true;
+    host->live_count--;
+    check_counts(host, request, event);
+    if (code == TRESOR_ERROR_BACKEND)
+        host_violate(host, "%s blames the backend", tresor_verb_name(event->verb));
+    if (!host->is_disturbed &&
+        !host_may_end(request->verb, code, host->sources[request->source].model))
+        host_violate(host, "%s ended with %s, and nothing had failed",
+                     tresor_verb_name(event->verb), tresor_error_name(code));
+    if (request->verb == TRESOR_VERB_OPEN || request->verb == TRESOR_VERB_CLOSE)
+        see_source(host, request, code);
+    else if (request->verb == TRESOR_VERB_COPY)
+        see_copy(host, request, code);
+}
+
+void host_see(struct host *host, const struct tresor_event *event)
+{
+    char text[512];
+    struct host_request *request = host_find(host, event->request.value);
+    tresor_error_format(host->context, &event->error, text, sizeof text);
+    if (request && request->has_ended && request->loses_items && event->type == TRESOR_EVENT_ITEM)
+        return; /* a finish has taken the end before it */
+    if (!request || request->has_ended || request->verb != event->verb)
+        host_violate(host, "an event of %s for a request that %s", tresor_verb_name(event->verb),
+                     request ? "has ended" : "nobody made");
+    else if (event->type == TRESOR_EVENT_DONE)
+        see_end(host, request, event);
+    else
+        see_item(host, request, event);
+}
+
+uint32_t host_take(struct host *host, uint32_t limit)
+{
+    struct tresor_event event;
+    uint32_t count = 0;
+    while (count < limit && tresor_next_event(host->context, &event) == 1) {
+        count++;
+        host_see(host, &event);
+    }
+    return count;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* A host: what it has opened, asked for and acquired, and what it has found to be wrong. */
+#ifndef TEST_RANDOM_HOST_H
+#define TEST_RANDOM_HOST_H
+
+#include <tresor/tresor.h>
+
+#include "faults.h"
+#include "models.h"
+#include "support/failing_allocator.h"
+#include "support/faulty_sys.h"
+#include "support/random.h"
+#include "support/shuffled_backend.h"
+
+enum {
+    HOST_SOURCES = 4,
+    HOST_TENSORS = 32, /* of one source */
+    HOST_REQUESTS = 512,
+    HOST_REQUESTS_LEFT = 16, /* for one move and the end */
+    HOST_USES = 24,
+    HOST_LIST = 40, /* tensors of one item */
+};
+
+/** What a seed decides before the first move. */
+struct host_plan {
+    uint64_t seed;
+    bool is_shuffled;
+    bool has_faults;
+};
+
+struct host_tensor {
+    const uint8_t *address;
+    const uint8_t *bytes; /* what must be there */
+    uint64_t size_bytes;
+    uint32_t users; /* acquires of this host */
+};
+
+enum host_source_state {
+    HOST_CLOSED,
+    HOST_OPENING,
+    HOST_OPEN,
+    HOST_CLOSING,
+};
+
+struct host_source {
+    enum host_source_state state;
+    struct tresor_source handle;
+    uint32_t model;
+    uint32_t uses; /* of its items */
+    uint32_t tensor_count;
+    struct host_tensor tensors[HOST_TENSORS];
+};
+
+struct host_request {
+    uint64_t value;
+    enum tresor_verb verb;
+    uint32_t source;
+    uint32_t named; /* items */
+    bool wants_items;
+    bool loses_items; /* a finish has discarded some */
+    bool has_ended;
+    uint32_t items[3]; /* ITEM events: done, failed, cancelled */
+    uint8_t *memory;   /* COPY: what it writes to, until its end */
+    const uint8_t *bytes;
+    uint64_t length_bytes;
+};
+
+/** An item and its tensors. */
+struct host_item {
+    struct tresor_item handle;
+    uint32_t source;
+    uint32_t count;
+    uint32_t tensors[HOST_LIST];
+};
+
+struct host {
+    struct host_plan plan;
+    uint64_t seed; /* of the moves */
+    const struct models *models;
+    struct fake_sys *fake;
+    struct faulty_sys faulty;
+    struct faults faults;
+    struct failing_allocator memory;
+    struct shuffled shuffled;
+    struct tresor_context_options options;
+    struct tresor_context *context;
+    bool is_disturbed; /* something but a cancel may make requests fail */
+    uint64_t transitions;
+    struct host_source sources[HOST_SOURCES];
+    struct host_request requests[HOST_REQUESTS];
+    uint32_t request_count;
+    uint32_t live_count;
+    struct host_item uses[HOST_USES];
+    uint32_t use_count;
+    char violation[256];
+};
+
+/** Begin over a fake system with all files in it; false where the context could not be made. */
+bool host_start(struct host *host, const struct host_plan *plan, const struct models *models,
+                struct fake_sys *fake);
+
+/** The first thing that is wrong is kept. */
+void host_violate(struct host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** Note what a request's call answered. The request, or NULL where it was refused. */
+struct host_request *host_note(struct host *host, int32_t code, struct tresor_request request,
+                               enum tresor_verb verb, uint32_t source);
+
+/** The request of a handle, or NULL. */
+struct host_request *host_find(struct host *host, uint64_t value);
+
+struct tresor_counters host_counters(struct host *host);
+
+/** One dispatch, which must either do something or say that nothing is left. */
+int32_t host_dispatch(struct host *host);
+
+/** Dispatch and take all events until nothing is left to do. */
+void host_settle(struct host *host);
+
+/** Release, settle, close and destroy; each must succeed, and leave nothing. */
+void host_end(struct host *host);
+
+/* --- moves.c --- */
+
+/** Do something. */
+void host_move(struct host *host);
+
+/** Of the sources in a state, any; HOST_SOURCES if there is none. */
+uint32_t host_choose_source(struct host *host, enum host_source_state state);
+
+/** What a call may answer: AGAIN is right only where a pool is full, by what the host knows. */
+void host_expect(struct host *host, int32_t code, bool is_full, const char *what);
+
+/** As many requests as there may be. */
+bool host_is_full(const struct host *host);
+
+/* --- asking.c --- */
+
+/** A request on random items of an open source. */
+void host_submit(struct host *host, enum tresor_verb verb);
+
+/** Read a part of a tensor into memory of exactly that size. */
+void host_copy(struct host *host);
+
+/** Load neighbours by a request each, and take one of these back soon. */
+void host_load_and_cancel(struct host *host);
+
+/* --- events.c --- */
+
+/** Take up to `limit` events; how many there were. */
+uint32_t host_take(struct host *host, uint32_t limit);
+
+/** An event that was taken. */
+void host_see(struct host *host, const struct tresor_event *event);
+
+/* --- users.c --- */
+
+/** An item of an open source; false where none could be made. */
+bool host_choose_item(struct host *host, uint32_t source, struct host_item *item);
+
+/** Acquire, and look at the bytes; release what was acquired, after another look; release what was
+ * not. */
+void host_acquire(struct host *host, uint32_t source);
+void host_release(struct host *host, uint32_t use);
+void host_release_wrongly(struct host *host, uint32_t source);
+
+/* --- checks.c --- */
+
+/** Whether a verb may end like that where only cancels disturb it. */
+bool host_may_end(enum tresor_verb verb, int32_t code, uint32_t model);
+
+/** Note what a source that has just opened promises. */
+void host_look_at_source(struct host *host, uint32_t source);
+
+/** The bytes of an acquired item. */
+void host_check_bytes(struct host *host, const struct host_item *item);
+
+/** Nothing under way, every request ended. */
+void host_check_rest(struct host *host);
+
+/** After the context's end nothing is held. */
+void host_check_held(struct host *host);
+
+#endif

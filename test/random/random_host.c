@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hosts that do anything in any order, in pools that are too small, over a system that fails at
+ * times and a backend that answers in any order. A seed decides everything; one that fails is
+ * printed, and TRESOR_SEED=N runs it alone.
+ */
+#include "support/test.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "support/sanitizer.h"
+
+enum {
+    KINDS = 4, /* the seed's last two bits */
+    SEEDS = HAS_ADDRESS_SANITIZER ? 1000 : 2000,
+    MOVES = 240,
+    ARENA_BYTES = 128 * 1024 * 1024, /* so that only a fault is a lack of memory */
+};
+
+static struct models models;
+static struct fake_sys fake;
+static struct host host;
+static volatile uint64_t running; /* the seed, or 0 */
+
+/* --- a seed is told however its run ends --- */
+
+/* Also within a signal, so without stdio. */
+static void tell_seed(void)
+{
+    char text[32] = "# seed ";
+    char digits[20];
+    size_t length = strlen(text);
+    size_t count = 0;
+    for (uint64_t rest = running; rest > 0; rest /= 10)
+        digits[count++] = (char)('0' + rest % 10);
+    while (count > 0)
+        text[length++] = digits[--count];
+    text[length++] = '\n';
+    ssize_t written = write(STDOUT_FILENO, text, length);
+    (void)written;
+}
+
+static void on_signal(int number)
+{
+    if (running)
+        tell_seed();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* So that what the sanitizer finds is an abort, and the seed is told. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "abort_on_error=1";
+}
+
+static int tell_failed_seed(void **state)
+{
+    (void)state;
+    if (running)
+        tell_seed();
+    running = 0;
+    return 0;
+}
+
+/* --- runs --- */
+
+static void run(uint64_t seed)
+{
+    struct host_plan plan = {
+        .seed = seed, .is_shuffled = (seed & 1) != 0, .has_faults = (seed & 2) != 0};
+    running = seed;
+    models_add_to(&models, &fake);
+    fake.used.count = 0;
+    fake.locked.count = 0;
+    if (host_start(&host, &plan, &models, &fake))
+        for (uint32_t i = 0; i < MOVES && !host.violation[0]; i++)
+            host_move(&host);
+    host_end(&host);
+    if (host.violation[0])
+        fail_msg("seed %ju: %s", (uintmax_t)seed, host.violation);
+    running = 0;
+}
+
+/* The seed of the environment, 0 where there is none. */
+static uint64_t chosen_seed(void)
+{
+    const char *text = getenv("TRESOR_SEED");
+    return text ? strtoull(text, NULL, 10) : 0;
+}
+
+static void run_kind(uint64_t kind)
+{
+    uint64_t chosen = chosen_seed();
+    if (chosen != 0 && chosen % KINDS == kind)
+        run(chosen);
+    for (uint64_t seed = KINDS + kind; chosen == 0 && seed < KINDS + SEEDS; seed += KINDS)
+        run(seed);
+}
+
+static void a_good_system(void **state)
+{
+    (void)state;
+    run_kind(0);
+}
+
+static void completions_in_any_order(void **state)
+{
+    (void)state;
+    run_kind(1);
+}
+
+static void a_system_that_fails(void **state)
+{
+    (void)state;
+    run_kind(2);
+}
+
+static void failures_in_any_order(void **state)
+{
+    (void)state;
+    run_kind(3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_good_system, tell_failed_seed),
+        cmocka_unit_test_teardown(completions_in_any_order, tell_failed_seed),
+        cmocka_unit_test_teardown(a_system_that_fails, tell_failed_seed),
+        cmocka_unit_test_teardown(failures_in_any_order, tell_failed_seed),
+    };
+    signal(SIGABRT, on_signal);
+    signal(SIGTERM, on_signal);
+    models_make(&models);
+    fake_sys_init(&fake);
+    fake.arena_bytes = ARENA_BYTES;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    fake_sys_free(&fake);
+    models_free(&models);
+    return failed;
+}
