@@ -232,7 +232,7 @@ static void use_source(void)
     close_source();
 }
 
-static struct tresor_context_options options(struct failing_allocator *memory)
+static struct tresor_context_options options(struct failing_allocator *memory, uint32_t backend)
 {
     return (struct tresor_context_options){
         .size_bytes = sizeof(struct tresor_context_options),
@@ -245,6 +245,8 @@ static struct tresor_context_options options(struct failing_allocator *memory)
         .dispatch_max = 16,
         .block_bytes = 64 * 1024,
         .populate_bytes = 64 * 1024,
+        .backend = backend,
+        .threads_max = 3,
     };
 }
 
@@ -281,10 +283,11 @@ void scenario_run(struct scenario *scenario)
     run.faulty.judge_cookie = scenario->judge_cookie;
     run.faulty.reads = scenario->reads;
     run.faulty.seed = scenario->seed;
+    run.faulty.has_workers = scenario->backend == TRESOR_BACKEND_POOL;
     run.memory.fail_call = scenario->fail_allocation;
     run.memory.is_persistent = scenario->allocations_stay_failed;
     run.memory.lose_free = scenario->lose_free;
-    struct tresor_context_options made = options(&run.memory);
+    struct tresor_context_options made = options(&run.memory, scenario->backend);
     if (scenario->default_allocator)
         made.allocator = (struct tresor_allocator){0};
     if (scenario->arm)
