@@ -16,7 +16,8 @@ struct tresor_context {
     struct tresor_allocator allocator;
     uint32_t dispatch_max;
     const void *_Atomic owner; /* the mark of the thread that first dispatched; NULL before */
-    _Atomic uint32_t wakers;   /* threads that are about to wake a context whose last user they were */
+    _Atomic uint32_t
+        wakers; /* threads that are about to wake a context whose last user they were */
 };
 
 /** TRESOR_OK, or THREAD where another thread owns the context. */
@@ -37,12 +38,14 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
                                   struct tresor_context **context);
 
 /**
- * Copy a versioned option struct of the caller's into one of `known_bytes` that is zero: its first field is its size.
- * INVALID if it is too small to have one, or what this version does not know is not zero.
+ * Copy a versioned option struct of the caller's into one of `known_bytes` that is zero: its first
+ * field is its size. INVALID if it is too small to have one, or what this version does not know is
+ * not zero.
  */
 int32_t tresor__options_copy(void *known, size_t known_bytes, const void *given);
 
-/** Copy a versioned info struct out, as much as the caller's has room for. INVALID if it has none. */
+/** Copy a versioned info struct out, as much as the caller's has room for. INVALID if it has none.
+ */
 int32_t tresor__info_copy(void *given, const void *known, size_t known_bytes);
 
 #endif

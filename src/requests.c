@@ -38,7 +38,7 @@ struct tresor_request tresor__requests_submit(struct tresor__controller *control
     controller->request_total++;
     tresor__router_step_on(controller, request,
                            &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
-                        &(struct tresor__input){.event = REQUEST_ON_SUBMIT});
+                           &(struct tresor__input){.event = REQUEST_ON_SUBMIT});
     return (struct tresor_request){
         tresor__handle_make(TRESOR__KIND_REQUEST, request->index, request->generation)};
 }

@@ -18,8 +18,8 @@ int32_t tresor_item_of_source(struct tresor_context *context, struct tresor_sour
     if (code == TRESOR_OK && !item)
         return TRESOR_ERROR_INVALID;
     if (code == TRESOR_OK)
-        item->value = tresor__handle_make(TRESOR__KIND_ITEM_SOURCE, slot->source.index,
-                                          slot->generation);
+        item->value =
+            tresor__handle_make(TRESOR__KIND_ITEM_SOURCE, slot->source.index, slot->generation);
     return code;
 }
 
@@ -39,9 +39,8 @@ int32_t tresor_item_of_tensor(struct tresor_context *context, struct tresor_sour
 
 static struct tresor__group *make_group(const struct tresor__slot *slot, uint32_t count)
 {
-    struct tresor__group *group =
-        tresor__allocate(&slot->source.model.allocator,
-                         sizeof *group + count * sizeof group->tensors[0]);
+    struct tresor__group *group = tresor__allocate(
+        &slot->source.model.allocator, sizeof *group + count * sizeof group->tensors[0]);
     if (group)
         group->count = count;
     return group;
@@ -223,9 +222,9 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     struct tresor__request *made = tresor__requests_take(controller, verb, slot->source.index);
     made->cookie = options.cookie;
     made->wants_items = options.flags & TRESOR_REQUEST_ITEMS;
-    made->strategy = (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT
-                                   ? controller->limits.strategy
-                                   : options.strategy);
+    made->strategy =
+        (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT ? controller->limits.strategy
+                                                              : options.strategy);
     made->advice = advice;
     made->total = (uint32_t)total;
     take_items(controller, made, items, count);

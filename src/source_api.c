@@ -156,8 +156,8 @@ int32_t tresor_source_get_metadata(struct tresor_context *context, struct tresor
     if (index >= model->directory.metadata_count)
         return TRESOR_ERROR_INVALID;
     const struct tresor__metadata *metadata = &model->directory.metadata[index];
-    const char *base = metadata->in_strings ? model->directory.strings
-                                            : (const char *)model->files[0].header;
+    const char *base =
+        metadata->in_strings ? model->directory.strings : (const char *)model->files[0].header;
     struct tresor_metadata_info known = {
         .key = model->directory.strings + metadata->key_offset,
         .key_bytes = metadata->key_length,

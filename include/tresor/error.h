@@ -12,8 +12,8 @@ extern "C" {
 #endif
 
 /**
- * Every error that the library returns or reports. Zero is success, errors are negative. The texts and
- * advice are those of tresor_error_text() and tresor_error_advice().
+ * Every error that the library returns or reports. Zero is success, errors are negative. The texts
+ * and advice are those of tresor_error_text() and tresor_error_advice().
  */
 enum tresor_error_code {
     TRESOR_OK = 0,
@@ -48,9 +48,9 @@ enum tresor_error_code {
 #define TRESOR_NONE UINT32_MAX
 
 /**
- * What went wrong, as plain data. `offset` is in bytes from the start of the file; `wanted` and `got`
- * are in the unit of the code: bytes, except for LOCK_LIMIT, where they are the bytes that would be locked and the
- * limit, with `offset` the bytes already locked.
+ * What went wrong, as plain data. `offset` is in bytes from the start of the file; `wanted` and
+ * `got` are in the unit of the code: bytes, except for LOCK_LIMIT, where they are the bytes that
+ * would be locked and the limit, with `offset` the bytes already locked.
  */
 struct tresor_error {
     int32_t code;     /**< enum tresor_error_code */

@@ -33,15 +33,15 @@ enum tresor_event_flag {
 };
 
 /**
- * An event, copied out: plain data without pointers to free. A DONE event comes after all ITEM events of its
- * request, and its `error.code` is TRESOR_OK only if every tensor succeeded; otherwise `error` is the first failure, or
- * CANCELLED.
+ * An event, copied out: plain data without pointers to free. A DONE event comes after all ITEM
+ * events of its request, and its `error.code` is TRESOR_OK only if every tensor succeeded;
+ * otherwise `error` is the first failure, or CANCELLED.
  */
 struct tresor_event {
-    uint32_t type;  /**< enum tresor_event_type */
-    uint32_t verb;  /**< enum tresor_verb of the request */
-    uint32_t flags; /**< enum tresor_event_flag */
-    uint32_t total; /**< DONE: tensors that the request named; ITEM: 1 */
+    uint32_t type;                 /**< enum tresor_event_type */
+    uint32_t verb;                 /**< enum tresor_verb of the request */
+    uint32_t flags;                /**< enum tresor_event_flag */
+    uint32_t total;                /**< DONE: tensors that the request named; ITEM: 1 */
     struct tresor_request request; /**< after DONE the handle is stale */
     struct tresor_item item;       /**< ITEM: the tensor; otherwise 0 */
     uint64_t cookie;               /**< the request's */

@@ -38,8 +38,8 @@ struct tresor_machine_info {
 
 struct tresor_state_info {
     const char *name;
-    const char *text;   /**< what is owned and awaited */
-    uint32_t waiting;   /**< 1 if a completion or another machine's answer is awaited */
+    const char *text; /**< what is owned and awaited */
+    uint32_t waiting; /**< 1 if a completion or another machine's answer is awaited */
 };
 
 /** One rule of a cell; rules are tried in order and the first whose guard holds is taken. */

@@ -11,19 +11,22 @@
 extern "C" {
 #endif
 
-/** The items of a source. They return TRESOR_OK, INVALID (no such index), STALE, BUSY (not open yet) or THREAD. */
-TRESOR_API int32_t tresor_item_of_source(struct tresor_context *context, struct tresor_source source,
+/** The items of a source. They return TRESOR_OK, INVALID (no such index), STALE, BUSY (not open
+ * yet) or THREAD. */
+TRESOR_API int32_t tresor_item_of_source(struct tresor_context *context,
+                                         struct tresor_source source, struct tresor_item *item);
+TRESOR_API int32_t tresor_item_of_tensor(struct tresor_context *context,
+                                         struct tresor_source source, uint32_t tensor,
                                          struct tresor_item *item);
-TRESOR_API int32_t tresor_item_of_tensor(struct tresor_context *context, struct tresor_source source,
-                                         uint32_t tensor, struct tresor_item *item);
 
 /**
- * Make one item of several tensors of a source: those whose name matches `pattern` (fnmatch-like: * any bytes, ?
- * one byte, [a-c] [!a-c] a set, \ quotes), or the `count` tensors listed. It lives until its source closes.
- * Also NO_MEMORY, NOT_FOUND (nothing matches) and LIMIT (too many groups).
+ * Make one item of several tensors of a source: those whose name matches `pattern` (fnmatch-like: *
+ * any bytes, ? one byte, [a-c] [!a-c] a set, \ quotes), or the `count` tensors listed. It lives
+ * until its source closes. Also NO_MEMORY, NOT_FOUND (nothing matches) and LIMIT (too many groups).
  */
-TRESOR_API int32_t tresor_item_of_pattern(struct tresor_context *context, struct tresor_source source,
-                                          const char *pattern, struct tresor_item *item);
+TRESOR_API int32_t tresor_item_of_pattern(struct tresor_context *context,
+                                          struct tresor_source source, const char *pattern,
+                                          struct tresor_item *item);
 TRESOR_API int32_t tresor_item_of_list(struct tresor_context *context, struct tresor_source source,
                                        const uint32_t *tensors, size_t count,
                                        struct tresor_item *item);
@@ -49,21 +52,25 @@ struct tresor_request_options {
 };
 
 /**
- * Requests on items of one source. They are accepted at once, with a handle, or refused without a trace; all work
- * is done by dispatch. Each ends in one DONE event. NULL options are the defaults. They return TRESOR_OK, INVALID,
- * STALE, BUSY (the source is not open), AGAIN (a pool is full now), LIMIT (more items than the context's pool has) or
- * THREAD.
+ * Requests on items of one source. They are accepted at once, with a handle, or refused without a
+ * trace; all work is done by dispatch. Each ends in one DONE event. NULL options are the defaults.
+ * They return TRESOR_OK, INVALID, STALE, BUSY (the source is not open), AGAIN (a pool is full now),
+ * LIMIT (more items than the context's pool has) or THREAD.
  *
- * LOAD brings tensors into memory at their addresses. What is resident already, by either strategy, is loaded. A
- * tensor that fails does not end the others. Two requests for one tensor share its load.
+ * LOAD brings tensors into memory at their addresses. What is resident already, by either strategy,
+ * is loaded. A tensor that fails does not end the others. Two requests for one tensor share its
+ * load. A file that is not the one that was opened (another inode, size or modification time) fails
+ * with CHANGED; one that only became shorter with TRUNCATED, where the missing bytes are needed.
  *
- * EVICT takes tensors out of memory. One that is acquired, locked or being loaded fails with BUSY; one that is not
- * in memory is evicted already. A page that neighbours share leaves with its last tensor.
+ * EVICT takes tensors out of memory. One that is acquired, locked or being loaded fails with BUSY;
+ * one that is not in memory is evicted already. A page that neighbours share leaves with its last
+ * tensor.
  *
- * LOCK locks the pages of resident tensors (mlock(2)), waiting for loads under way; a tensor that is not in
- * memory fails with NOT_RESIDENT. A refusal by the system is a LOCK_LIMIT error, with the limit in `got`, what
- * the process has locked in `offset` and what was asked for in `wanted`; the tensor stays loaded. UNLOCK undoes it;
- * unlocking what is not locked does nothing. Locks do not count: one UNLOCK is enough.
+ * LOCK locks the pages of resident tensors (mlock(2)), waiting for loads under way; a tensor that
+ * is not in memory fails with NOT_RESIDENT. A refusal by the system is a LOCK_LIMIT error, with the
+ * limit in `got`, what the process has locked in `offset` and what was asked for in `wanted`; the
+ * tensor stays loaded. UNLOCK undoes it; unlocking what is not locked does nothing. Locks do not
+ * count: one UNLOCK is enough.
  */
 TRESOR_API int32_t tresor_load(struct tresor_context *context, const struct tresor_item *items,
                                size_t item_count, const struct tresor_request_options *options,
@@ -88,9 +95,9 @@ TRESOR_API int32_t tresor_advise(struct tresor_context *context, const struct tr
                                  struct tresor_request *request);
 
 /**
- * Read `length_bytes` of one tensor, from `offset_bytes` in it, into the caller's memory, which must stay until the
- * DONE event. The tensor's residency does not change. A range outside the tensor is INVALID. Cancelling it waits for the
- * reads in flight.
+ * Read `length_bytes` of one tensor, from `offset_bytes` in it, into the caller's memory, which
+ * must stay until the DONE event. The tensor's residency does not change. A range outside the
+ * tensor is INVALID. Cancelling it waits for the reads in flight.
  */
 TRESOR_API int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
                                uint64_t offset_bytes, uint64_t length_bytes, void *destination,
@@ -98,14 +105,16 @@ TRESOR_API int32_t tresor_copy(struct tresor_context *context, struct tresor_ite
                                struct tresor_request *request);
 
 /**
- * Acquire every tensor of an item, or none: until as many releases they stay in memory, readable at their
- * addresses. `*data` (may be NULL) is the address of the item's first tensor, never NULL on success. Any thread; no
- * system call, no allocation. Returns TRESOR_OK, NOT_RESIDENT, STALE, INVALID, or AGAIN (2^24 users of one tensor).
+ * Acquire every tensor of an item, or none: until as many releases they stay in memory, readable at
+ * their addresses. `*data` (may be NULL) is the address of the item's first tensor, never NULL on
+ * success. Any thread; no system call, no allocation. Returns TRESOR_OK, NOT_RESIDENT, STALE,
+ * INVALID, or AGAIN (2^24 users of one tensor).
  */
 TRESOR_API int32_t tresor_acquire(struct tresor_context *context, struct tresor_item item,
                                   const void **data);
 
-/** Undo one acquire of the same item. Any thread. TRESOR_OK, STALE, or INVALID where it was not acquired. */
+/** Undo one acquire of the same item. Any thread. TRESOR_OK, STALE, or INVALID where it was not
+ * acquired. */
 TRESOR_API int32_t tresor_release(struct tresor_context *context, struct tresor_item item);
 
 #ifdef __cplusplus

@@ -13,30 +13,31 @@ extern "C" {
 #endif
 
 /**
- * Open a model: a GGUF or safetensors file, any shard of a GGUF set (NAME-00001-of-00003.gguf), or a safetensors
- * index (*.index.json). `path` is copied. Its DONE event says that the directory can be read and every tensor has
- * its address; on failure the source's handle is stale by then. Returns TRESOR_OK, INVALID, AGAIN (no slot),
- * NO_MEMORY or THREAD.
+ * Open a model: a GGUF or safetensors file, any shard of a GGUF set (NAME-00001-of-00003.gguf), or
+ * a safetensors index (*.index.json). `path` is copied. Its DONE event says that the directory can
+ * be read and every tensor has its address; on failure the source's handle is stale by then.
+ * Returns TRESOR_OK, INVALID, AGAIN (no slot), NO_MEMORY or THREAD.
  */
 TRESOR_API int32_t tresor_source_open(struct tresor_context *context, const char *path,
                                       uint64_t cookie, struct tresor_source *source,
                                       struct tresor_request *request);
 
 /**
- * Close a model. Its other requests are cancelled; it ends when reads in flight have ended and what was acquired
- * has been released. All addresses of its window are gone then. Where the system refuses to unmap a range, the DONE
- * event says MAP_REFUSED and the counter leaked_bytes how much remains; the source is closed nevertheless. Returns
- * TRESOR_OK, STALE, BUSY (not open yet, or being closed), AGAIN or THREAD.
+ * Close a model. Its other requests are cancelled; it ends when reads in flight have ended and what
+ * was acquired has been released. All addresses of its window are gone then. Where the system
+ * refuses to unmap a range, the DONE event says MAP_REFUSED and the counter leaked_bytes how much
+ * remains; the source is closed nevertheless. Returns TRESOR_OK, STALE, BUSY (not open yet, or
+ * being closed), AGAIN or THREAD.
  */
 TRESOR_API int32_t tresor_source_close(struct tresor_context *context, struct tresor_source source,
                                        uint64_t cookie, struct tresor_request *request);
 
 /** About an open source. Texts live as long as the source. */
 struct tresor_source_info {
-    size_t size_bytes;  /**< in: sizeof of the caller's struct */
-    const char *format; /**< "gguf" or "safetensors" */
-    uint32_t version;   /**< of the format; 0 for safetensors */
-    uint32_t shape_order; /**< enum tresor_shape_order */
+    size_t size_bytes;        /**< in: sizeof of the caller's struct */
+    const char *format;       /**< "gguf" or "safetensors" */
+    uint32_t version;         /**< of the format; 0 for safetensors */
+    uint32_t shape_order;     /**< enum tresor_shape_order */
     uint64_t alignment_bytes; /**< of tensor data, as the header gives it; 1 for safetensors */
     uint32_t tensor_count;
     uint32_t metadata_count;
@@ -65,7 +66,8 @@ struct tresor_tensor_info {
     uint64_t shape[TRESOR_RANK_MAX]; /**< elements, in the source's shape_order */
     uint64_t offset_bytes;           /**< absolute in its file */
     uint64_t tensor_bytes;
-    const void *address; /**< stable while the source is open; readable while the tensor is acquired */
+    const void
+        *address; /**< stable while the source is open; readable while the tensor is acquired */
 };
 
 /** One metadata value. Pointers live as long as the source. */
@@ -76,19 +78,21 @@ struct tresor_metadata_info {
     uint32_t type;         /**< enum tresor_metadata_type */
     uint32_t element_type; /**< of an ARRAY */
     uint64_t count;        /**< elements of an ARRAY, bytes of a STRING, otherwise 1 */
-    const void *data;      /**< little endian, perhaps unaligned; strings have no end; elements of an array of strings
-                                are each 8 bytes of length and the bytes */
+    const void *data; /**< little endian, perhaps unaligned; strings have no end; elements of an
+                         array of strings are each 8 bytes of length and the bytes */
     uint64_t data_bytes;
 };
 
 /**
- * These fill `info` and return TRESOR_OK, INVALID (no such index, wrong size), STALE, BUSY (not open yet) or
- * THREAD.
+ * These fill `info` and return TRESOR_OK, INVALID (no such index, wrong size), STALE, BUSY (not
+ * open yet) or THREAD.
  */
-TRESOR_API int32_t tresor_source_get_info(struct tresor_context *context, struct tresor_source source,
+TRESOR_API int32_t tresor_source_get_info(struct tresor_context *context,
+                                          struct tresor_source source,
                                           struct tresor_source_info *info);
-TRESOR_API int32_t tresor_source_get_file(struct tresor_context *context, struct tresor_source source,
-                                          uint32_t index, struct tresor_file_info *info);
+TRESOR_API int32_t tresor_source_get_file(struct tresor_context *context,
+                                          struct tresor_source source, uint32_t index,
+                                          struct tresor_file_info *info);
 TRESOR_API int32_t tresor_source_get_tensor(struct tresor_context *context,
                                             struct tresor_source source, uint32_t index,
                                             struct tresor_tensor_info *info);
@@ -96,8 +100,8 @@ TRESOR_API int32_t tresor_source_get_metadata(struct tresor_context *context,
                                               struct tresor_source source, uint32_t index,
                                               struct tresor_metadata_info *info);
 
-/** Find a tensor or a metadata value by name, in constant time. `*index` is set on TRESOR_OK; else as above or
- * NOT_FOUND. */
+/** Find a tensor or a metadata value by name, in constant time. `*index` is set on TRESOR_OK; else
+ * as above or NOT_FOUND. */
 TRESOR_API int32_t tresor_source_find_tensor(struct tresor_context *context,
                                              struct tresor_source source, const char *name,
                                              uint32_t *index);

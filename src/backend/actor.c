@@ -25,7 +25,7 @@ static int64_t act_open(const struct tresor__sys *sys, const struct tresor__effe
         return descriptor;
     int64_t result = sys->stat(sys->cookie, (int)descriptor, &stat);
     if (result == 0 && !stat.is_regular)
-        result = -EINVAL;
+        result = stat.is_directory ? -EISDIR : -EINVAL;
     if (result == 0)
         return descriptor;
     sys->close(sys->cookie, (int)descriptor);

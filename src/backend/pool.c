@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Effects run on worker threads, so that no dispatch waits for the kernel. One lock guards both rings and is never held
- * across a system call; the bell is rung outside of it, once until a wait has heard it.
+ * Effects run on worker threads, so that no dispatch waits for the kernel. One lock guards both
+ * rings and is never held across a system call; the bell is rung outside of it, once until a wait
+ * has heard it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -20,7 +21,7 @@ struct pool_backend {
     pthread_mutex_t lock; /* over what follows, but for the threads */
     pthread_cond_t work;  /* effects to take, or stopping */
     bool stopping;
-    bool rung; /* since a wait last heard the bell */
+    bool rung;         /* since a wait last heard the bell */
     uint32_t capacity; /* of each ring: what can be in flight */
     uint32_t effect_head;
     uint32_t effect_count;
@@ -81,7 +82,8 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* As many as the system lets us have. They take no signals, so that the host's handlers run where they always did. */
+/* As many as the system lets us have. They take no signals, so that the host's handlers run where
+ * they always did. */
 static void start_workers(struct pool_backend *pool)
 {
     sigset_t all;
@@ -145,8 +147,9 @@ static bool has_completion(struct pool_backend *pool)
 }
 
 /*
- * What completes after the look rings, or has a ring before it that nobody has heard. What completes between the
- * clearing and the forgetting does not ring, but the caller polls before it waits again, and the look comes first.
+ * What completes after the look rings, or has a ring before it that nobody has heard. What
+ * completes between the clearing and the forgetting does not ring, but the caller polls before it
+ * waits again, and the look comes first.
  */
 static void pool_wait(struct tresor__backend *backend, int32_t timeout_ms)
 {
@@ -255,7 +258,7 @@ int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_a
     start_workers(pool);
     if (pool->thread_count == 0) {
         pool_destroy(&pool->base);
-        return TRESOR_ERROR_NO_MEMORY; /* what pthread_create(3) calls EAGAIN: no resources for a thread */
+        return TRESOR_ERROR_NO_MEMORY; /* "insufficient resources", says pthread_create(3) */
     }
     *backend = &pool->base;
     return TRESOR_OK;

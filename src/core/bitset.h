@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A set of small numbers with a summary word for every 64 words, so that the next member after a place is found in
- * a few steps: the plan walks its work in file order with it. The caller owns the words.
+ * A set of small numbers with a summary word for every 64 words, so that the next member after a
+ * place is found in a few steps: the plan walks its work in file order with it. The caller owns the
+ * words.
  */
 #ifndef TRESOR_CORE_BITSET_H
 #define TRESOR_CORE_BITSET_H

@@ -20,7 +20,8 @@ enum tresor__machine_id {
     TRESOR__MACHINE_COUNT
 };
 
-/** Where the bytes of an effect are. Addresses are filled in by the composition root, so machines hold none. */
+/** Where the bytes of an effect are. Addresses are filled in by the composition root, so machines
+ * hold none. */
 enum tresor__space {
     TRESOR__SPACE_NONE = 0,
     TRESOR__SPACE_WINDOW = 1, /* the file's window, at the file's own offset */
@@ -43,7 +44,8 @@ enum tresor__work {
     TRESOR__WORK_FREE = 2,
 };
 
-/** One effect. The part up to `length` is what a trace shows; the rest is resolved when it is submitted. */
+/** One effect. The part up to `length` is what a trace shows; the rest is resolved when it is
+ * submitted. */
 struct tresor__effect {
     uint8_t kind;      /* enum tresor__effect_kind */
     uint8_t machine;   /* who asks: enum tresor__machine_id */
@@ -59,10 +61,10 @@ struct tresor__effect {
     uint64_t length; /* bytes */
 
     int descriptor;
-    void *address;                            /* of `place` */
-    const char *path;                         /* OPEN */
-    int64_t (*work)(void *argument);          /* WORK */
-    void *record;                             /* STAT and QUERY write here, WORK's argument */
+    void *address;                   /* of `place` */
+    const char *path;                /* OPEN */
+    int64_t (*work)(void *argument); /* WORK */
+    void *record;                    /* STAT and QUERY write here, WORK's argument */
 };
 
 /** The one answer to an effect. */
@@ -93,8 +95,9 @@ struct tresor__message {
 };
 
 enum tresor__message_kind {
-    TRESOR__MESSAGE_AGAIN,       /* to oneself: there may be more to do */
-    TRESOR__MESSAGE_LOOK,        /* to one's file: tell the ledger's news, give turns where there is work */
+    TRESOR__MESSAGE_AGAIN, /* to oneself: there may be more to do */
+    TRESOR__MESSAGE_LOOK,  /* to one's file: tell the ledger's news, give turns where there is work
+                            */
     TRESOR__MESSAGE_BLOCK_START, /* read, copy -> block `slot` */
     TRESOR__MESSAGE_BLOCK_END,   /* block -> its job */
     TRESOR__MESSAGE_AWAIT_BLOCK, /* read, copy: a turn when a block is free */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table-driven kernel of all machines: a dense [state][event] table of guarded rules, made from one .def
- * file a machine (see fsm_enum.h and fsm_table.h). A step is a pure function of the machine's context and one input;
- * what it wants done it puts into the outbox.
+ * The table-driven kernel of all machines: a dense [state][event] table of guarded rules, made from
+ * one .def file a machine (see fsm_enum.h and fsm_table.h). A step is a pure function of the
+ * machine's context and one input; what it wants done it puts into the outbox.
  */
 #ifndef TRESOR_CORE_FSM_H
 #define TRESOR_CORE_FSM_H
@@ -123,7 +123,8 @@ static inline struct tresor__effect *tresor__outbox_effect(struct tresor__outbox
     return place;
 }
 
-static inline void tresor__outbox_message(struct tresor__outbox *out, struct tresor__message message)
+static inline void tresor__outbox_message(struct tresor__outbox *out,
+                                          struct tresor__message message)
 {
     assert(out->message_count < TRESOR__OUTBOX_MESSAGES);
     out->messages[out->message_count++] = message;

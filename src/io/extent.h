@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Walking an extent piece by piece, and releasing one: what the mmap and the read strategy have in common. The two
- * differ in what they put at a place of the window and in how they fill it.
+ * Walking an extent piece by piece, and releasing one: what the mmap and the read strategy have in
+ * common. The two differ in what they put at a place of the window and in how they fill it.
  */
 #ifndef TRESOR_IO_EXTENT_H
 #define TRESOR_IO_EXTENT_H
@@ -36,11 +36,13 @@ void tresor__extent_take(struct tresor__ledger *ledger, enum tresor__backing bac
 bool tresor__extent_has_more(const struct tresor__ledger *ledger,
                              const struct tresor__extent_walk *walk);
 
-/** Something is left, and the next chunk, as chosen below, is all of it, wanted as a whole. Pure. */
+/** Something is left, and the next chunk, as chosen below, is all of it, wanted as a whole. Pure.
+ */
 bool tresor__extent_reaches_end(const struct tresor__ledger *ledger,
                                 const struct tresor__extent_walk *walk, uint64_t limit_bytes);
 
-/** Choose the next chunk: pass over what has no users, then up to `limit_bytes`, ending at a multiple of it. */
+/** Choose the next chunk: pass over what has no users, then up to `limit_bytes`, ending at a
+ * multiple of it. */
 void tresor__extent_next(struct tresor__ledger *ledger, struct tresor__extent_walk *walk,
                          uint64_t limit_bytes);
 

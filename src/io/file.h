@@ -42,8 +42,8 @@ struct tresor__file {
     struct tresor__io *io;
     struct tresor__lock_facts lock_facts; /* of the last QUERY */
     uint16_t source;
-    uint32_t index; /* in its source */
-    uint32_t turns; /* enum tresor__file_turn */
+    uint32_t index;             /* in its source */
+    uint32_t turns;             /* enum tresor__file_turn */
     struct tresor__link turn;   /* in the controller's list of turns */
     struct tresor__link hungry; /* in its list of those that await a free block */
 };
@@ -55,8 +55,8 @@ void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_
 bool tresor__file_busy(const struct tresor__file *file);
 
 #define TRESOR__FILE_OF(machine, member)                                                           \
-    ((struct tresor__file *)(void *)((char *)(uintptr_t)(machine) -                                \
-                                     offsetof(struct tresor__file, member)))
+    ((struct tresor__file *)(void *)((char *)(uintptr_t)(machine)-offsetof(struct tresor__file,    \
+                                                                           member)))
 
 /** A free block, or TRESOR_NONE. */
 uint32_t tresor__io_take_block(struct tresor__io *io);

@@ -80,7 +80,8 @@ static void cease_full(struct tresor__ledger *ledger, uint32_t number)
         interval_mapped_bytes(ledger, number);
 }
 
-void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index, enum tresor__backing backing)
+void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index,
+                          enum tresor__backing backing)
 {
     struct tresor__span *span = &ledger->spans[index];
     assert(span->role == TRESOR__SPAN_ABSENT);
@@ -264,7 +265,8 @@ void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_
     uint32_t number = hint;
     while (tresor__ledger_start(ledger, number + 1) <= offset)
         number++;
-    for (; number < ledger->interval_count && tresor__ledger_start(ledger, number) < end; number++) {
+    for (; number < ledger->interval_count && tresor__ledger_start(ledger, number) < end;
+         number++) {
         uint64_t from = tresor__ledger_start(ledger, number);
         uint64_t to = tresor__ledger_end(ledger, number + 1);
         from = from > offset ? from : offset;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interval ledger of one file. The page-rounded bounds of the tensors cut the file into elementary
- * intervals; each knows what is mapped there, how many tensors use it and how many lock it. A page that
- * neighbours share is one interval: filled once, freed with its last user.
+ * The interval ledger of one file. The page-rounded bounds of the tensors cut the file into
+ * elementary intervals; each knows what is mapped there, how many tensors use it and how many lock
+ * it. A page that neighbours share is one interval: filled once, freed with its last user.
  *
- * The strategy machines take work from it in file order (the plan: neighbours joined into extents), and put back
- * what became of it; the ledger then says which tensors are complete. It makes no system call.
+ * The strategy machines take work from it in file order (the plan: neighbours joined into extents),
+ * and put back what became of it; the ledger then says which tensors are complete. It makes no
+ * system call.
  */
 #ifndef TRESOR_IO_LEDGER_H
 #define TRESOR_IO_LEDGER_H
@@ -17,7 +18,8 @@
 
 #include "core/bitset.h"
 
-/** What is mapped at an interval. The two fillings are also the names of the strategies' work lists. */
+/** What is mapped at an interval. The two fillings are also the names of the strategies' work
+ * lists. */
 enum tresor__backing {
     TRESOR__BACKING_FILE = 0,
     TRESOR__BACKING_ANONYMOUS = 1,
@@ -49,15 +51,15 @@ struct tresor__interval {
     uint32_t users;
     uint32_t locks;
     uint32_t first_cover; /* its tensors are ledger.covers from here to the next interval's */
-    uint32_t releaser;   /* the tensor that waits for its release, or TRESOR_NONE */
-    uint32_t unlocker;   /* the tensor that waits for its unlock, or TRESOR_NONE */
+    uint32_t releaser;    /* the tensor that waits for its release, or TRESOR_NONE */
+    uint32_t unlocker;    /* the tensor that waits for its unlock, or TRESOR_NONE */
     uint8_t fill;
     uint8_t backing;
     uint8_t wanted; /* enum tresor__backing that the next fill shall use */
     uint8_t lock;
-    bool failed; /* of what runs, some part failed */
+    bool failed;      /* of what runs, some part failed */
     bool lock_leaked; /* an unlock failed here: it is locked though nobody wants it */
-    bool leaked; /* an unmap failed here: pages remain that no ledger counts */
+    bool leaked;      /* an unmap failed here: pages remain that no ledger counts */
 };
 
 enum tresor__span_role {
@@ -97,7 +99,8 @@ struct tresor__span {
     uint32_t lock_waiting;
     uint32_t next_news;
     uint8_t role;
-    uint8_t lock_role; /* TRESOR__SPAN_ABSENT, LOADING (locking), RESIDENT (locked), FAILED, LEAVING (unlocking) */
+    uint8_t lock_role; /* TRESOR__SPAN_ABSENT, LOADING (locking), RESIDENT (locked), FAILED, LEAVING
+                          (unlocking) */
     uint8_t news;      /* enum tresor__span_news, not yet told */
     bool in_news;
     struct tresor__failure failure;
@@ -149,19 +152,23 @@ static inline bool tresor__ledger_has_work(const struct tresor__ledger *ledger)
 uint64_t tresor__ledger_end(const struct tresor__ledger *ledger, uint32_t last);
 
 /** A tensor becomes a user of its intervals, to be filled with `backing` where they are empty. */
-void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t span, enum tresor__backing backing);
+void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t span,
+                          enum tresor__backing backing);
 
-/** A tensor is no user any more; what it was the last user of becomes spent, and is awaited if `wait`. */
+/** A tensor is no user any more; what it was the last user of becomes spent, and is awaited if
+ * `wait`. */
 void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t span, bool wait);
 
 /** Take the next wanted extent in file order, round and round; false where there is none. */
 bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
                               struct tresor__extent *extent);
 
-/** Taken intervals whose users have gone need not be filled: from `offset` on, this one is given up. */
+/** Taken intervals whose users have gone need not be filled: from `offset` on, this one is given
+ * up. */
 bool tresor__ledger_abandon(struct tresor__ledger *ledger, uint32_t interval, uint64_t offset);
 
-/** [offset, offset + length) is filled, or failed where `failure` is given. `hint` is at or before its interval. */
+/** [offset, offset + length) is filled, or failed where `failure` is given. `hint` is at or before
+ * its interval. */
 void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_t offset,
                            uint64_t length, const struct tresor__failure *failure);
 
@@ -183,7 +190,8 @@ bool tresor__ledger_take_lock(struct tresor__ledger *ledger, uint64_t limit_byte
                               struct tresor__extent *extent);
 void tresor__ledger_locked(struct tresor__ledger *ledger, struct tresor__extent extent,
                            const struct tresor__failure *failure);
-/** A lock of a taken extent was refused and undone, and with it what a failed unlock had left locked there. */
+/** A lock of a taken extent was refused and undone, and with it what a failed unlock had left
+ * locked there. */
 void tresor__ledger_lock_undone(struct tresor__ledger *ledger, struct tresor__extent extent);
 /** A taken extent was refused as a whole; it is wanted again, to be tried in smaller parts. */
 void tresor__ledger_lock_again(struct tresor__ledger *ledger, struct tresor__extent extent);

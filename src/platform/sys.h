@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system-call table: every call that leaves the process goes through one of these rows, so that tests can
- * replace any of them. A row returns what the call returns, or -errno; it never touches errno's meaning otherwise.
+ * The system-call table: every call that leaves the process goes through one of these rows, so that
+ * tests can replace any of them. A row returns what the call returns, or -errno; it never touches
+ * errno's meaning otherwise.
  */
 #ifndef TRESOR_PLATFORM_SYS_H
 #define TRESOR_PLATFORM_SYS_H
@@ -18,6 +19,7 @@ struct tresor__sys_stat {
     int64_t modified_ns;
     int64_t changed_ns;
     bool is_regular;
+    bool is_directory;
 };
 
 enum tresor__sys_map {
@@ -50,7 +52,8 @@ struct tresor__sys {
     int64_t (*close)(void *cookie, int descriptor);
     int64_t (*stat)(void *cookie, int descriptor, struct tresor__sys_stat *stat);
     int64_t (*read)(void *cookie, int descriptor, void *address, size_t length, uint64_t offset);
-    /* `address` NULL: anywhere, and *mapped says where; else exactly there, in place of what is mapped. */
+    /* `address` NULL: anywhere, and *mapped says where; else exactly there, in place of what is
+     * mapped. */
     int64_t (*map)(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
                    int descriptor, uint64_t offset, void **mapped);
     int64_t (*unmap)(void *cookie, void *address, size_t length);
@@ -65,7 +68,8 @@ struct tresor__sys {
     int64_t (*random)(void *cookie, void *bytes, size_t length);
     int64_t (*page_bytes)(void *cookie);
     int64_t (*now_ms)(void *cookie); /* a clock that only goes forward */
-    /* A bell that one thread waits for and any thread rings: a descriptor pair, the same twice where one will do. */
+    /* A bell that one thread waits for and any thread rings: a descriptor pair, the same twice
+     * where one will do. */
     int64_t (*bell_open)(void *cookie, int descriptors[2]);
     int64_t (*bell_ring)(void *cookie, int descriptor);
     int64_t (*bell_clear)(void *cookie, int descriptor);

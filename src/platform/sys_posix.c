@@ -69,6 +69,7 @@ static int64_t posix_stat(void *cookie, int descriptor, struct tresor__sys_stat 
         .changed_ns = nanoseconds(found.st_ctim),
 #endif
         .is_regular = S_ISREG(found.st_mode),
+        .is_directory = S_ISDIR(found.st_mode),
     };
     return 0;
 }
@@ -86,8 +87,8 @@ static int64_t posix_map(void *cookie, enum tresor__sys_map kind, void *address,
     int protection = kind == TRESOR__SYS_MAP_RESERVE ? PROT_NONE
                      : kind == TRESOR__SYS_MAP_FILE  ? PROT_READ
                                                      : PROT_READ | PROT_WRITE;
-    int flags = kind == TRESOR__SYS_MAP_FILE ? MAP_SHARED
-                                             : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    int flags =
+        kind == TRESOR__SYS_MAP_FILE ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     (void)cookie;
     if (address)
         flags |= MAP_FIXED;

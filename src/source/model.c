@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "source/model.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "source/shards.h"
@@ -54,6 +55,40 @@ void tresor__model_free(struct tresor__model *model)
     *model = (struct tresor__model){0};
 }
 
+struct tresor__model_file *tresor__model_range_holder(const struct tresor__model *model)
+{
+    for (uint32_t i = 0; i < model->file_total; i++)
+        if (model->files[i].window || model->files[i].header)
+            return &model->files[i];
+    return NULL;
+}
+
+struct tresor__model_file *tresor__model_descriptor_holder(const struct tresor__model *model)
+{
+    for (uint32_t i = 0; i < model->file_total; i++)
+        if (model->files[i].descriptor >= 0)
+            return &model->files[i];
+    return NULL;
+}
+
+int32_t tresor__model_open_code(const struct tresor__model *model, int32_t os_errno)
+{
+    switch (os_errno) {
+    case ENOENT:
+    case ENOTDIR:
+        return model->file_total > 1 ? TRESOR_ERROR_SHARD : TRESOR_ERROR_NOT_FOUND;
+    case ELOOP:
+    case ENAMETOOLONG:
+        return TRESOR_ERROR_NOT_FOUND;
+    case EISDIR:
+    case EINVAL:
+    case ENXIO:
+        return TRESOR_ERROR_NOT_REGULAR;
+    default:
+        return tresor__failure_of(TRESOR_ERROR_IO, os_errno, 0, 0, 0).code;
+    }
+}
+
 static void fail(struct tresor__model *model, int32_t code, uint64_t wanted, uint64_t got)
 {
     model->parsed.status = TRESOR__PARSE_FAILED;
@@ -61,7 +96,8 @@ static void fail(struct tresor__model *model, int32_t code, uint64_t wanted, uin
         .code = code, .file = model->file, .tensor = TRESOR_NONE, .wanted = wanted, .got = got};
 }
 
-/* Room for `count` files; with `keep` the opened one is the first, else it stands behind the last. */
+/* Room for `count` files; with `keep` the opened one is the first, else it stands behind the last.
+ */
 static bool grow_files(struct tresor__model *model, uint32_t count, bool keep)
 {
     uint32_t total = keep ? count : count + 1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What an open model consists of, and the pure work on it that a backend runs for the source machine. */
+/* What an open model consists of, and the pure work on it that a backend runs for the source
+ * machine. */
 #ifndef TRESOR_SOURCE_MODEL_H
 #define TRESOR_SOURCE_MODEL_H
 
@@ -12,8 +13,9 @@
 #include "io/file.h"
 
 enum {
-    TRESOR__FILES_MAX = 65535,                      /* GGUF's split.count is 16 bits wide */
-    TRESOR__WINDOW_ALIGNMENT_BYTES = 2 * 1024 * 1024, /* a huge page, on the machines that have them */
+    TRESOR__FILES_MAX = 65535, /* GGUF's split.count is 16 bits wide */
+    TRESOR__WINDOW_ALIGNMENT_BYTES =
+        2 * 1024 * 1024, /* a huge page, on the machines that have them */
     TRESOR__HEADER_FIRST_BYTES = 64 * 1024,
     TRESOR__HEADER_STEP_BYTES = 1024 * 1024,
     TRESOR__HEADER_MAX_BYTES = 1024 * 1024 * 1024,
@@ -27,7 +29,7 @@ struct tresor__model_file {
     struct tresor__identity seen; /* what the last STAT found */
     uint8_t *window;              /* NULL: not reserved */
     uint64_t window_bytes;
-    uint8_t *header; /* NULL: none */
+    uint8_t *header;       /* NULL: none */
     uint64_t header_bytes; /* reserved */
     uint64_t header_have_bytes;
     struct tresor__file io;
@@ -39,15 +41,16 @@ struct tresor__model {
     uint16_t source;
     struct tresor__model_file *files;
     uint32_t file_count; /* of the source */
-    uint32_t file_total; /* with the file that was opened to find the others, if it is none of them */
-    uint32_t file; /* the one that is being opened, parsed or reserved */
+    uint32_t
+        file_total; /* with the file that was opened to find the others, if it is none of them */
+    uint32_t file;  /* the one that is being opened, parsed or reserved */
     bool is_other_first; /* the list of files does not begin with the one that was opened */
     struct tresor__parser parser;
     struct tresor__parse_output parsed;
     struct tresor__directory directory;
-    uint32_t format;          /* enum tresor__format of the source */
-    uint32_t *order;          /* tensors by (file, offset) */
-    struct tresor__span *spans; /* by tensor */
+    uint32_t format;                    /* enum tresor__format of the source */
+    uint32_t *order;                    /* tensors by (file, offset) */
+    struct tresor__span *spans;         /* by tensor */
     struct tresor__interval *intervals; /* of all files */
     uint32_t interval_capacity;
     uint32_t *covers; /* of all files */
@@ -64,16 +67,25 @@ int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allo
 /** Frees everything but descriptors and ranges, which are the machine's to give back. */
 void tresor__model_free(struct tresor__model *model);
 
+/** The first file that holds a range of addresses, or a descriptor; NULL where none does. */
+struct tresor__model_file *tresor__model_range_holder(const struct tresor__model *model);
+struct tresor__model_file *tresor__model_descriptor_holder(const struct tresor__model *model);
+
+/** What open(2) answered, as an error; EINVAL is the actor's for what is no regular file. */
+int32_t tresor__model_open_code(const struct tresor__model *model, int32_t os_errno);
+
 /**
- * Parse what the current file's header window holds; once the first file is known, list the others. The answer is
- * in model->parsed. Returns 0.
+ * Parse what the current file's header window holds; once the first file is known, list the others.
+ * The answer is in model->parsed. Returns 0.
  */
 int64_t tresor__model_parse(struct tresor__model *model);
 
-/** After the last header: check the directory, cut the files into intervals. The answer is in model->parsed. */
+/** After the last header: check the directory, cut the files into intervals. The answer is in
+ * model->parsed. */
 int64_t tresor__model_index(struct tresor__model *model);
 
-/** The place of a tensor's bytes; one without bytes may be said to lie far outside, and is in the window all the same. */
+/** The place of a tensor's bytes; one without bytes may be said to lie far outside, and is in the
+ * window all the same. */
 static inline uint8_t *tresor__model_address(const struct tresor__model *model, uint32_t tensor)
 {
     const struct tresor__entry *entry = &model->directory.entries[tensor];

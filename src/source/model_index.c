@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* After the last header: the tensors in file order, and the intervals that their page-rounded bounds make. */
+/* After the last header: the tensors in file order, and the intervals that their page-rounded
+ * bounds make. */
 #include <string.h>
 
 #include "source/model.h"
@@ -24,14 +25,15 @@ static void merge(const struct sorter *sorter, uint32_t first, uint32_t middle, 
     uint32_t left = first;
     uint32_t right = middle;
     for (uint32_t i = first; i < last; i++) {
-        bool take_right = left == middle ||
-                          (right < last &&
-                           is_before(sorter->entries, sorter->from[right], sorter->from[left]));
+        bool take_right =
+            left == middle ||
+            (right < last && is_before(sorter->entries, sorter->from[right], sorter->from[left]));
         sorter->to[i] = sorter->from[take_right ? right++ : left++];
     }
 }
 
-/* Bottom-up merge sort: n log n for every input, no memory but the spare. The result is in `from`. */
+/* Bottom-up merge sort: n log n for every input, no memory but the spare. The result is in `from`.
+ */
 static void sort(struct sorter *sorter, uint32_t count)
 {
     for (uint32_t width = 1; width < count; width *= 2) {
@@ -98,7 +100,8 @@ static void sift_down(uint64_t *heap, uint32_t root, uint32_t count)
     }
 }
 
-/* Ends are out of order only where tensors overlap; heapsort is n log n in place then, and skipped otherwise. */
+/* Ends are out of order only where tensors overlap; heapsort is n log n in place then, and skipped
+ * otherwise. */
 static void sort_ends(uint64_t *ends, uint32_t count)
 {
     bool sorted = true;
@@ -205,8 +208,7 @@ static void place_covers(struct tresor__ledger *ledger, uint32_t *covers)
     for (uint32_t rank = ledger->order_count; rank-- > 0;) {
         const struct tresor__span *span = &ledger->spans[ledger->order[rank]];
         for (uint32_t i = 0; i < span->interval_count; i++)
-            covers[--ledger->intervals[span->first_interval + i].first_cover] =
-                ledger->order[rank];
+            covers[--ledger->intervals[span->first_interval + i].first_cover] = ledger->order[rank];
     }
     ledger->covers = covers;
 }
@@ -282,7 +284,8 @@ static int32_t make_ledgers(struct tresor__model *model, struct bounds *bounds)
         return TRESOR_ERROR_LIMIT;
     model->cover_count = (uint32_t)covers;
     if (covers == 0)
-        return TRESOR_OK; /* nothing has bytes; what asking for none answers differs between allocators */
+        return TRESOR_OK; /* nothing has bytes; what asking for none answers differs between
+                             allocators */
     model->bits = tresor__allocate(&model->allocator, model->bit_words * sizeof *model->bits);
     model->covers = tresor__allocate(&model->allocator, covers * sizeof *model->covers);
     if ((!model->bits && model->bit_words > 0) || (!model->covers && covers > 0))
@@ -340,8 +343,8 @@ int64_t tresor__model_index(struct tresor__model *model)
     if (!check_directory(model))
         return 0;
     int32_t code = make_tables(model);
-    model->parsed.error = (struct tresor_error){
-        .code = code, .file = TRESOR_NONE, .tensor = TRESOR_NONE};
+    model->parsed.error =
+        (struct tresor_error){.code = code, .file = TRESOR_NONE, .tensor = TRESOR_NONE};
     if (code == TRESOR_OK)
         model->parsed.status = TRESOR__PARSE_DONE;
     return 0;

@@ -5,7 +5,7 @@
 
 enum {
     DIGITS = 5,
-    FIRST_DIGIT = 1,  /* of the index, in the suffix */
+    FIRST_DIGIT = 1,   /* of the index, in the suffix */
     SECOND_DIGIT = 10, /* of the count */
 };
 

@@ -12,8 +12,8 @@ enum {
 };
 
 /**
- * Whether a path is that of shard `index` (from 0) of `count` by llama.cpp's convention, NAME-00001-of-00003.gguf
- * (gguf-split, llama_split_path).
+ * Whether a path is that of shard `index` (from 0) of `count` by llama.cpp's convention,
+ * NAME-00001-of-00003.gguf (gguf-split, llama_split_path).
  */
 bool tresor__shards_parse(const char *path, uint32_t *index, uint32_t *count);
 

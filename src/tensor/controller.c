@@ -137,8 +137,8 @@ static void deliver(struct tresor__controller *controller,
     controller->completion_total++;
     bool known = tresor__router_step(controller,
                                      &(struct tresor__address){.machine = completion->machine,
-                                                              .source = completion->source,
-                                                              .slot = completion->slot},
+                                                               .source = completion->source,
+                                                               .slot = completion->slot},
                                      &(struct tresor__input){.event = completion->event,
                                                              .os_errno = completion->os_errno,
                                                              .value = completion->value});

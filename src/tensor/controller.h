@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The residency controller: it owns all machines, gives them turns, carries their messages to each other, turns
- * requests into inputs and results into events. Effects come out of it and completions go in; it makes no system call
- * and knows no backend, so that it runs the same under any.
+ * The residency controller: it owns all machines, gives them turns, carries their messages to each
+ * other, turns requests into inputs and results into events. Effects come out of it and completions
+ * go in; it makes no system call and knows no backend, so that it runs the same under any.
  */
 #ifndef TRESOR_TENSOR_CONTROLLER_H
 #define TRESOR_TENSOR_CONTROLLER_H
@@ -56,7 +56,7 @@ struct tresor__controller {
     void **destinations;         /* of copies */
     struct tresor__item_node *items;
     struct tresor__pair *pairs;
-    struct tresor__effect *effects; /* asked and not yet taken by the backend */
+    struct tresor__effect *effects;   /* asked and not yet taken by the backend */
     struct tresor__completion *seals; /* ring: answered here, not yet delivered */
     uint32_t effects_max;
     uint32_t effect_count;
@@ -104,8 +104,8 @@ void tresor__controller_deliver(struct tresor__controller *controller,
                                 const struct tresor__completion *completion);
 
 /**
- * All effects that were asked and not yet taken are taken: `controller->effects`, as many as this says. They are to be
- * handed to the backend before the controller does anything else.
+ * All effects that were asked and not yet taken are taken: `controller->effects`, as many as this
+ * says. They are to be handed to the backend before the controller does anything else.
  */
 uint32_t tresor__controller_take_effects(struct tresor__controller *controller);
 
@@ -138,7 +138,8 @@ void tresor__turns_await_block(struct tresor__controller *controller, uint32_t a
 void tresor__turns_run_one(struct tresor__controller *controller);
 /** A block or a pair is free, and somebody waits for one. */
 bool tresor__turns_can_feed(const struct tresor__controller *controller);
-/** Then the one that has waited longest gets a turn; who does not want it any more leaves it to the next. */
+/** Then the one that has waited longest gets a turn; who does not want it any more leaves it to the
+ * next. */
 void tresor__turns_feed(struct tresor__controller *controller);
 /** Put a request at the end of those that await a free pair. */
 void tresor__turns_await_pair(struct tresor__controller *controller, uint32_t request);
@@ -153,8 +154,8 @@ struct tresor__address {
 };
 
 /** Step a machine and carry out what it gives. False where it had no rule. */
-bool tresor__router_step(struct tresor__controller *controller, const struct tresor__address *address,
-                         const struct tresor__input *input);
+bool tresor__router_step(struct tresor__controller *controller,
+                         const struct tresor__address *address, const struct tresor__input *input);
 
 /** The same where the machine's context is at hand. */
 bool tresor__router_step_on(struct tresor__controller *controller, void *context,
@@ -171,7 +172,8 @@ uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor_
 void tresor__waits_settle(struct tresor__controller *controller, struct tresor__piece *piece,
                           enum tresor__wait wait, int32_t code, bool only_first);
 
-/** Withdraw up to `limit` of a cancelled request's pairs, where withdrawing means something. True if more may be left. */
+/** Withdraw up to `limit` of a cancelled request's pairs, where withdrawing means something. True
+ * if more may be left. */
 bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor__request *request,
                             uint32_t limit);
 
@@ -185,7 +187,8 @@ void tresor__waits_free(struct tresor__controller *controller, uint32_t pair);
 
 void tresor__events_add(struct tresor__controller *controller, uint32_t identifier);
 bool tresor__events_take(struct tresor__controller *controller, struct tresor_event *event);
-/** Take a request's end out of its order; with `discard_items` its ITEM events too. False if it has not ended. */
+/** Take a request's end out of its order; with `discard_items` its ITEM events too. False if it has
+ * not ended. */
 bool tresor__events_take_end(struct tresor__controller *controller, uint32_t request,
                              bool discard_items, struct tresor_event *event);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The event queue: pairs and requests that have something to tell, each its own place, so it cannot overflow. */
+/* The event queue: pairs and requests that have something to tell, each its own place, so it cannot
+ * overflow. */
 #include "core/handle.h"
 #include "tensor/controller.h"
 
@@ -52,8 +53,8 @@ static void describe_end(const struct tresor__request *request, struct tresor_ev
         .type = TRESOR_EVENT_DONE,
         .verb = request->verb,
         .total = request->total,
-        .request.value = tresor__handle_make(TRESOR__KIND_REQUEST, request->index,
-                                             request->generation),
+        .request.value =
+            tresor__handle_make(TRESOR__KIND_REQUEST, request->index, request->generation),
         .cookie = request->cookie,
         .done = request->done,
         .failed = request->failed,
@@ -76,7 +77,7 @@ static void take_end(struct tresor__controller *controller, uint32_t index,
     request->generation = tresor__generation_next(request->generation);
     tresor__router_step_on(controller, request,
                            &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
-                        &(struct tresor__input){.event = REQUEST_ON_TAKEN});
+                           &(struct tresor__input){.event = REQUEST_ON_TAKEN});
     request->next = controller->free_request;
     controller->free_request = index;
     controller->event_total++;

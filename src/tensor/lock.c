@@ -34,8 +34,7 @@ static void say(const struct tresor__lock *lock, struct tresor__outbox *out, uin
                 int32_t code)
 {
     tresor__outbox_message(
-        out,
-        (struct tresor__message){.kind = kind, .code = code, .slot = piece_of(lock)->index});
+        out, (struct tresor__message){.kind = kind, .code = code, .slot = piece_of(lock)->index});
 }
 
 static void claim(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -44,7 +43,8 @@ static void claim(void *context, const struct tresor__input *input, struct treso
     say(context, out, TRESOR__MESSAGE_LOCK_CLAIM, TRESOR_OK);
 }
 
-static void settle_lock(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void settle_lock(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     (void)input;
     say(context, out, TRESOR__MESSAGE_SETTLE_LOCK, TRESOR_OK);

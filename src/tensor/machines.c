@@ -37,7 +37,8 @@ int32_t tresor_machine_info(uint32_t machine, struct tresor_machine_info *info)
 
 int32_t tresor_machine_state(uint32_t machine, uint32_t state, struct tresor_state_info *info)
 {
-    if (machine >= TRESOR__MACHINE_COUNT || state >= tresor__machines[machine]->state_count || !info)
+    if (machine >= TRESOR__MACHINE_COUNT || state >= tresor__machines[machine]->state_count ||
+        !info)
         return 0;
     const struct tresor__state_row *row = &tresor__machines[machine]->states[state];
     *info = (struct tresor_state_info){

@@ -28,8 +28,8 @@ struct tresor__request {
     struct tresor__link starving; /* in the list of those that await a free pair */
     uint32_t first_item;
     uint32_t item_count;
-    uint32_t item;     /* visiting stands here */
-    uint32_t position; /* in that item */
+    uint32_t item;       /* visiting stands here */
+    uint32_t position;   /* in that item */
     uint32_t first_wait; /* its unsettled pairs */
     uint32_t unsettled;
     uint32_t total;

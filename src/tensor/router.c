@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* One step of any machine, and what follows: its effects into the ring, its messages to whom they are for. */
+/* One step of any machine, and what follows: its effects into the ring, its messages to whom they
+ * are for. */
 #include "core/handle.h"
 #include "tensor/controller.h"
 #include "tensor/machines.h"
 #include "tensor/pins.h"
 
-static void *context_of(struct tresor__controller *controller, const struct tresor__address *address)
+static void *context_of(struct tresor__controller *controller,
+                        const struct tresor__address *address)
 {
     struct tresor__slot *slot = &controller->slots[address->source];
     switch (address->machine) {
@@ -66,7 +68,7 @@ static void end_block(struct tresor__controller *controller, uint32_t index)
     const struct tresor__block *block = &controller->io.blocks[index];
     bool is_copy = block->space == TRESOR__SPACE_CALLER;
     const struct tresor__address job = {is_copy ? TRESOR__MACHINE_COPY : TRESOR__MACHINE_READ,
-                                  block->source, block->job};
+                                        block->source, block->job};
     step(controller, &job, is_copy ? COPY_ON_BLOCK_END : READ_ON_BLOCK_END, index);
 }
 
@@ -77,7 +79,8 @@ static void await_block(struct tresor__controller *controller, const struct tres
     tresor__turns_await_block(controller, actor, sender->source, sender->slot);
 }
 
-/* A tensor's word to the ledger of its file; the file then looks for what there is to tell and to do. */
+/* A tensor's word to the ledger of its file; the file then looks for what there is to tell and to
+ * do. */
 static void tell_ledger(struct tresor__controller *controller, const struct tresor__address *sender,
                         const struct tresor__message *message)
 {
@@ -98,14 +101,14 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
         tresor__ledger_lock(ledger, sender->slot);
         break;
     default:
-        tresor__ledger_unlock(ledger, sender->slot,
-                              message->kind == TRESOR__MESSAGE_LOCK_UNCLAIM);
+        tresor__ledger_unlock(ledger, sender->slot, message->kind == TRESOR__MESSAGE_LOCK_UNCLAIM);
         break;
     }
     tresor__turns_add_file(controller, sender->source, piece->file, TRESOR__TURN_NEWS);
 }
 
-static void settle_waits(struct tresor__controller *controller, const struct tresor__address *sender,
+static void settle_waits(struct tresor__controller *controller,
+                         const struct tresor__address *sender,
                          const struct tresor__message *message)
 {
     static const uint8_t waits[] = {
@@ -120,7 +123,8 @@ static void settle_waits(struct tresor__controller *controller, const struct tre
                          message->kind == TRESOR__MESSAGE_SETTLE_ADVISE);
 }
 
-/* OPEN or CLOSE has ended; a source that is free again gets the next generation, so old handles are stale. */
+/* OPEN or CLOSE has ended; a source that is free again gets the next generation, so old handles are
+ * stale. */
 static void settle_source(struct tresor__controller *controller, uint32_t index, int32_t code)
 {
     struct tresor__slot *slot = &controller->slots[index];
@@ -191,7 +195,9 @@ static void start_request(struct tresor__controller *controller, uint32_t index)
 
 static void withdraw_request(struct tresor__controller *controller, uint32_t index)
 {
-    enum { PAIRS = 64 };
+    enum {
+        PAIRS = 64
+    };
     struct tresor__request *request = &controller->requests[index];
     if (request->verb == TRESOR_VERB_OPEN)
         step(controller,
@@ -204,17 +210,17 @@ static void withdraw_request(struct tresor__controller *controller, uint32_t ind
         tresor__turns_add_request(controller, index);
 }
 
-__attribute__((noinline)) static void carry(struct tresor__controller *controller, const struct tresor__address *sender,
-                  const struct tresor__message *message)
+__attribute__((noinline)) static void carry(struct tresor__controller *controller,
+                                            const struct tresor__address *sender,
+                                            const struct tresor__message *message)
 {
     switch ((enum tresor__message_kind)message->kind) {
     case TRESOR__MESSAGE_AGAIN:
         again(controller, sender);
         break;
     case TRESOR__MESSAGE_LOOK:
-        tresor__turns_look(
-            controller,
-            &controller->slots[sender->source].source.model.files[sender->slot].io);
+        tresor__turns_look(controller,
+                           &controller->slots[sender->source].source.model.files[sender->slot].io);
         break;
     case TRESOR__MESSAGE_BLOCK_START:
         step(controller,
@@ -271,8 +277,10 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
     }
 }
 
-__attribute__((noinline, cold)) static void observe(struct tresor__controller *controller, const struct tresor__address *address,
-                    uint32_t from, uint32_t rule_index, const struct tresor__input *input)
+__attribute__((noinline, cold)) static void observe(struct tresor__controller *controller,
+                                                    const struct tresor__address *address,
+                                                    uint32_t from, uint32_t rule_index,
+                                                    const struct tresor__input *input)
 {
     const struct tresor__machine *machine = tresor__machines[address->machine];
     const struct tresor__rule *rule =
@@ -293,7 +301,8 @@ __attribute__((noinline, cold)) static void observe(struct tresor__controller *c
     controller->observer(controller->observer_cookie, &transition);
 }
 
-/* Effects wait for the next submit; a seal needs no system call, so it is answered here, and delivered like the rest. */
+/* Effects wait for the next submit; a seal needs no system call, so it is answered here, and
+ * delivered like the rest. */
 static void keep_effects(struct tresor__controller *controller, const struct tresor__outbox *out)
 {
     for (uint32_t i = 0; i < out->effect_count; i++) {
@@ -314,8 +323,7 @@ bool tresor__router_step_on(struct tresor__controller *controller, void *context
     out.effect_count = 0;
     out.message_count = 0;
     uint32_t from = ((struct tresor__machine_head *)context)->state;
-    uint32_t rule =
-        tresor__machine_step(tresor__machines[address->machine], context, input, &out);
+    uint32_t rule = tresor__machine_step(tresor__machines[address->machine], context, input, &out);
     if (rule == TRESOR__REJECTED) {
         controller->rejected++;
         return false;

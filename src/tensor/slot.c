@@ -66,7 +66,8 @@ int64_t tresor__slot_index(void *argument)
 static void keep_text(char *place, size_t size_bytes, const char *text)
 {
     size_t length = strlen(text);
-    size_t skip = length < size_bytes ? 0 : length - (size_bytes - 1); /* the end of a path tells most */
+    size_t skip =
+        length < size_bytes ? 0 : length - (size_bytes - 1); /* the end of a path tells most */
     memcpy(place, text + skip, length - skip + 1);
 }
 

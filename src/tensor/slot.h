@@ -24,15 +24,16 @@ struct tresor__group {
 
 struct tresor__slot {
     struct tresor__source source;
-    struct tresor__piece *pieces;            /* by tensor */
-    _Atomic uint32_t *pins;                  /* by tensor; see pins.h */
-    struct tresor__group *_Atomic *groups;   /* GROUPS_MAX places, filled from the front */
+    struct tresor__piece *pieces;          /* by tensor */
+    _Atomic uint32_t *pins;                /* by tensor; see pins.h */
+    struct tresor__group *_Atomic *groups; /* GROUPS_MAX places, filled from the front */
     uint32_t group_count;
     uint32_t generation;
     uint32_t request; /* the one that opens or closes it, TRESOR_NONE otherwise */
     uint64_t tensor_bytes;
-    _Atomic uint64_t gate; /* see pins.h */
-    char last_path[TRESOR__LAST_PATH_BYTES];     /* what the last failed open stumbled over, for its error's text */
+    _Atomic uint64_t gate;                   /* see pins.h */
+    char last_path[TRESOR__LAST_PATH_BYTES]; /* what the last failed open stumbled over, for its
+                                                error's text */
     char last_tensor[TRESOR__LAST_TENSOR_BYTES];
 };
 

@@ -30,7 +30,8 @@ static void say(const struct tresor__tensor *tensor, struct tresor__outbox *out,
                                                          .slot = piece_of(tensor)->index});
 }
 
-static void tell_lock(const struct tresor__tensor *tensor, struct tresor__outbox *out, uint8_t event)
+static void tell_lock(const struct tresor__tensor *tensor, struct tresor__outbox *out,
+                      uint8_t event)
 {
     if (piece_of(tensor)->lock.state == LOCK_AWAITING)
         tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_TELL_LOCK,
@@ -68,7 +69,8 @@ static void open_and_settle(void *context, const struct tresor__input *input,
     tell_lock(context, out, LOCK_ON_LOADED);
 }
 
-static void settle_load(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void settle_load(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     (void)input;
     say(context, out, TRESOR__MESSAGE_SETTLE_LOAD, TRESOR_OK);
@@ -97,9 +99,8 @@ static void ask(const struct tresor__tensor *tensor, struct tresor__outbox *out,
                                    .machine = TRESOR__MACHINE_TENSOR,
                                    .on_ok = on_ok,
                                    .on_failed = (uint8_t)(on_ok + 1),
-                                   .space = tensor->state == TENSOR_RESIDENT
-                                                ? TRESOR__SPACE_WINDOW
-                                                : TRESOR__SPACE_NONE,
+                                   .space = tensor->state == TENSOR_RESIDENT ? TRESOR__SPACE_WINDOW
+                                                                             : TRESOR__SPACE_NONE,
                                    .flags = flags,
                                    .source = tensor->source,
                                    .slot = piece->index,
@@ -170,7 +171,8 @@ static void remember_failure(void *context, const struct tresor__input *input,
     tensor->failure_code = (int32_t)input->value;
 }
 
-/* Input value: the advice. A tensor without bytes has nothing to advise on, and the actor skips a zero length. */
+/* Input value: the advice. A tensor without bytes has nothing to advise on, and the actor skips a
+ * zero length. */
 static void ask_advise(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     ask(context, out, TRESOR__EFFECT_ADVISE, TENSOR_ON_ADVISE_OK, (uint8_t)input->value);
@@ -183,7 +185,8 @@ static void settle_advise(void *context, const struct tresor__input *input,
     say(context, out, TRESOR__MESSAGE_SETTLE_ADVISE, TRESOR_OK);
 }
 
-static void fail_advise(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void fail_advise(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     (void)input;
     say(context, out, TRESOR__MESSAGE_SETTLE_ADVISE, TRESOR_ERROR_UNSUPPORTED);

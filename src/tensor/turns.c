@@ -48,8 +48,8 @@ static inline struct tresor__link *hungry_of(struct tresor__controller *controll
 
 typedef struct tresor__link *link_of(struct tresor__controller *controller, uint32_t id);
 
-ALWAYS_INLINE static inline void push(struct tresor__controller *controller, struct tresor__queue *queue, link_of *find,
-                 uint32_t id)
+ALWAYS_INLINE static inline void push(struct tresor__controller *controller,
+                                      struct tresor__queue *queue, link_of *find, uint32_t id)
 {
     struct tresor__link *link = find(controller, id);
     if (link->queued)
@@ -62,8 +62,8 @@ ALWAYS_INLINE static inline void push(struct tresor__controller *controller, str
     queue->tail = id;
 }
 
-ALWAYS_INLINE static inline uint32_t pop(struct tresor__controller *controller, struct tresor__queue *queue,
-                    link_of *find)
+ALWAYS_INLINE static inline uint32_t pop(struct tresor__controller *controller,
+                                         struct tresor__queue *queue, link_of *find)
 {
     uint32_t id = queue->head;
     if (id == TRESOR_NONE)
@@ -128,8 +128,8 @@ static bool can_feed_hungry(const struct tresor__controller *controller)
 
 bool tresor__turns_can_feed(const struct tresor__controller *controller)
 {
-    return can_feed_hungry(controller) || (controller->starving.head != TRESOR_NONE &&
-                                           controller->free_pair != TRESOR_NONE);
+    return can_feed_hungry(controller) ||
+           (controller->starving.head != TRESOR_NONE && controller->free_pair != TRESOR_NONE);
 }
 
 void tresor__turns_feed(struct tresor__controller *controller)
@@ -148,7 +148,8 @@ static void step(struct tresor__controller *controller, uint32_t machine, void *
                            &(struct tresor__input){.event = event});
 }
 
-/* One news of one tensor; failures before ends, for an end leaves the state that listens to them. */
+/* One news of one tensor; failures before ends, for an end leaves the state that listens to them.
+ */
 static void tell(struct tresor__controller *controller, struct tresor__file *file, uint32_t tensor)
 {
     static const struct {
@@ -193,8 +194,9 @@ static void tell_news(struct tresor__controller *controller, struct tresor__file
 }
 
 /*
- * Work that one machine of a file leaves for another: an interval released by one strategy may be wanted by the
- * other. Only machines that will take it get a turn, so this cannot go round in circles.
+ * Work that one machine of a file leaves for another: an interval released by one strategy may be
+ * wanted by the other. Only machines that will take it get a turn, so this cannot go round in
+ * circles.
  */
 static void kick(struct tresor__controller *controller, struct tresor__file *file)
 {
@@ -232,11 +234,14 @@ static void run_file(struct tresor__controller *controller, struct tresor__file 
     uint32_t turns = file->turns;
     file->turns = 0;
     if (turns & TRESOR__TURN_MAPPING)
-        step(controller, TRESOR__MACHINE_MAPPING, &file->mapping, file->source, file->index, MAPPING_ON_TURN);
+        step(controller, TRESOR__MACHINE_MAPPING, &file->mapping, file->source, file->index,
+             MAPPING_ON_TURN);
     if (turns & TRESOR__TURN_READ)
-        step(controller, TRESOR__MACHINE_READ, &file->read, file->source, file->index, READ_ON_TURN);
+        step(controller, TRESOR__MACHINE_READ, &file->read, file->source, file->index,
+             READ_ON_TURN);
     if (turns & TRESOR__TURN_MLOCK)
-        step(controller, TRESOR__MACHINE_MLOCK, &file->mlock, file->source, file->index, MLOCK_ON_TURN);
+        step(controller, TRESOR__MACHINE_MLOCK, &file->mlock, file->source, file->index,
+             MLOCK_ON_TURN);
     if (turns & TRESOR__TURN_NEWS)
         tresor__turns_look(controller, file);
 }
@@ -247,13 +252,15 @@ void tresor__turns_run_one(struct tresor__controller *controller)
     uint32_t place = id & ((1u << KIND_SHIFT) - 1);
     switch (id >> KIND_SHIFT) {
     case TRESOR__ACTOR_SOURCE:
-        step(controller, TRESOR__MACHINE_SOURCE, &controller->slots[place].source, place, place, SOURCE_ON_TURN);
+        step(controller, TRESOR__MACHINE_SOURCE, &controller->slots[place].source, place, place,
+             SOURCE_ON_TURN);
         break;
     case TRESOR__ACTOR_FILE:
         run_file(controller, file_of(controller, id));
         break;
     case TRESOR__ACTOR_REQUEST:
-        step(controller, TRESOR__MACHINE_REQUEST, &controller->requests[place], 0, place, REQUEST_ON_TURN);
+        step(controller, TRESOR__MACHINE_REQUEST, &controller->requests[place], 0, place,
+             REQUEST_ON_TURN);
         break;
     default:
         step(controller, TRESOR__MACHINE_COPY, &controller->copies[place],

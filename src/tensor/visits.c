@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A request goes through its items' tensors and asks each; a bounded number a turn, so no dispatch is long. */
+/* A request goes through its items' tensors and asks each; a bounded number a turn, so no dispatch
+ * is long. */
 #include <tresor/strategy.h>
 
 #include "tensor/controller.h"
@@ -41,7 +42,7 @@ static int64_t value_of(const struct tresor__request *request)
 
 /* The tensor where visiting stands; NULL after the last. */
 static struct tresor__piece *current_piece(struct tresor__controller *controller,
-                                        struct tresor__request *request)
+                                           struct tresor__request *request)
 {
     struct tresor__slot *slot = &controller->slots[request->source];
     while (request->item != TRESOR_NONE) {
@@ -81,9 +82,9 @@ void tresor__visits_run(struct tresor__controller *controller, struct tresor__re
         request->position++;
         tresor__waits_add(controller, request, piece, asking.wait);
         tresor__router_step_on(
-            controller, asking.machine == TRESOR__MACHINE_TENSOR ? (void *)&piece->tensor : &piece->lock,
-            &(struct tresor__address){asking.machine, request->source, piece->index},
-            &input);
+            controller,
+            asking.machine == TRESOR__MACHINE_TENSOR ? (void *)&piece->tensor : &piece->lock,
+            &(struct tresor__address){asking.machine, request->source, piece->index}, &input);
     }
     tresor__turns_add_request(controller, request->index);
 }

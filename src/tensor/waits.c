@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* (request, tensor) pairs: a tensor knows who waits for it, a request what it waits for, both without a search. */
+/* (request, tensor) pairs: a tensor knows who waits for it, a request what it waits for, both
+ * without a search. */
 #include "core/handle.h"
 #include "tensor/controller.h"
 
@@ -53,8 +54,7 @@ static void unlink_pair(struct tresor__controller *controller, struct tresor__pi
     else
         pair_of(controller, pair->previous_of_request)->next_of_request = pair->next_of_request;
     if (pair->next_of_request != TRESOR_NONE)
-        pair_of(controller, pair->next_of_request)->previous_of_request =
-            pair->previous_of_request;
+        pair_of(controller, pair->next_of_request)->previous_of_request = pair->previous_of_request;
     piece->waits[pair->wait]--;
 }
 
@@ -100,8 +100,8 @@ static void make_event(struct tresor__controller *controller, struct tresor__pai
         .type = TRESOR_EVENT_ITEM,
         .verb = request->verb,
         .total = 1,
-        .request.value = tresor__handle_make(TRESOR__KIND_REQUEST, request->index,
-                                             request->generation),
+        .request.value =
+            tresor__handle_make(TRESOR__KIND_REQUEST, request->index, request->generation),
         .item.value = tresor__handle_of_item(TRESOR__KIND_ITEM_TENSOR, pair->source, pair->tensor,
                                              slot->generation),
         .cookie = request->cookie,
@@ -116,7 +116,8 @@ static void make_event(struct tresor__controller *controller, struct tresor__pai
     };
 }
 
-/* The pair's end: out of the lists, into the event queue where somebody wants to know, then its request is told. */
+/* The pair's end: out of the lists, into the event queue where somebody wants to know, then its
+ * request is told. */
 static void settle(struct tresor__controller *controller, uint32_t index, int32_t code)
 {
     struct tresor__pair *pair = pair_of(controller, index);
@@ -137,8 +138,7 @@ static void settle(struct tresor__controller *controller, uint32_t index, int32_
         tresor__waits_free(controller, index);
     }
     tresor__router_step_on(
-        controller, request,
-        &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
+        controller, request, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
         &(struct tresor__input){.event = REQUEST_ON_SETTLED,
                                 .value = code == TRESOR_OK ? (int64_t)piece->size_bytes : code});
 }
@@ -187,7 +187,7 @@ bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor
             tresor__router_step(
                 controller,
                 &(struct tresor__address){is_load ? TRESOR__MACHINE_TENSOR : TRESOR__MACHINE_LOCK,
-                                         source, tensor},
+                                          source, tensor},
                 &(struct tresor__input){.event = is_load ? (uint32_t)TENSOR_ON_CANCEL
                                                          : (uint32_t)LOCK_ON_CANCEL});
         }

@@ -232,24 +232,6 @@ static void use_source(void)
     close_source();
 }
 
-static struct tresor_context_options options(struct failing_allocator *memory, uint32_t backend)
-{
-    return (struct tresor_context_options){
-        .size_bytes = sizeof(struct tresor_context_options),
-        .allocator = failing_allocator_hooks(memory),
-        .sources_max = 2,
-        .requests_max = 8,
-        .items_max = 32,
-        .waits_max = 24,
-        .blocks_max = 3,
-        .dispatch_max = 16,
-        .block_bytes = 64 * 1024,
-        .populate_bytes = 64 * 1024,
-        .backend = backend,
-        .threads_max = 3,
-    };
-}
-
 /* The first of what the session, the table and the allocator have to say. */
 static void conclude(struct scenario *scenario)
 {
@@ -287,12 +269,16 @@ void scenario_run(struct scenario *scenario)
     run.memory.fail_call = scenario->fail_allocation;
     run.memory.is_persistent = scenario->allocations_stay_failed;
     run.memory.lose_free = scenario->lose_free;
-    struct tresor_context_options made = options(&run.memory, scenario->backend);
+    struct tresor_context_options options = session_options(&run.memory);
+    options.waits_max = 24; /* fewer than some requests need, and blocks too */
+    options.blocks_max = 3;
+    options.backend = scenario->backend;
+    options.threads_max = 3;
     if (scenario->default_allocator)
-        made.allocator = (struct tresor_allocator){0};
+        options.allocator = (struct tresor_allocator){0};
     if (scenario->arm)
         scenario->arm(true);
-    int32_t code = session_create(&run.session, &run.faulty.sys, &made);
+    int32_t code = session_create(&run.session, &run.faulty.sys, &options);
     if (scenario->reads == FAULTY_READS_BYTE)
         run.session.steps_max = UINT64_C(1000000);
     run.session.lose_event = scenario->lose_event;

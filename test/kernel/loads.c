@@ -23,23 +23,29 @@ static uint32_t tensor_count(void)
     return info.tensor_count;
 }
 
+/* By one strategy, then by the other, and once more. */
+static void load_and_evict(void)
+{
+    assert_error(real_start(&real), TRESOR_OK);
+    assert_error(session_open(&real.session, model_set_path(&real.set)), TRESOR_OK);
+    struct tresor_item all = session_all(&real.session);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_error(session_do(&real.session, TRESOR_VERB_LOAD, all,
+                                i % 2 ? TRESOR_STRATEGY_READ : TRESOR_STRATEGY_MMAP),
+                     TRESOR_OK);
+        assert_int_equal(session_verify(&real.session, &real.set), tensor_count());
+        assert_error(session_do(&real.session, TRESOR_VERB_EVICT, all, 0), TRESOR_OK);
+        assert_int_equal(session_verify(&real.session, &real.set), 0);
+    }
+    real_remove(&real);
+}
+
 static void by_every_strategy(void **state)
 {
     (void)state;
     for (uint32_t kind = 0; kind < kinds(); kind++) {
         real_make(&real, (enum model_kind)kind);
-        assert_error(real_start(&real), TRESOR_OK);
-        assert_error(session_open(&real.session, model_set_path(&real.set)), TRESOR_OK);
-        struct tresor_item all = session_all(&real.session);
-        for (uint32_t i = 0; i < 4; i++) {
-            assert_error(session_do(&real.session, TRESOR_VERB_LOAD, all,
-                                    i % 2 ? TRESOR_STRATEGY_READ : TRESOR_STRATEGY_MMAP),
-                         TRESOR_OK);
-            assert_int_equal(session_verify(&real.session, &real.set), tensor_count());
-            assert_error(session_do(&real.session, TRESOR_VERB_EVICT, all, 0), TRESOR_OK);
-            assert_int_equal(session_verify(&real.session, &real.set), 0);
-        }
-        real_remove(&real);
+        load_and_evict();
     }
 }
 
@@ -50,17 +56,7 @@ static void a_larger_file(void **state)
         {3000000, MODEL_NEXT, false}, {7, MODEL_NEXT, false}, {5000001, MODEL_NEXT, false}};
     (void)state;
     real_make_gguf(&real, tensors, 3);
-    assert_error(real_start(&real), TRESOR_OK);
-    assert_error(session_open(&real.session, model_set_path(&real.set)), TRESOR_OK);
-    struct tresor_item all = session_all(&real.session);
-    for (uint32_t i = 0; i < 4; i++) {
-        assert_error(session_do(&real.session, TRESOR_VERB_LOAD, all,
-                                i % 2 ? TRESOR_STRATEGY_READ : TRESOR_STRATEGY_MMAP),
-                     TRESOR_OK);
-        assert_int_equal(session_verify(&real.session, &real.set), 3);
-        assert_error(session_do(&real.session, TRESOR_VERB_EVICT, all, 0), TRESOR_OK);
-    }
-    real_remove(&real);
+    load_and_evict();
 }
 
 static void by_any_shard(void **state)

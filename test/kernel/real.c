@@ -27,17 +27,7 @@ void real_make_gguf(struct real *real, const struct model_tensor *tensors, uint3
 
 int32_t real_start(struct real *real)
 {
-    struct tresor_context_options options = {
-        .size_bytes = sizeof options,
-        .allocator = failing_allocator_hooks(&real->memory),
-        .sources_max = 2,
-        .requests_max = 16,
-        .items_max = 64,
-        .waits_max = 64,
-        .blocks_max = 8,
-        .block_bytes = 64 * 1024,
-        .populate_bytes = 64 * 1024,
-    };
+    struct tresor_context_options options = session_options(&real->memory);
     /* A judge outlives the table's start, so that a test can set it before. */
     int32_t (*judge)(void *, struct faulty_call *) = real->faulty.judge;
     void *cookie = real->faulty.judge_cookie;

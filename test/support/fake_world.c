@@ -42,23 +42,12 @@ void fake_world_init(struct fake_world *world)
     faulty_sys_init(&world->faulty, &world->fake.sys);
     world->faulty.judge = judge;
     world->faulty.judge_cookie = world->rules;
-    world->options = (struct tresor_context_options){
-        .size_bytes = sizeof world->options,
-        .sources_max = 2,
-        .requests_max = 64,
-        .items_max = 64,
-        .waits_max = 64,
-        .blocks_max = 4,
-        .dispatch_max = 16,
-        .block_bytes = 64 * 1024,
-        .populate_bytes = 64 * 1024,
-    };
+    world->options = session_options(&world->memory);
 }
 
 void fake_world_start_context(struct fake_world *world)
 {
     model_set_add_to(&world->set, &world->fake);
-    world->options.allocator = failing_allocator_hooks(&world->memory);
     assert_error(session_create(&world->session, &world->faulty.sys, &world->options), TRESOR_OK);
 }
 

@@ -26,6 +26,22 @@ static bool is_known(int32_t code)
     return code <= 0 && strcmp(tresor_error_name(code), "UNKNOWN") != 0;
 }
 
+struct tresor_context_options session_options(struct failing_allocator *memory)
+{
+    return (struct tresor_context_options){
+        .size_bytes = sizeof(struct tresor_context_options),
+        .allocator = failing_allocator_hooks(memory),
+        .sources_max = 2,
+        .requests_max = 16,
+        .items_max = 64,
+        .waits_max = 64,
+        .blocks_max = 4,
+        .dispatch_max = 16,
+        .block_bytes = 64 * 1024,
+        .populate_bytes = 64 * 1024,
+    };
+}
+
 int32_t session_create(struct session *session, const struct tresor__sys *sys,
                        const struct tresor_context_options *options)
 {

@@ -11,6 +11,7 @@
 #include <tresor/tresor.h>
 
 #include "platform/sys.h"
+#include "support/failing_allocator.h"
 #include "support/model_set.h"
 
 enum {
@@ -37,6 +38,9 @@ struct session {
     uint64_t lose_event; /* this one is not seen, from 1 on; 0: none */
     char violation[256];
 };
+
+/** Small pools, blocks of 64 KiB, and the test's allocator. */
+struct tresor_context_options session_options(struct failing_allocator *memory);
 
 /** Make the context. */
 int32_t session_create(struct session *session, const struct tresor__sys *sys,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool backend: what is loaded on workers has the file's bytes, nothing is lost whenever something is cancelled,
- * closed or woken, waits sleep, and the workers end with their context.
+ * The pool backend: what is loaded on workers has the file's bytes, nothing is lost whenever
+ * something is cancelled, closed or woken, waits sleep, and the workers end with their context.
  */
 #include "support/test.h"
 
@@ -35,15 +35,16 @@ static struct {
 
 /* --- worlds --- */
 
-/* Sizes from none to several blocks, so that neighbours share pages and large ones are filled in parallel. */
+/* Sizes from none to several blocks, so that neighbours share pages and large ones are filled in
+ * parallel. */
 static int make_model(void **state)
 {
     struct model_tensor tensors[TENSORS];
     uint64_t seed = 11;
     (void)state;
     for (uint32_t i = 0; i < TENSORS; i++)
-        tensors[i] = (struct model_tensor){
-            random_below(&seed, i % 4 == 3 ? 600000 : 9000), MODEL_NEXT, false};
+        tensors[i] = (struct model_tensor){random_below(&seed, i % 4 == 3 ? 600000 : 9000),
+                                           MODEL_NEXT, false};
     temporary_make(world.folder);
     model_set_make_gguf(&world.set, world.folder, tensors, TENSORS);
     model_set_write(&world.set);
@@ -133,7 +134,8 @@ static void bytes_are_the_files(void **state)
     close_and_end();
 }
 
-/* Tensors one by one, all at once, by alternate strategies, so that neighbours meet in the pages that they share. */
+/* Tensors one by one, all at once, by alternate strategies, so that neighbours meet in the pages
+ * that they share. */
 static void loads_under_way_at_once(void **state)
 {
     (void)state;
@@ -176,9 +178,8 @@ static void no_completion_is_lost(void **state)
 static void submit_load(uint32_t strategy, struct tresor_request *request)
 {
     struct tresor_item all = session_all(&world.session);
-    assert_error(
-        session_submit(&world.session, TRESOR_VERB_LOAD, &all, 1, strategy, request),
-        TRESOR_OK);
+    assert_error(session_submit(&world.session, TRESOR_VERB_LOAD, &all, 1, strategy, request),
+                 TRESOR_OK);
 }
 
 static void cancel_at_any_moment(void **state)
@@ -245,8 +246,8 @@ static void close_at_any_moment(void **state)
         session_submit(&world.session, TRESOR_VERB_LOCK, &all, 1, 0, &request);
         session_submit(&world.session, TRESOR_VERB_ADVISE, &all, 1, TRESOR_ADVICE_WILLNEED,
                        &request);
-        int32_t code = tresor_copy(world.session.context, large, 0, sizeof copied, copied, NULL,
-                                   &request);
+        int32_t code =
+            tresor_copy(world.session.context, large, 0, sizeof copied, copied, NULL, &request);
         assert_error(session_note(&world.session, code, request), TRESOR_OK);
         dispatch_times(moment / 2);
         assert_error(tresor_context_destroy(world.session.context), TRESOR_ERROR_BUSY);
@@ -258,10 +259,9 @@ static void close_at_any_moment(void **state)
 
 static void submit_any(uint64_t *seed)
 {
-    static const enum tresor_verb verbs[] = {TRESOR_VERB_LOAD,   TRESOR_VERB_LOAD,
-                                             TRESOR_VERB_LOAD,   TRESOR_VERB_EVICT,
-                                             TRESOR_VERB_LOCK,   TRESOR_VERB_UNLOCK,
-                                             TRESOR_VERB_ADVISE, TRESOR_VERB_EVICT};
+    static const enum tresor_verb verbs[] = {
+        TRESOR_VERB_LOAD, TRESOR_VERB_LOAD,   TRESOR_VERB_LOAD,   TRESOR_VERB_EVICT,
+        TRESOR_VERB_LOCK, TRESOR_VERB_UNLOCK, TRESOR_VERB_ADVISE, TRESOR_VERB_EVICT};
     struct tresor_request request;
     struct tresor_item item = random_once_in(seed, 8)
                                   ? session_all(&world.session)
@@ -299,7 +299,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool is_stalled;
-    uint32_t stalled; /* reads that are held */
+    uint32_t stalled;   /* reads that are held */
     bool takes_signals; /* a worker does */
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -416,13 +416,12 @@ static void waits_sleep_until_something_completes(void **state)
     all = session_all(&world.session);
     for (uint32_t by_wait = 0; by_wait < 2; by_wait++) {
         set_stalled(true);
-        assert_error(
-            tresor_load(context, &all, 1,
-                        &(struct tresor_request_options){
-                            .size_bytes = sizeof(struct tresor_request_options),
-                            .strategy = TRESOR_STRATEGY_READ},
-                        &request),
-            TRESOR_OK);
+        assert_error(tresor_load(context, &all, 1,
+                                 &(struct tresor_request_options){
+                                     .size_bytes = sizeof(struct tresor_request_options),
+                                     .strategy = TRESOR_STRATEGY_READ},
+                                 &request),
+                     TRESOR_OK);
         dispatch_until_stalled();
         int64_t start_cpu_ms = clock_ms(CLOCK_THREAD_CPUTIME_ID);
         assert_int_equal(pthread_create(&thread, NULL, go_later, NULL), 0);
@@ -440,7 +439,8 @@ static void waits_sleep_until_something_completes(void **state)
     close_and_end();
 }
 
-/* With every worker held, requests are still taken, cancelled and closed, and nothing is given back before its read. */
+/* With every worker held, requests are still taken, cancelled and closed, and nothing is given back
+ * before its read. */
 static void close_with_every_worker_held(void **state)
 {
     struct tresor__sys sys = stalling_sys();
@@ -452,8 +452,7 @@ static void close_with_every_worker_held(void **state)
     set_stalled(true);
     submit_load(TRESOR_STRATEGY_READ, &request);
     dispatch_until_stalled();
-    int32_t code =
-        tresor_source_close(world.session.context, world.session.source, 0, &close);
+    int32_t code = tresor_source_close(world.session.context, world.session.source, 0, &close);
     assert_error(session_note(&world.session, code, close), TRESOR_OK);
     dispatch_times(50);
     assert_null(session_end(&world.session, close));
@@ -465,7 +464,8 @@ static void close_with_every_worker_held(void **state)
     end();
 }
 
-/* The last user of a closing source leaves on another thread, and that wakes who waits for the close. */
+/* The last user of a closing source leaves on another thread, and that wakes who waits for the
+ * close. */
 static void *release_later(void *item)
 {
     pause_shortly(STALL_MS * 1000000L);
@@ -574,9 +574,8 @@ static void options_are_checked(void **state)
     struct tresor_context_options options = {.size_bytes = sizeof options, .backend = 3};
     (void)state;
     assert_error(tresor_context_create(&options, &context), TRESOR_ERROR_INVALID);
-    options = (struct tresor_context_options){.size_bytes = sizeof options,
-                                              .backend = TRESOR_BACKEND_POOL,
-                                              .threads_max = 257};
+    options = (struct tresor_context_options){
+        .size_bytes = sizeof options, .backend = TRESOR_BACKEND_POOL, .threads_max = 257};
     assert_error(tresor_context_create(&options, &context), TRESOR_ERROR_INVALID);
     assert_error(tresor_context_create(NULL, &context), TRESOR_OK);
     assert_string_equal(tresor_backend_name(context), "sync");

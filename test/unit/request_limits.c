@@ -140,6 +140,30 @@ static struct tresor_request submit_quietly(void)
     return request;
 }
 
+static void start_slowly(uint32_t waits, uint32_t blocks)
+{
+    fake_world_init(&world);
+    world.options.waits_max = waits;
+    world.options.blocks_max = blocks;
+    world.options.dispatch_max = 1;
+    fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+}
+
+static void pump(uint32_t steps)
+{
+    for (uint32_t i = 0; i < steps; i++)
+        session_pump(&world.session);
+}
+
+/* Loads that have one pair between them, after some steps. */
+static void start_loads(struct tresor_request requests[MANY], uint32_t steps)
+{
+    start_slowly(1, 4);
+    for (uint32_t i = 0; i < MANY; i++)
+        requests[i] = submit_quietly();
+    pump(steps);
+}
+
 /* Of requests that wait for a pair, any is cancelled: the pair goes to the next one. */
 static void a_cancelled_request_that_waits_for_a_pair(void **state)
 {
@@ -147,14 +171,7 @@ static void a_cancelled_request_that_waits_for_a_pair(void **state)
     for (uint32_t steps = 0; steps < 12; steps++) {
         for (uint32_t cancelled = 0; cancelled < MANY; cancelled++) {
             struct tresor_request requests[MANY];
-            fake_world_init(&world);
-            world.options.waits_max = 1;
-            world.options.dispatch_max = 1;
-            fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
-            for (uint32_t i = 0; i < MANY; i++)
-                requests[i] = submit_quietly();
-            for (uint32_t i = 0; i < steps; i++)
-                session_pump(&world.session);
+            start_loads(requests, steps);
             tresor_cancel(world.session.context, requests[cancelled]);
             for (uint32_t i = 0; i < MANY; i++)
                 session_finish(&world.session, requests[i], NULL);
@@ -175,14 +192,7 @@ static void a_slot_that_is_taken_again_while_others_wait(void **state)
     (void)state;
     for (uint32_t steps = 1; steps < 12; steps++) {
         struct tresor_request requests[MANY];
-        fake_world_init(&world);
-        world.options.waits_max = 1;
-        world.options.dispatch_max = 1;
-        fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
-        for (uint32_t i = 0; i < MANY; i++)
-            requests[i] = submit_quietly();
-        for (uint32_t i = 0; i < steps; i++)
-            session_pump(&world.session);
+        start_loads(requests, steps);
         tresor_cancel(world.session.context, requests[1]);
         session_pump(&world.session); /* takes its end */
         struct tresor_request next = submit_quietly();
@@ -221,15 +231,11 @@ static void a_cancelled_job_that_waits_for_a_block(void **state)
         for (uint32_t steps = 0; steps < 14; steps++) {
             for (uint32_t cancelled = 0; cancelled < MANY; cancelled++) {
                 struct tresor_request requests[MANY];
-                fake_world_init(&world);
-                world.options.blocks_max = blocks;
-                world.options.dispatch_max = 1;
-                fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+                start_slowly(64, blocks);
                 requests[0] = submit_copy(2, 0);
                 requests[1] = submit(TRESOR_VERB_LOAD, TRESOR_STRATEGY_READ);
                 requests[2] = submit_copy(2, 1);
-                for (uint32_t i = 0; i < steps; i++)
-                    session_pump(&world.session);
+                pump(steps);
                 tresor_cancel(world.session.context, requests[cancelled]);
                 for (uint32_t i = 0; i < MANY; i++)
                     session_finish(&world.session, requests[i], NULL);
@@ -248,10 +254,7 @@ static void a_source_that_closes_while_it_waits_for_a_block(void **state)
             struct tresor_request open = {0};
             struct tresor_request close = {0};
             struct tresor_source first;
-            fake_world_init(&world);
-            world.options.blocks_max = blocks;
-            world.options.dispatch_max = 1;
-            fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+            start_slowly(64, blocks);
             first = world.session.source;
             struct tresor_item all = session_all(&world.session);
             assert_error(session_note(&world.session,
@@ -268,8 +271,7 @@ static void a_source_that_closes_while_it_waits_for_a_block(void **state)
                                         TRESOR_STRATEGY_READ, &load),
                          TRESOR_OK);
             copies[1] = submit_copy(2, 1);
-            for (uint32_t i = 0; i < steps; i++)
-                session_pump(&world.session);
+            pump(steps);
             assert_error(session_note(&world.session,
                                       tresor_source_close(world.session.context, first, 0, &close),
                                       close),

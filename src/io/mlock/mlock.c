@@ -33,7 +33,8 @@ static bool may_retry(const void *context, const struct tresor__input *input)
     return tresor__may_retry(mlock->retries, input->os_errno);
 }
 
-static void ask(struct tresor__mlock *mlock, struct tresor__outbox *out, uint8_t kind, uint8_t on_ok)
+static void ask(struct tresor__mlock *mlock, struct tresor__outbox *out, uint8_t kind,
+                uint8_t on_ok)
 {
     struct tresor__file *file = file_of(mlock);
     uint64_t start = tresor__ledger_start(&file->ledger, mlock->extent.first);
@@ -71,7 +72,8 @@ static void drop_extent(struct tresor__mlock *mlock, struct tresor__outbox *out)
     tresor__outbox_again(out);
 }
 
-static void finish_lock(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void finish_lock(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     struct tresor__mlock *mlock = context;
     (void)input;
@@ -153,12 +155,12 @@ static void finish_unlock(void *context, const struct tresor__input *input,
     drop_extent(mlock, out);
 }
 
-static void fail_unlock(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void fail_unlock(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     struct tresor__mlock *mlock = context;
     struct tresor__file *file = file_of(context);
-    struct tresor__failure failure =
-        tresor__file_map_failure(file, mlock->extent, input->os_errno);
+    struct tresor__failure failure = tresor__file_map_failure(file, mlock->extent, input->os_errno);
     tresor__ledger_unlocked(&file->ledger, mlock->extent, &failure);
     drop_extent(mlock, out);
 }

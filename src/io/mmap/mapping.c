@@ -63,8 +63,8 @@ static void ask(const struct tresor__file *file, struct tresor__outbox *out, uin
                      start, length);
 }
 
-static void ask_for_extent(const struct tresor__file *file, struct tresor__outbox *out, uint8_t kind,
-                           uint8_t on_ok, struct tresor__extent extent)
+static void ask_for_extent(const struct tresor__file *file, struct tresor__outbox *out,
+                           uint8_t kind, uint8_t on_ok, struct tresor__extent extent)
 {
     uint64_t start = tresor__ledger_start(&file->ledger, extent.first);
     ask(file, out, kind, on_ok, start, tresor__ledger_start(&file->ledger, extent.last) - start);
@@ -89,7 +89,8 @@ static void map_again(void *context, const struct tresor__input *input, struct t
                    mapping->walk.extent);
 }
 
-static void fail_extent(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void fail_extent(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     struct tresor__mapping *mapping = context;
     struct tresor__file *file = file_of(context);
@@ -156,13 +157,14 @@ static void settle_and_leave(void *context, const struct tresor__input *input,
 static void fail_chunk(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__mapping *mapping = context;
-    /* A populate past the end of the file answers EFAULT (madvise(2)); the actor tells the size it found. */
+    /* A populate past the end of the file answers EFAULT (madvise(2)); the actor tells the size it
+     * found. */
     int32_t code = input->os_errno == EFAULT ? TRESOR_ERROR_TRUNCATED : TRESOR_ERROR_IO;
     uint64_t got = code == TRESOR_ERROR_TRUNCATED && (uint64_t)input->value > mapping->walk.offset
                        ? (uint64_t)input->value - mapping->walk.offset
                        : 0;
-    struct tresor__failure failure = tresor__failure_of(
-        code, input->os_errno, mapping->walk.offset, mapping->walk.length, got);
+    struct tresor__failure failure =
+        tresor__failure_of(code, input->os_errno, mapping->walk.offset, mapping->walk.length, got);
     settle(mapping, &failure, out);
     tresor__outbox_again(out);
 }
@@ -186,7 +188,8 @@ static void ask_unmap(void *context, const struct tresor__input *input, struct t
     ask_for_extent(file, out, TRESOR__EFFECT_UNMAP, MAPPING_ON_UNMAP_OK, mapping->spent);
 }
 
-static void unmap_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void unmap_again(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     struct tresor__mapping *mapping = context;
     (void)input;

@@ -113,7 +113,8 @@ static void fail(struct tresor__block *block, const struct tresor__input *input,
     end(block, out, block->failure.code);
 }
 
-static void fail_memory(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void fail_memory(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     fail(context, input, out, TRESOR_ERROR_NO_MEMORY);
 }

@@ -10,7 +10,8 @@
 #define TRESOR__E(name) BLOCK_ON_##name
 #include "core/fsm_enum.h"
 
-/** One a context for every read that may be in flight; a job takes it, and gives it back when it has ended. */
+/** One a context for every read that may be in flight; a job takes it, and gives it back when it
+ * has ended. */
 struct tresor__block {
     uint8_t state;
     uint8_t space; /* enum tresor__space: WINDOW for the read job, CALLER for a copy job */

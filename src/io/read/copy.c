@@ -61,14 +61,16 @@ static void again(void *context, const struct tresor__input *input, struct treso
     tresor__outbox_again(out);
 }
 
-static void await_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void await_block(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     (void)context;
     (void)input;
     tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_AWAIT_BLOCK});
 }
 
-static void start_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void start_block(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     struct tresor__copy *copy = context;
     uint64_t offset = copy->offset + copy->started;

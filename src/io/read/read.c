@@ -56,8 +56,8 @@ static bool may_retry(const void *context, const struct tresor__input *input)
     return tresor__may_retry(job->walk.retries, input->os_errno);
 }
 
-static void ask_for_extent(const struct tresor__file *file, struct tresor__outbox *out, uint8_t kind,
-                           uint8_t on_ok, struct tresor__extent extent)
+static void ask_for_extent(const struct tresor__file *file, struct tresor__outbox *out,
+                           uint8_t kind, uint8_t on_ok, struct tresor__extent extent)
 {
     uint64_t start = tresor__ledger_start(&file->ledger, extent.first);
     tresor__file_ask(file, out,
@@ -95,7 +95,8 @@ static void map_again(void *context, const struct tresor__input *input, struct t
     ask_for_extent(file_of(context), out, TRESOR__EFFECT_MAP, READ_ON_MAP_OK, job->walk.extent);
 }
 
-static void fail_extent(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void fail_extent(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     struct tresor__read *job = context;
     struct tresor__file *file = file_of(context);
@@ -129,7 +130,8 @@ static void begin_block(struct tresor__read *job, struct tresor__outbox *out)
         out, (struct tresor__message){.kind = TRESOR__MESSAGE_BLOCK_START, .slot = index});
 }
 
-static void start_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void start_block(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     (void)input;
     begin_block(context, out);
@@ -146,7 +148,8 @@ static void start_last_block(void *context, const struct tresor__input *input,
     tresor__outbox_look(out);
 }
 
-static void await_block(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void await_block(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     (void)context;
     (void)input;
@@ -190,7 +193,8 @@ static void ask_unmap(void *context, const struct tresor__input *input, struct t
     ask_for_extent(file, out, TRESOR__EFFECT_UNMAP, READ_ON_UNMAP_OK, job->spent);
 }
 
-static void unmap_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void unmap_again(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     struct tresor__read *job = context;
     (void)input;
