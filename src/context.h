@@ -32,7 +32,7 @@ int32_t tresor__context_create_over(const struct tresor__sys *sys,
 typedef int32_t tresor__backend_maker(void *argument, const struct tresor_allocator *allocator,
                                       uint32_t effects_max, struct tresor__backend **backend);
 
-/** Make a context on another backend. */
+/** Make a context on another backend; the one that the options name where `make` is NULL. */
 int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend_maker *make,
                                   void *argument, const struct tresor_context_options *options,
                                   struct tresor_context **context);

@@ -15,6 +15,8 @@ enum {
     BLOCK_BYTES_DEFAULT = 2 * 1024 * 1024,
     POPULATE_BYTES_DEFAULT = 64 * 1024 * 1024, /* a warm one of 2 MiB takes less than the step to the next */
     BLOCK_BYTES_UNIT = 64 * 1024,
+    THREADS_DEFAULT = 4,
+    THREADS_MAX = 256,
     POOL_MAX = 1 << 24,
     BATCH = 32, /* effects and completions that are handed over at a time */
 };
@@ -68,15 +70,19 @@ static int32_t complete_options(struct tresor_context_options *options)
         {&options->waits_max, WAITS_DEFAULT, POOL_MAX},
         {&options->blocks_max, BLOCKS_DEFAULT, POOL_MAX},
         {&options->dispatch_max, DISPATCH_DEFAULT, POOL_MAX},
+        {&options->threads_max, THREADS_DEFAULT, THREADS_MAX},
     };
     if (options->strategy == TRESOR_STRATEGY_DEFAULT)
         options->strategy = TRESOR_STRATEGY_MMAP;
+    if (options->backend == TRESOR_BACKEND_DEFAULT)
+        options->backend = TRESOR_BACKEND_SYNC;
     bool valid = true;
     for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
     valid = choose_bytes(&options->block_bytes, BLOCK_BYTES_DEFAULT) && valid;
     valid = choose_bytes(&options->populate_bytes, POPULATE_BYTES_DEFAULT) && valid;
     valid = valid && options->strategy <= TRESOR_STRATEGY_READ &&
+            options->backend <= TRESOR_BACKEND_POOL &&
             !options->allocator.reallocate == !options->allocator.free;
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
 }
@@ -101,6 +107,16 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
     return tresor__controller_init(&context->controller, &context->allocator, &limits);
 }
 
+static int32_t make_backend(struct tresor_context *context,
+                            const struct tresor_context_options *options)
+{
+    uint32_t effects_max = context->controller.effects_max;
+    if (options->backend == TRESOR_BACKEND_POOL)
+        return tresor__pool_create(context->sys, &context->allocator, effects_max,
+                                   options->threads_max, &context->backend);
+    return tresor__sync_create(context->sys, &context->allocator, effects_max, &context->backend);
+}
+
 int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend_maker *make,
                                   void *argument, const struct tresor_context_options *given,
                                   struct tresor_context **context)
@@ -123,7 +139,8 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
     if (code == TRESOR_OK) {
         made->controller.observer = options.observer;
         made->controller.observer_cookie = options.observer_cookie;
-        code = make(argument, &allocator, made->controller.effects_max, &made->backend);
+        code = make ? make(argument, &allocator, made->controller.effects_max, &made->backend)
+                    : make_backend(made, &options);
         if (code == TRESOR_OK) {
             *context = made;
             return TRESOR_OK;
@@ -134,18 +151,11 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
     return code;
 }
 
-static int32_t make_sync(void *argument, const struct tresor_allocator *allocator,
-                         uint32_t effects_max, struct tresor__backend **backend)
-{
-    return tresor__sync_create(argument, allocator, effects_max, backend);
-}
-
 int32_t tresor__context_create_over(const struct tresor__sys *sys,
                                     const struct tresor_context_options *options,
                                     struct tresor_context **context)
 {
-    /* The maker's argument has no const, but make_sync gives it back as it was. */
-    return tresor__context_create_on(sys, make_sync, (void *)(uintptr_t)sys, options, context);
+    return tresor__context_create_on(sys, NULL, NULL, options, context);
 }
 
 int32_t tresor_context_create(const struct tresor_context_options *options,

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <tresor/allocator.h>
+#include <tresor/backend.h>
 #include <tresor/event.h>
 #include <tresor/observe.h>
 #include <tresor/strategy.h>
@@ -37,6 +38,8 @@ struct tresor_context_options {
                                    64 KiB */
     tresor_observer *observer; /**< called after every transition; NULL: none */
     void *observer_cookie;
+    uint32_t backend;     /**< enum tresor_backend; DEFAULT is sync */
+    uint32_t threads_max; /**< of the pool backend; default 4, at most 256. Where the system refuses some, fewer work */
 };
 
 /** What a context has done so far. All counts start at zero. */
@@ -56,8 +59,8 @@ struct tresor_counters {
 };
 
 /**
- * Make a context on the `sync` backend, which runs system calls inside dispatch. NULL options are the defaults.
- * Returns TRESOR_OK, INVALID (an option is out of range), NO_MEMORY or DESCRIPTORS; on failure `*context` is NULL.
+ * Make a context. NULL options are the defaults. Returns TRESOR_OK, INVALID (an option is out of range), NO_MEMORY (also
+ * where the pool backend gets no thread at all) or DESCRIPTORS; on failure `*context` is NULL.
  * A context belongs to the thread that first dispatches; everything else than what says "any thread" is that
  * thread's.
  */
@@ -109,7 +112,7 @@ TRESOR_API int32_t tresor_cancel(struct tresor_context *context, struct tresor_r
 TRESOR_API int32_t tresor_get_counters(struct tresor_context *context,
                                        struct tresor_counters *counters);
 
-/** The backend's name: "sync". Static text. */
+/** The backend's name: "sync" or "pool". Static text. */
 TRESOR_API const char *tresor_backend_name(const struct tresor_context *context);
 
 /**

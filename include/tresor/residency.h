@@ -85,7 +85,10 @@ TRESOR_API int32_t tresor_unlock(struct tresor_context *context, const struct tr
                                  size_t item_count, const struct tresor_request_options *options,
                                  struct tresor_request *request);
 
-/** Tell the kernel how tensors will be used; `advice` is an enum tresor_advice. Resident or not. */
+/**
+ * Tell the kernel how tensors will be used; `advice` is an enum tresor_advice. Resident or not. On the pool backend, advice on
+ * one tensor that is under way at the same time reaches the kernel, and ends, in any order.
+ */
 TRESOR_API int32_t tresor_advise(struct tresor_context *context, const struct tresor_item *items,
                                  size_t item_count, uint32_t advice,
                                  const struct tresor_request_options *options,

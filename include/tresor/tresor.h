@@ -4,6 +4,7 @@
 #define TRESOR_TRESOR_H
 
 #include <tresor/allocator.h>
+#include <tresor/backend.h>
 #include <tresor/context.h>
 #include <tresor/error.h>
 #include <tresor/event.h>

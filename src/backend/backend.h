@@ -33,4 +33,13 @@ struct tresor__backend {
 int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
                             uint32_t effects_max, struct tresor__backend **backend);
 
+/**
+ * The pool backend: effects run on `threads` worker threads, at least one, or on fewer where the system does not give as
+ * many. They begin in the order of their submit and complete in any. TRESOR_OK, NO_MEMORY (also for want of any thread) or
+ * DESCRIPTORS.
+ */
+int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
+                            uint32_t effects_max, uint32_t threads,
+                            struct tresor__backend **backend);
+
 #endif

@@ -628,9 +628,11 @@ static void check(const void *context)
 {
     const struct tresor__source *source = context;
     assert(source->retries <= TRESOR__RETRIES_MAX);
-    if (source->state == SOURCE_FREE)
+    /* While work on the model is asked for, a worker may be changing it. */
+    if (source->state == SOURCE_FREE || source->state == SOURCE_PARSING ||
+        source->state == SOURCE_INDEXING || source->state == SOURCE_FREEING)
         return;
-    assert(source->state == SOURCE_FREEING || source->model.file < source->model.file_total);
+    assert(source->model.file < source->model.file_total);
     if (source->state == SOURCE_READY)
         for (uint32_t i = 0; i < source->model.file_count; i++)
             assert(source->model.files[i].window && source->model.files[i].descriptor >= 0);

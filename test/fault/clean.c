@@ -4,11 +4,11 @@
 
 #include "scenario.h"
 
-static void nothing_fails(void **state)
+static void nothing_fails(uint32_t backend)
 {
-    (void)state;
     for (uint32_t kind = 0; kind < scenario_kinds(); kind++) {
-        struct scenario scenario = {.set = scenario_model((enum model_kind)kind)};
+        struct scenario scenario = {.set = scenario_model((enum model_kind)kind),
+                                    .backend = backend};
         scenario_must_hold(&scenario);
         assert_int_equal(scenario.failed_requests, 0);
         assert_int_equal(scenario.injected, 0);
@@ -19,8 +19,24 @@ static void nothing_fails(void **state)
     }
 }
 
+static void nothing_fails_inside_dispatch(void **state)
+{
+    (void)state;
+    nothing_fails(TRESOR_BACKEND_SYNC);
+}
+
+static void nothing_fails_on_workers(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 10; i++)
+        nothing_fails(TRESOR_BACKEND_POOL);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(nothing_fails)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_fails_inside_dispatch),
+        cmocka_unit_test(nothing_fails_on_workers),
+    };
     return cmocka_run_group_tests_name("fault_clean", tests, scenario_setup, scenario_teardown);
 }

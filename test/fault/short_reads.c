@@ -6,20 +6,28 @@
 
 #include "scenario.h"
 
-static void must_succeed(enum faulty_reads reads, uint64_t seed)
+static void must_succeed_on(uint32_t backend, enum faulty_reads reads, uint64_t seed)
 {
     for (uint32_t kind = 0; kind < scenario_kinds(); kind++) {
-        struct scenario scenario = {
-            .set = scenario_model((enum model_kind)kind), .reads = reads, .seed = seed};
+        struct scenario scenario = {.set = scenario_model((enum model_kind)kind),
+                                    .reads = reads,
+                                    .seed = seed,
+                                    .backend = backend};
         scenario_must_hold(&scenario);
         assert_int_equal(scenario.failed_requests, 0);
     }
 }
 
+static void must_succeed(enum faulty_reads reads, uint64_t seed)
+{
+    must_succeed_on(TRESOR_BACKEND_SYNC, reads, seed);
+    must_succeed_on(TRESOR_BACKEND_POOL, reads, seed);
+}
+
 static void one_byte_at_a_time(void **state)
 {
     (void)state;
-    must_succeed(FAULTY_READS_BYTE, 0);
+    must_succeed_on(TRESOR_BACKEND_SYNC, FAULTY_READS_BYTE, 0);
 }
 
 static void half_of_what_was_asked(void **state)

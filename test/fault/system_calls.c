@@ -16,10 +16,11 @@ struct totals {
 };
 
 /* The loop: the nth call, the next one, and so on. */
-static void fail_each(struct faulty_plan plan, struct totals *totals)
+static void fail_each(struct faulty_plan plan, uint32_t backend, struct totals *totals)
 {
     for (plan.nth = 1;; plan.nth++) {
-        struct scenario scenario = {.set = scenario_model(kind), .plan = plan};
+        struct scenario scenario = {
+            .set = scenario_model(kind), .plan = plan, .backend = backend};
         scenario_must_hold(&scenario);
         if (scenario.injected == 0)
             return;
@@ -45,7 +46,7 @@ static void every_row_and_error(bool persistent)
             fail_each((struct faulty_plan){.row = (enum faulty_row)row,
                                            .persistent = persistent,
                                            .os_errno = errors[i]},
-                      &totals);
+                      TRESOR_BACKEND_SYNC, &totals);
         /* A row that is never called would pass unseen; these two are called only after others failed. */
         if (row != FAULTY_LOCK_LIMIT && row != FAULTY_LOCKED)
             assert_true(totals.runs > before);
@@ -72,7 +73,7 @@ static void everything_from_then_on(void **state)
     (void)state;
     for (uint32_t choice = 0; choice < 4; choice++)
         fail_each((struct faulty_plan){.row = FAULTY_ANY, .persistent = true, .choice = choice},
-                  &totals);
+                  TRESOR_BACKEND_SYNC, &totals);
     tell(&totals);
 }
 
@@ -95,6 +96,20 @@ static void questions_after_a_refused_lock(void **state)
     }
 }
 
+/* On workers the nth call is now this, now that. A bell that cannot be rung is left out: who waits would not wake. */
+static void each_call_on_workers(void **state)
+{
+    struct totals totals = {0};
+    (void)state;
+    for (uint32_t row = 0; row < FAULTY_BELL_RING; row++)
+        for (uint32_t persistent = 0; persistent < 2; persistent++)
+            fail_each((struct faulty_plan){.row = (enum faulty_row)row,
+                                           .persistent = persistent,
+                                           .choice = row},
+                      TRESOR_BACKEND_POOL, &totals);
+    tell(&totals);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +117,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(each_call_from_then_on),
         cmocka_unit_test(everything_from_then_on),
         cmocka_unit_test(questions_after_a_refused_lock),
+        cmocka_unit_test(each_call_on_workers),
     };
     for (uint32_t i = 0; argc == 2 && i < MODEL_KINDS; i++)
         if (strcmp(argv[1], model_kind_name((enum model_kind)i)) == 0)

@@ -117,16 +117,28 @@ static void need_mapped(struct faulty_sys *faulty, enum faulty_row row, struct r
                 (size_t)(range.end - range.start));
 }
 
-static struct faulty_sys *self(void *cookie)
+/* Rows are called on workers too, so one call is made, and written down, at a time. */
+static struct faulty_sys *enter(void *cookie)
 {
-    return cookie;
+    struct faulty_sys *faulty = cookie;
+    pthread_mutex_lock(&faulty->lock);
+    return faulty;
 }
+
+static void leave(struct faulty_sys **faulty)
+{
+    pthread_mutex_unlock(&(*faulty)->lock);
+}
+
+/* Until the row returns. */
+#define ENTER(faulty, cookie)                                                                      \
+    struct faulty_sys *faulty __attribute__((cleanup(leave))) = enter(cookie)
 
 /* --- rows --- */
 
 static int64_t open_file(void *cookie, const char *path)
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_OPEN_FILE, .path = path};
     int64_t result;
     if (decide(faulty, &call, &result) != CARRY_OUT)
@@ -140,7 +152,7 @@ static int64_t open_file(void *cookie, const char *path)
 /* A close that failed has still closed. */
 static int64_t close_descriptor(void *cookie, int descriptor)
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_CLOSE, .descriptor = descriptor};
     int64_t result;
     enum verdict verdict = decide(faulty, &call, &result);
@@ -154,7 +166,7 @@ static int64_t close_descriptor(void *cookie, int descriptor)
 
 static int64_t stat_file(void *cookie, int descriptor, struct tresor__sys_stat *stat)
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_STAT, .descriptor = descriptor};
     int64_t result;
     need_open(faulty, FAULTY_STAT, descriptor);
@@ -185,7 +197,7 @@ static size_t shorten(struct faulty_sys *faulty, size_t length)
 
 static int64_t read_file(void *cookie, int descriptor, void *address, size_t length, uint64_t offset)
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_READ,
                                .descriptor = descriptor,
                                .address = address,
@@ -209,7 +221,7 @@ static int64_t read_file(void *cookie, int descriptor, void *address, size_t len
 static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
                    int descriptor, uint64_t offset, void **mapped)
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_MAP,
                                .descriptor = descriptor,
                                .address = address,
@@ -238,7 +250,7 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
 
 static int64_t unmap(void *cookie, void *address, size_t length)
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_UNMAP, .address = address, .length = length};
     struct range range = pages_of(faulty, address, length);
     int64_t result;
@@ -259,7 +271,7 @@ static int64_t unmap(void *cookie, void *address, size_t length)
 static int64_t advise_memory(void *cookie, void *address, size_t length,
                              enum tresor__sys_memory_advice advice)
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {
         .row = FAULTY_ADVISE_MEMORY, .address = address, .length = length, .kind = (int)advice};
     int64_t result;
@@ -272,7 +284,7 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
 static int64_t advise_file(void *cookie, int descriptor, uint64_t offset, uint64_t length,
                            enum tresor__sys_file_advice advice)
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_ADVISE_FILE,
                                .descriptor = descriptor,
                                .length = (size_t)length,
@@ -288,7 +300,7 @@ static int64_t advise_file(void *cookie, int descriptor, uint64_t offset, uint64
 
 static int64_t lock(void *cookie, const void *address, size_t length)
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_LOCK, .address = address, .length = length};
     struct range range = pages_of(faulty, address, length);
     int64_t result;
@@ -303,7 +315,7 @@ static int64_t lock(void *cookie, const void *address, size_t length)
 
 static int64_t unlock(void *cookie, const void *address, size_t length)
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_UNLOCK, .address = address, .length = length};
     struct range range = pages_of(faulty, address, length);
     int64_t result;
@@ -320,7 +332,7 @@ static int64_t unlock(void *cookie, const void *address, size_t length)
 #define PLAIN_ROW(function, row_name, parameters, arguments)                                       \
     static int64_t function parameters                                                             \
     {                                                                                              \
-        struct faulty_sys *faulty = self(cookie);                                                  \
+        ENTER(faulty, cookie);                                                                     \
         struct faulty_call call = {.row = row_name};                                               \
         int64_t result;                                                                            \
         return decide(faulty, &call, &result) == CARRY_OUT ? faulty->under->function arguments     \
@@ -341,7 +353,7 @@ PLAIN_ROW(bell_clear, FAULTY_BELL_CLEAR, (void *cookie, int descriptor),
 
 static int64_t bell_open(void *cookie, int descriptors[2])
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_BELL_OPEN};
     int64_t result;
     if (decide(faulty, &call, &result) != CARRY_OUT)
@@ -354,28 +366,38 @@ static int64_t bell_open(void *cookie, int descriptors[2])
     return result;
 }
 
-/* Nobody sleeps in a test: a wait with nobody else to ring takes its time on the table's own clock. */
+/*
+ * Nobody sleeps in a test: a wait with nobody else to ring takes its time on the table's own clock. Only workers are
+ * waited for.
+ */
 static int64_t bell_wait(void *cookie, int descriptor, int32_t timeout_ms)
 {
-    struct faulty_sys *faulty = self(cookie);
+    ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_BELL_WAIT, .descriptor = descriptor};
     int64_t result;
     faulty->clock_ms += timeout_ms > 0 ? timeout_ms : 0;
     need_open(faulty, FAULTY_BELL_WAIT, descriptor);
-    return decide(faulty, &call, &result) == CARRY_OUT
-               ? faulty->under->bell_wait(faulty->under->cookie, descriptor, 0)
-               : result;
+    if (decide(faulty, &call, &result) != CARRY_OUT)
+        return result;
+    if (!faulty->has_workers)
+        return faulty->under->bell_wait(faulty->under->cookie, descriptor, 0);
+    pthread_mutex_unlock(&faulty->lock);
+    result = faulty->under->bell_wait(faulty->under->cookie, descriptor, timeout_ms);
+    pthread_mutex_lock(&faulty->lock);
+    return result;
 }
 
 static int64_t now_ms(void *cookie)
 {
-    return self(cookie)->clock_ms++;
+    ENTER(faulty, cookie);
+    return faulty->clock_ms++;
 }
 
 void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
 {
     memset(faulty, 0, sizeof *faulty);
     faulty->under = under;
+    faulty->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     faulty->sys = (struct tresor__sys){
         .cookie = faulty,
         .open_file = open_file,

@@ -2,11 +2,12 @@
 /*
  * A system-call table around another one. It counts every call, makes chosen ones fail, cuts reads short, and keeps
  * books of what the library holds: descriptors, mapped ranges, locked ranges. Calls on what is not held are kept as
- * a violation, and so is what is left at the end. Its clock is its own.
+ * a violation, and so is what is left at the end. Its clock is its own. Rows may be called on any thread.
  */
 #ifndef TEST_SUPPORT_FAULTY_SYS_H
 #define TEST_SUPPORT_FAULTY_SYS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -78,7 +79,9 @@ struct faulty_sys {
     /* Looks at every call that the plan lets pass; answers the errno that it shall fail with, or 0. May be NULL. */
     int32_t (*judge)(void *judge_cookie, struct faulty_call *call);
     void *judge_cookie;
+    bool has_workers; /* a wait really sleeps */
 
+    pthread_mutex_t lock;
     uint64_t counts[FAULTY_ROWS];
     uint64_t total;
     uint64_t injected;

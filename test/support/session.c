@@ -141,7 +141,12 @@ bool session_pump(struct session *session)
         has_event = true;
         see(session, &event);
     }
-    return more > 0 || has_event;
+    if (more > 0 || has_event)
+        return true;
+    if (session->context->controller.in_flight == 0)
+        return false;
+    session->context->backend->wait(session->context->backend, -1);
+    return true;
 }
 
 void session_settle(struct session *session)

@@ -54,7 +54,7 @@ int32_t session_create_shuffled(struct session *session, struct shuffled *shuffl
 /** Note what a call answered; if it was accepted, its end is expected. Returns `code`. */
 int32_t session_note(struct session *session, int32_t code, struct tresor_request request);
 
-/** One dispatch and all events. False once nothing is left to do, or the steps are used up. */
+/** One dispatch and all events, or a sleep. False once nothing is left to do, or the steps are used up. */
 bool session_pump(struct session *session);
 
 /** Pump until nothing is left to do. */

@@ -50,6 +50,7 @@ static struct bytes wanted_lines(const char *path)
 static void check_hashes(const char *path)
 {
     static const char *const options[] = {"", "--strategy mmap ", "--strategy read ",
+                                          "--backend pool ", "--backend pool --strategy read ",
                                           "--tensor * "};
     struct bytes wanted = wanted_lines(path);
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {

@@ -13,11 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/** Everything of a model is loaded, by a strategy. */
-static void check_load(const char *path, const char *strategy, int64_t tensors)
+/** Everything of a model is loaded, by a strategy on a backend. */
+static void check_load_on(const char *path, const char *strategy, const char *backend,
+                          int64_t tensors)
 {
     char line[128];
-    snprintf(line, sizeof line, "load --json --strategy %s %s", strategy, path);
+    snprintf(line, sizeof line, "load --json --strategy %s --backend %s %s", strategy, backend,
+             path);
     json_t *report = tool_json(line, 0);
     check_keys(report);
     assert_int_equal(tensors_at(report, "requested"), tensors);
@@ -27,11 +29,25 @@ static void check_load(const char *path, const char *strategy, int64_t tensors)
     assert_true(json_real_value(json_object_get(report, "seconds")) > 0);
     assert_true(json_real_value(json_object_get(report, "bytes_per_second")) > 0);
     assert_string_equal(json_string_value(json_object_get(report, "strategy")), strategy);
-    assert_string_equal(json_string_value(json_object_get(report, "backend")), "sync");
+    assert_string_equal(json_string_value(json_object_get(report, "backend")), backend);
     assert_int_equal(integer_at(report, "locked_bytes"), 0);
     assert_int_equal(error_count(report), 0);
     assert_int_equal(tool_result.errors.length, 0);
     json_decref(report);
+}
+
+static void check_load(const char *path, const char *strategy, int64_t tensors)
+{
+    check_load_on(path, strategy, "sync", tensors);
+    check_load_on(path, strategy, "pool", tensors);
+}
+
+static void unknown_backends_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 64K m.gguf"), 0);
+    assert_int_equal(tool("load --backend ring m.gguf"), 2);
+    assert_non_null(strstr(tool_result.errors.bytes, "--backend: 'ring' is not sync or pool"));
 }
 
 static void whole_models_are_loaded(void **state)
@@ -227,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(whole_models_are_loaded),
+        IN_FOLDER(unknown_backends_are_refused),
         IN_FOLDER(model_without_tensors_is_loaded),
         IN_FOLDER(text_says_what_how_and_how_fast),
         IN_FOLDER(patterns_choose_tensors_once),

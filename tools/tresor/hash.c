@@ -19,11 +19,13 @@
 
 enum {
     KEY_STRATEGY,
+    KEY_BACKEND,
     KEY_TENSOR,
 };
 
 static const struct option_row rows[] = {
     MODEL_OPTION_STRATEGY(KEY_STRATEGY),
+    MODEL_OPTION_BACKEND(KEY_BACKEND),
     MODEL_OPTION_TENSOR(KEY_TENSOR),
 };
 
@@ -148,6 +150,7 @@ static int hash(const struct option_reader *reader, const struct model_options *
     const struct tresor_context_options context_options = {
         .size_bytes = sizeof context_options,
         .strategy = options->strategy,
+        .backend = options->backend,
     };
     struct hashing hashing = {
         .opened = &opened,
@@ -169,13 +172,21 @@ static int hash(const struct option_reader *reader, const struct model_options *
     return code;
 }
 
+static bool take_option(const struct option_reader *reader, int key, struct model_options *options)
+{
+    if (key == KEY_STRATEGY)
+        return model_options_take_strategy(reader, options);
+    if (key == KEY_BACKEND)
+        return model_options_take_backend(reader, options);
+    model_options_take_pattern(reader, options);
+    return true;
+}
+
 static int run(struct option_reader *reader, struct model_options *options)
 {
     int key;
     while ((key = options_next(reader)) >= 0) {
-        if (key == KEY_TENSOR)
-            model_options_take_pattern(reader, options);
-        else if (!model_options_take_strategy(reader, options))
+        if (!take_option(reader, key, options))
             return TOOL_USAGE;
     }
     if (key == OPTIONS_STOP)

@@ -20,6 +20,7 @@
 
 enum {
     KEY_STRATEGY,
+    KEY_BACKEND,
     KEY_LOCK,
     KEY_TENSOR,
     KEY_TRACE,
@@ -28,6 +29,7 @@ enum {
 
 static const struct option_row rows[] = {
     MODEL_OPTION_STRATEGY(KEY_STRATEGY),
+    MODEL_OPTION_BACKEND(KEY_BACKEND),
     {KEY_LOCK, "lock", NULL, "lock the tensors in memory too"},
     MODEL_OPTION_TENSOR(KEY_TENSOR),
     {KEY_TRACE, "trace", "FILE", "write every transition of the machines, one line of JSON each"},
@@ -129,6 +131,7 @@ static int load(const struct option_reader *reader, const struct load_options *o
         .dispatch_max = COMPLETIONS_PER_DISPATCH,
         .observer = trace->path ? trace_transition : NULL,
         .observer_cookie = trace,
+        .backend = options->model.backend,
     };
     int code = TOOL_BAD_FILE;
     result->failures.opened = &opened;
@@ -175,6 +178,8 @@ static bool take_option(const struct option_reader *reader, int key, struct load
     switch (key) {
     case KEY_STRATEGY:
         return model_options_take_strategy(reader, &options->model);
+    case KEY_BACKEND:
+        return model_options_take_backend(reader, &options->model);
     case KEY_LOCK:
         options->lock = true;
         return true;

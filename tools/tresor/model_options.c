@@ -9,7 +9,8 @@
 
 bool model_options_begin(struct model_options *options, int argc)
 {
-    *options = (struct model_options){.strategy = TRESOR_STRATEGY_MMAP};
+    *options = (struct model_options){.strategy = TRESOR_STRATEGY_MMAP,
+                                      .backend = TRESOR_BACKEND_SYNC};
     options->patterns = calloc((size_t)argc, sizeof *options->patterns);
     if (!options->patterns)
         fputs("tresor: out of memory\n", stderr);
@@ -31,6 +32,22 @@ bool model_options_take_strategy(const struct option_reader *reader, struct mode
         }
     }
     options_wrong(reader, "--strategy: '%s' is not mmap or read", reader->value);
+    return false;
+}
+
+bool model_options_take_backend(const struct option_reader *reader, struct model_options *options)
+{
+    static const struct {
+        const char *name;
+        uint32_t backend;
+    } rows[] = {{"sync", TRESOR_BACKEND_SYNC}, {"pool", TRESOR_BACKEND_POOL}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(reader->value, rows[i].name) == 0) {
+            options->backend = rows[i].backend;
+            return true;
+        }
+    }
+    options_wrong(reader, "--backend: '%s' is not sync or pool", reader->value);
     return false;
 }
 

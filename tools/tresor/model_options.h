@@ -11,6 +11,10 @@
     {                                                                                              \
         (key), "strategy", "NAME", "mmap (default): pages of the file; read: a copy of it"         \
     }
+#define MODEL_OPTION_BACKEND(key)                                                                  \
+    {                                                                                              \
+        (key), "backend", "NAME", "sync (default): one system call at a time; pool: on threads"   \
+    }
 #define MODEL_OPTION_TENSOR(key)                                                                   \
     {                                                                                              \
         (key), "tensor", "GLOB",                                                                   \
@@ -21,6 +25,7 @@
 struct model_options {
     const char *path;
     uint32_t strategy; /* enum tresor_strategy */
+    uint32_t backend;  /* enum tresor_backend */
     const char **patterns;
     size_t pattern_count; /* none: every tensor */
 };
@@ -38,6 +43,9 @@ void model_options_end(struct model_options *options);
 
 /** The argument of --strategy; false after options_wrong. */
 bool model_options_take_strategy(const struct option_reader *reader, struct model_options *options);
+
+/** The argument of --backend; false after options_wrong. */
+bool model_options_take_backend(const struct option_reader *reader, struct model_options *options);
 
 /** The argument of --tensor. */
 void model_options_take_pattern(const struct option_reader *reader, struct model_options *options);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Effects run on worker threads, so that no dispatch waits for the kernel. One lock guards both
+ * rings and is never held across a system call; the bell is rung outside of it, once until a wait
+ * has heard it.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <tresor/error.h>
+
+#include "backend/actor.h"
+#include "backend/backend.h"
+
+struct pool_backend {
+    struct tresor__backend base;
+    const struct tresor__sys *sys;
+    struct tresor_allocator allocator;
+    pthread_mutex_t lock; /* over what follows, but for the threads */
+    pthread_cond_t work;  /* effects to take, or stopping */
+    bool stopping;
+    bool rung;         /* since a wait last heard the bell */
+    uint32_t capacity; /* of each ring: what can be in flight */
+    uint32_t effect_head;
+    uint32_t effect_count;
+    struct tresor__effect *effects; /* a ring of what no worker has taken yet */
+    uint32_t completion_head;
+    uint32_t completion_count;
+    struct tresor__completion *completions; /* a ring of what poll has not taken yet */
+    int bell[2];
+    uint32_t thread_count; /* that run */
+    uint32_t threads_max;
+    pthread_t *threads;
+};
+
+static struct pool_backend *pool_of(struct tresor__backend *backend)
+{
+    return (struct pool_backend *)(void *)backend;
+}
+
+/* --- workers --- */
+
+/* Sleeps until there is one; false where the pool stops. */
+static bool take_effect(struct pool_backend *pool, struct tresor__effect *effect)
+{
+    pthread_mutex_lock(&pool->lock);
+    while (pool->effect_count == 0 && !pool->stopping)
+        pthread_cond_wait(&pool->work, &pool->lock);
+    bool taken = pool->effect_count > 0;
+    if (taken) {
+        *effect = pool->effects[pool->effect_head];
+        pool->effect_head = (pool->effect_head + 1) % pool->capacity;
+        pool->effect_count--;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return taken;
+}
+
+static void put_completion(struct pool_backend *pool, const struct tresor__completion *completion)
+{
+    pthread_mutex_lock(&pool->lock);
+    assert(pool->completion_count < pool->capacity);
+    uint32_t place = (pool->completion_head + pool->completion_count++) % pool->capacity;
+    pool->completions[place] = *completion;
+    bool ring = !pool->rung;
+    pool->rung = true;
+    pthread_mutex_unlock(&pool->lock);
+    if (ring)
+        pool->sys->bell_ring(pool->sys->cookie, pool->bell[1]);
+}
+
+static void *work(void *argument)
+{
+    struct pool_backend *pool = argument;
+    struct tresor__effect effect;
+    while (take_effect(pool, &effect)) {
+        struct tresor__completion completion = tresor__actor_run(pool->sys, &effect);
+        put_completion(pool, &completion);
+    }
+    return NULL;
+}
+
+/* As many as the system lets us have. They take no signals, so that the host's handlers run where
+ * they always did. */
+static void start_workers(struct pool_backend *pool)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (pool->thread_count < pool->threads_max &&
+           pthread_create(&pool->threads[pool->thread_count], NULL, work, pool) == 0)
+        pool->thread_count++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void stop_workers(struct pool_backend *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->stopping = true;
+    pthread_mutex_unlock(&pool->lock);
+    pthread_cond_broadcast(&pool->work);
+    for (uint32_t i = 0; i < pool->thread_count; i++)
+        pthread_join(pool->threads[i], NULL);
+}
+
+/* --- the context's thread --- */
+
+static void pool_submit(struct tresor__backend *backend, const struct tresor__effect *effects,
+                        uint32_t count)
+{
+    struct pool_backend *pool = pool_of(backend);
+    pthread_mutex_lock(&pool->lock);
+    assert(pool->effect_count + pool->completion_count + count <= pool->capacity);
+    for (uint32_t i = 0; i < count; i++)
+        pool->effects[(pool->effect_head + pool->effect_count++) % pool->capacity] = effects[i];
+    pthread_mutex_unlock(&pool->lock);
+    if (count == 1)
+        pthread_cond_signal(&pool->work);
+    else
+        pthread_cond_broadcast(&pool->work);
+}
+
+static uint32_t pool_poll(struct tresor__backend *backend, struct tresor__completion *completions,
+                          uint32_t limit)
+{
+    struct pool_backend *pool = pool_of(backend);
+    uint32_t done = 0;
+    pthread_mutex_lock(&pool->lock);
+    while (done < limit && pool->completion_count > 0) {
+        completions[done++] = pool->completions[pool->completion_head];
+        pool->completion_head = (pool->completion_head + 1) % pool->capacity;
+        pool->completion_count--;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return done;
+}
+
+static bool has_completion(struct pool_backend *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool has = pool->completion_count > 0;
+    pthread_mutex_unlock(&pool->lock);
+    return has;
+}
+
+/*
+ * What completes after the look rings, or has a ring before it that nobody has heard. What
+ * completes between the clearing and the forgetting does not ring, but the caller polls before it
+ * waits again, and the look comes first.
+ */
+static void pool_wait(struct tresor__backend *backend, int32_t timeout_ms)
+{
+    struct pool_backend *pool = pool_of(backend);
+    if (has_completion(pool))
+        return;
+    pool->sys->bell_wait(pool->sys->cookie, pool->bell[0], timeout_ms);
+    pool->sys->bell_clear(pool->sys->cookie, pool->bell[0]);
+    pthread_mutex_lock(&pool->lock);
+    pool->rung = false;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void pool_wake(struct tresor__backend *backend)
+{
+    struct pool_backend *pool = pool_of(backend);
+    pool->sys->bell_ring(pool->sys->cookie, pool->bell[1]);
+}
+
+/* --- making and ending --- */
+
+static void free_memory(struct pool_backend *pool)
+{
+    struct tresor_allocator allocator = pool->allocator;
+    tresor__free(&allocator, pool->effects, pool->capacity * sizeof *pool->effects);
+    tresor__free(&allocator, pool->completions, pool->capacity * sizeof *pool->completions);
+    tresor__free(&allocator, pool->threads, pool->threads_max * sizeof *pool->threads);
+    tresor__free(&allocator, pool, sizeof *pool);
+}
+
+static void close_bell(struct pool_backend *pool)
+{
+    pool->sys->close(pool->sys->cookie, pool->bell[0]);
+    if (pool->bell[1] != pool->bell[0])
+        pool->sys->close(pool->sys->cookie, pool->bell[1]);
+}
+
+static void pool_destroy(struct tresor__backend *backend)
+{
+    struct pool_backend *pool = pool_of(backend);
+    stop_workers(pool);
+    pthread_cond_destroy(&pool->work);
+    pthread_mutex_destroy(&pool->lock);
+    close_bell(pool);
+    free_memory(pool);
+}
+
+static int32_t allocate_memory(const struct tresor_allocator *allocator, uint32_t effects_max,
+                               uint32_t threads, struct pool_backend **made)
+{
+    struct pool_backend *pool = tresor__allocate(allocator, sizeof *pool);
+    if (!pool)
+        return TRESOR_ERROR_NO_MEMORY;
+    pool->allocator = *allocator;
+    pool->capacity = effects_max;
+    pool->threads_max = threads;
+    pool->effects = tresor__allocate(allocator, effects_max * sizeof *pool->effects);
+    pool->completions = tresor__allocate(allocator, effects_max * sizeof *pool->completions);
+    pool->threads = tresor__allocate(allocator, threads * sizeof *pool->threads);
+    if (pool->effects && pool->completions && pool->threads) {
+        *made = pool;
+        return TRESOR_OK;
+    }
+    free_memory(pool);
+    return TRESOR_ERROR_NO_MEMORY;
+}
+
+/* All or nothing of the lock and its condition. */
+static bool make_lock(struct pool_backend *pool)
+{
+    if (pthread_mutex_init(&pool->lock, NULL) != 0)
+        return false;
+    if (pthread_cond_init(&pool->work, NULL) == 0)
+        return true;
+    pthread_mutex_destroy(&pool->lock);
+    return false;
+}
+
+int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
+                            uint32_t effects_max, uint32_t threads,
+                            struct tresor__backend **backend)
+{
+    struct pool_backend *pool = NULL;
+    int32_t code = allocate_memory(allocator, effects_max, threads, &pool);
+    if (code != TRESOR_OK)
+        return code;
+    pool->base = (struct tresor__backend){
+        .name = "pool",
+        .submit = pool_submit,
+        .poll = pool_poll,
+        .wait = pool_wait,
+        .wake = pool_wake,
+        .destroy = pool_destroy,
+    };
+    pool->sys = sys;
+    int64_t result = sys->bell_open(sys->cookie, pool->bell);
+    if (result < 0) {
+        free_memory(pool);
+        return result == -ENOMEM ? TRESOR_ERROR_NO_MEMORY : TRESOR_ERROR_DESCRIPTORS;
+    }
+    if (!make_lock(pool)) {
+        close_bell(pool);
+        free_memory(pool);
+        return TRESOR_ERROR_NO_MEMORY;
+    }
+    start_workers(pool);
+    if (pool->thread_count == 0) {
+        pool_destroy(&pool->base);
+        return TRESOR_ERROR_NO_MEMORY; /* "insufficient resources", says pthread_create(3) */
+    }
+    *backend = &pool->base;
+    return TRESOR_OK;
+}
