@@ -80,8 +80,11 @@ static void a_shared_page(void **state)
         assert_error(one(TRESOR_VERB_LOCK, 0), TRESOR_OK);
         assert_error(one(TRESOR_VERB_LOCK, 1), TRESOR_OK);
         assert_int_equal(locked(), (pages_of(0) + pages_of(1) - 1) * PAGE);
+        fake_world_heal(&world);
         assert_error(one(TRESOR_VERB_UNLOCK, first), TRESOR_OK);
         assert_int_equal(locked(), pages_of(1 - first) * PAGE);
+        /* It stayed locked, and was not locked again. */
+        assert_int_equal(world.faulty.counts[FAULTY_LOCK], 0);
         assert_error(one(TRESOR_VERB_UNLOCK, 1 - first), TRESOR_OK);
         assert_int_equal(locked(), 0);
         fake_world_close(&world);
