@@ -59,7 +59,8 @@ struct tresor_request_options {
  *
  * LOAD brings tensors into memory at their addresses. What is resident already, by either strategy,
  * is loaded. A tensor that fails does not end the others. Two requests for one tensor share its
- * load.
+ * load. A file that is not the one that was opened (another inode, size or modification time) fails
+ * with CHANGED; one that only became shorter with TRUNCATED, where the missing bytes are needed.
  *
  * EVICT takes tensors out of memory. One that is acquired, locked or being loaded fails with BUSY;
  * one that is not in memory is evicted already. A page that neighbours share leaves with its last

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "source/model.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "source/shards.h"
@@ -52,6 +53,40 @@ void tresor__model_free(struct tresor__model *model)
     tresor__free(allocator, model->bits, model->bit_words * sizeof *model->bits);
     tresor__directory_free(&model->directory);
     *model = (struct tresor__model){0};
+}
+
+struct tresor__model_file *tresor__model_range_holder(const struct tresor__model *model)
+{
+    for (uint32_t i = 0; i < model->file_total; i++)
+        if (model->files[i].window || model->files[i].header)
+            return &model->files[i];
+    return NULL;
+}
+
+struct tresor__model_file *tresor__model_descriptor_holder(const struct tresor__model *model)
+{
+    for (uint32_t i = 0; i < model->file_total; i++)
+        if (model->files[i].descriptor >= 0)
+            return &model->files[i];
+    return NULL;
+}
+
+int32_t tresor__model_open_code(const struct tresor__model *model, int32_t os_errno)
+{
+    switch (os_errno) {
+    case ENOENT:
+    case ENOTDIR:
+        return model->file_total > 1 ? TRESOR_ERROR_SHARD : TRESOR_ERROR_NOT_FOUND;
+    case ELOOP:
+    case ENAMETOOLONG:
+        return TRESOR_ERROR_NOT_FOUND;
+    case EISDIR:
+    case EINVAL:
+    case ENXIO:
+        return TRESOR_ERROR_NOT_REGULAR;
+    default:
+        return tresor__failure_of(TRESOR_ERROR_IO, os_errno, 0, 0, 0).code;
+    }
 }
 
 static void fail(struct tresor__model *model, int32_t code, uint64_t wanted, uint64_t got)

@@ -67,6 +67,13 @@ int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allo
 /** Frees everything but descriptors and ranges, which are the machine's to give back. */
 void tresor__model_free(struct tresor__model *model);
 
+/** The first file that holds a range of addresses, or a descriptor; NULL where none does. */
+struct tresor__model_file *tresor__model_range_holder(const struct tresor__model *model);
+struct tresor__model_file *tresor__model_descriptor_holder(const struct tresor__model *model);
+
+/** What open(2) answered, as an error; EINVAL is the actor's for what is no regular file. */
+int32_t tresor__model_open_code(const struct tresor__model *model, int32_t os_errno);
+
 /**
  * Parse what the current file's header window holds; once the first file is known, list the others.
  * The answer is in model->parsed. Returns 0.

@@ -117,32 +117,26 @@ static bool has_more_windows(const void *context, const struct tresor__input *in
     return has_more_files(context, input);
 }
 
-static struct tresor__model_file *holder_of_range(const struct tresor__source *source)
+static struct tresor__model_file *range_holder(const struct tresor__source *source)
 {
-    for (uint32_t i = 0; i < source->model.file_total; i++)
-        if (source->model.files[i].window || source->model.files[i].header)
-            return &source->model.files[i];
-    return NULL;
+    return tresor__model_range_holder(&source->model);
 }
 
-static struct tresor__model_file *holder_of_descriptor(const struct tresor__source *source)
+static struct tresor__model_file *descriptor_holder(const struct tresor__source *source)
 {
-    for (uint32_t i = 0; i < source->model.file_total; i++)
-        if (source->model.files[i].descriptor >= 0)
-            return &source->model.files[i];
-    return NULL;
+    return tresor__model_descriptor_holder(&source->model);
 }
 
 static bool holds_range(const void *context, const struct tresor__input *input)
 {
     (void)input;
-    return holder_of_range(context) != NULL;
+    return range_holder(context) != NULL;
 }
 
 static bool holds_descriptor(const void *context, const struct tresor__input *input)
 {
     (void)input;
-    return holder_of_descriptor(context) != NULL;
+    return descriptor_holder(context) != NULL;
 }
 
 static bool is_to_reopen(const void *context, const struct tresor__input *input)
@@ -464,18 +458,10 @@ static void keep_window_and_fail_cancelled(void *context, const struct tresor__i
     fail_cancelled(context, input, out);
 }
 
-/* What open(2) answers, and EINVAL from the actor for what is no regular file. */
 static void fail_open(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     const struct tresor__source *source = context;
-    int32_t code = tresor__failure_of(TRESOR_ERROR_IO, input->os_errno, 0, 0, 0).code;
-    bool is_missing = input->os_errno == ENOENT || input->os_errno == ENOTDIR;
-    if (is_missing)
-        code = source->model.file_total > 1 ? TRESOR_ERROR_SHARD : TRESOR_ERROR_NOT_FOUND;
-    else if (input->os_errno == EISDIR || input->os_errno == EINVAL || input->os_errno == ENXIO)
-        code = TRESOR_ERROR_NOT_REGULAR;
-    else if (input->os_errno == ELOOP || input->os_errno == ENAMETOOLONG)
-        code = TRESOR_ERROR_NOT_FOUND;
+    int32_t code = tresor__model_open_code(&source->model, input->os_errno);
     /* The actor's EINVAL is no word of the system's. */
     fail(context, out, code, input->os_errno == EINVAL ? 0 : input->os_errno);
 }
@@ -563,7 +549,7 @@ static uint64_t range_bytes(const struct tresor__model_file *file)
 
 static void release_range(struct tresor__source *source, struct tresor__outbox *out)
 {
-    const struct tresor__model_file *file = holder_of_range(source);
+    const struct tresor__model_file *file = range_holder(source);
     struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
     effect->file = (uint32_t)(file - source->model.files);
     effect->space = file->window ? TRESOR__SPACE_WINDOW : TRESOR__SPACE_HEADER;
@@ -591,7 +577,7 @@ static void release_again(void *context, const struct tresor__input *input,
 static void forget_range(void *context, const struct tresor__input *input,
                          struct tresor__outbox *out)
 {
-    struct tresor__model_file *file = holder_of_range(context);
+    struct tresor__model_file *file = range_holder(context);
     if (file->window)
         file->window = NULL;
     else
@@ -603,7 +589,7 @@ static void forget_range(void *context, const struct tresor__input *input,
 static void leak_range(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__source *source = context;
-    const struct tresor__model_file *file = holder_of_range(source);
+    const struct tresor__model_file *file = range_holder(source);
     leak(source, range_bytes(file));
     if (source->error.code == TRESOR_OK && !source->model.is_other_first)
         source->error = (struct tresor_error){.code = TRESOR_ERROR_MAP_REFUSED,
@@ -619,13 +605,13 @@ static void ask_close(void *context, const struct tresor__input *input, struct t
     struct tresor__source *source = context;
     (void)input;
     ask(source, out, TRESOR__EFFECT_CLOSE, SOURCE_ON_CLOSE_OK)->file =
-        (uint32_t)(holder_of_descriptor(source) - source->model.files);
+        (uint32_t)(descriptor_holder(source) - source->model.files);
 }
 
 static void forget_descriptor(void *context, const struct tresor__input *input,
                               struct tresor__outbox *out)
 {
-    holder_of_descriptor(context)->descriptor = -1;
+    descriptor_holder(context)->descriptor = -1;
     again(context, input, out);
 }
 

@@ -51,7 +51,6 @@ static void bad_usage_says_how_to_get_help(void **state)
         "generate --frobnicate out.gguf",
         "generate -x out.gguf",
         "generate --s 1 out.gguf",
-        "generate --force=yes out.gguf",
         "generate out.gguf --size",
         "generate --size -1 out.gguf",
         "generate --size 0 out.gguf",
@@ -118,14 +117,14 @@ static void sizes_are_near_what_was_asked(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char line[128];
         uint64_t data_start;
-        snprintf(line, sizeof line, "generate --force %s out.safetensors", cases[i].options);
+        snprintf(line, sizeof line, "generate %s out.safetensors", cases[i].options);
         assert_int_equal(tool(line), 0);
         struct bytes file = read_file("out.safetensors");
         json_decref(safetensors_header(&file, &data_start));
         assert_true(fabs((double)(file.size - data_start) / cases[i].size_bytes - 1) < 0.02);
         bytes_free(&file);
 
-        snprintf(line, sizeof line, "generate --force %s --vocabulary 3 out.gguf",
+        snprintf(line, sizeof line, "generate %s --vocabulary 3 out.gguf",
                  cases[i].options);
         assert_int_equal(tool(line), 0);
         file = read_file("out.gguf");
@@ -142,7 +141,7 @@ static void small_models_are_made_too(void **state)
     (void)state;
     for (unsigned tensors = 1; tensors <= 13; tensors++) {
         char line[128];
-        snprintf(line, sizeof line, "generate --force --size 4K --tensors %u out.gguf", tensors);
+        snprintf(line, sizeof line, "generate --size 4K --tensors %u out.gguf", tensors);
         assert_int_equal(tool(line), 0);
         struct bytes file = read_file("out.gguf");
         assert_int_equal(number_at(file.data + 8, 8), tensors);
@@ -165,16 +164,15 @@ static void gguf_header_is_as_specified(void **state)
     bytes_free(&file);
 }
 
-static void existing_files_stay_without_force(void **state)
+static void existing_files_are_replaced(void **state)
 {
     (void)state;
     assert_int_equal(tool("generate --size 64K --seed 1 out.gguf"), 0);
     assert_int_equal(tool("generate --size 64K --seed 1 copy.gguf"), 0);
-    assert_int_equal(tool("generate --size 64K --seed 2 out.gguf"), 3);
-    assert_non_null(strstr(tool_result.errors.bytes, "--force"));
-    assert_true(same_files("out.gguf", "copy.gguf"));
-    assert_int_equal(tool("generate --size 64K --seed 2 --force out.gguf"), 0);
+    assert_int_equal(tool("generate --size 64K --seed 2 out.gguf"), 0);
     assert_false(same_files("out.gguf", "copy.gguf"));
+    assert_int_equal(tool("generate --size 64K --seed 1 out.gguf"), 0);
+    assert_true(same_files("out.gguf", "copy.gguf"));
     assert_int_equal(count_files(false), 2);
 }
 
@@ -182,16 +180,16 @@ static void what_is_not_a_file_stays(void **state)
 {
     (void)state;
     assert_int_equal(mkdir("out.gguf", 0777), 0);
-    assert_int_equal(tool("generate --size 64K --force out.gguf"), 3);
-    assert_int_equal(tool("generate --format gguf --size 64K --force /dev/full"), 3);
+    assert_int_equal(tool("generate --size 64K out.gguf"), 3);
+    assert_int_equal(tool("generate --format gguf --size 64K /dev/full"), 3);
     assert_int_equal(tool("generate --size 64K nowhere/out.gguf"), 3);
     assert_int_equal(count_files(false), 1);
 }
 
-static void one_existing_shard_refuses_all(void **state)
+static void one_shard_in_the_way_refuses_all(void **state)
 {
     (void)state;
-    assert_int_equal(tool("generate --size 64K out-00003-of-00003.gguf"), 0);
+    assert_int_equal(mkdir("out-00003-of-00003.gguf", 0777), 0);
     assert_int_equal(tool("generate --size 64K --shards 3 out.gguf"), 3);
     assert_int_equal(count_files(false), 1);
 }
@@ -355,9 +353,9 @@ int main(void)
         IN_FOLDER(sizes_are_near_what_was_asked),
         IN_FOLDER(small_models_are_made_too),
         IN_FOLDER(gguf_header_is_as_specified),
-        IN_FOLDER(existing_files_stay_without_force),
+        IN_FOLDER(existing_files_are_replaced),
         IN_FOLDER(what_is_not_a_file_stays),
-        IN_FOLDER(one_existing_shard_refuses_all),
+        IN_FOLDER(one_shard_in_the_way_refuses_all),
         IN_FOLDER(failed_writes_leave_nothing),
         IN_FOLDER(lost_output_is_told),
         IN_FOLDER(gguf_shards_hold_all_tensors),

@@ -31,7 +31,6 @@ enum {
     KEY_SEED,
     KEY_ALIGNMENT,
     KEY_VOCABULARY,
-    KEY_FORCE,
 };
 
 static const struct option_row rows[] = {
@@ -45,7 +44,6 @@ static const struct option_row rows[] = {
     {KEY_ALIGNMENT, "alignment", "SIZE",
      "of tensors in GGUF files: a power of two from 8 to 1M (default 32)"},
     {KEY_VOCABULARY, "vocabulary", "N", "tokens in the metadata of GGUF files (default 259)"},
-    {KEY_FORCE, "force", NULL, "replace files that exist"},
 };
 
 static const struct command_usage usage = {
@@ -109,9 +107,6 @@ static bool take_option(const struct option_reader *reader, int key,
         return take_alignment(reader, options);
     case KEY_VOCABULARY:
         return options_u32(reader, VOCABULARY_LEAST, VOCABULARY_MAX, &options->vocabulary);
-    case KEY_FORCE:
-        options->force = true;
-        return true;
     default:
         return false;
     }
@@ -213,7 +208,7 @@ static int generate(const struct generate_options *options, const struct model *
     struct output output;
     bool done = false;
     shards_cut(shards, options->shard_count, model);
-    if (!output_begin(&output, options->shard_count + 1, options->force))
+    if (!output_begin(&output, options->shard_count + 1))
         fputs("tresor: out of memory\n", stderr);
     else
         done = add_files(&output, options) && write_files(&output, options, model, shards);

@@ -17,7 +17,6 @@ struct generate_options {
     uint64_t seed;
     uint32_t alignment_bytes;
     uint32_t vocabulary;
-    bool force;
     const char *path;
 };
 

@@ -18,9 +18,9 @@
 /* Partial names that are tried before giving up: killed runs may have left some. */
 #define PARTIAL_NAMES 1000
 
-bool output_begin(struct output *output, uint32_t file_capacity, bool force)
+bool output_begin(struct output *output, uint32_t file_capacity)
 {
-    *output = (struct output){.force = force, .descriptor = -1, .file_capacity = file_capacity};
+    *output = (struct output){.descriptor = -1, .file_capacity = file_capacity};
     output->files = calloc(file_capacity, sizeof *output->files);
     output->buffer = malloc(BUFFER_BYTES);
     return output->files && output->buffer;
@@ -39,7 +39,7 @@ static bool fail(struct output *output, const char *doing, const char *path, con
     return false;
 }
 
-/** Whether a file may get this name: nothing is there, or a file or link that may be replaced. */
+/** Whether a file may get this name: nothing is there, or a file or link, which is replaced. */
 static bool place_is_free(struct output *output, const char *path)
 {
     struct stat there;
@@ -47,8 +47,6 @@ static bool place_is_free(struct output *output, const char *path)
         return errno == ENOENT || fail(output, "make", path, strerror(errno));
     if (!S_ISREG(there.st_mode) && !S_ISLNK(there.st_mode))
         return fail(output, "make", path, "what is there is not a regular file");
-    if (!output->force)
-        return fail(output, "make", path, "it exists; --force replaces it");
     return true;
 }
 

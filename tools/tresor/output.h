@@ -22,7 +22,6 @@ struct output {
     struct output_file *files;
     uint32_t file_count;
     uint32_t file_capacity;
-    bool force; /* may replace files */
     bool failed;
     bool committed;
     uint32_t current; /* the file that is being written, if descriptor is not -1 */
@@ -32,7 +31,7 @@ struct output {
 };
 
 /** Room for `file_capacity` files. False if there is no memory. */
-bool output_begin(struct output *output, uint32_t file_capacity, bool force);
+bool output_begin(struct output *output, uint32_t file_capacity);
 
 /** Name the next file of the set. False, after a message, if something is in its place. */
 bool output_add(struct output *output, const char *path);
