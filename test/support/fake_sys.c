@@ -148,11 +148,14 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
         return -EINVAL;
     if (kind == TRESOR__SYS_MAP_FILE && !file_of(fake, descriptor))
         return -EBADF;
-    if (!address)
+    bool is_new = !address;
+    if (is_new)
         address = find_gap(fake, length);
     if (!address)
         return -ENOMEM;
-    memset(address, kind == TRESOR__SYS_MAP_ANONYMOUS ? 0 : FAKE_RUBBISH, round_up(length));
+    /* Windows are large: a new one keeps what the arena happens to hold, which is rubbish enough. */
+    if (kind != TRESOR__SYS_MAP_RESERVE || !is_new)
+        memset(address, kind == TRESOR__SYS_MAP_ANONYMOUS ? 0 : FAKE_RUBBISH, round_up(length));
     range_set_add(&fake->used, range_of(address, length));
     range_set_remove(&fake->locked, range_of(address, length));
     *mapped = address;
@@ -166,7 +169,6 @@ static int64_t unmap(void *cookie, void *address, size_t length)
     struct fake_sys *fake = self(cookie);
     if ((uintptr_t)address % FAKE_PAGE_BYTES != 0 || length == 0)
         return -EINVAL;
-    memset(address, FAKE_RUBBISH, round_up(length));
     range_set_remove(&fake->used, range_of(address, length));
     range_set_remove(&fake->locked, range_of(address, length));
     return 0;
