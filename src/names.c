@@ -14,3 +14,9 @@ const char *tresor_verb_name(uint32_t verb)
                                         "EVICT",   "LOCK", "UNLOCK", "ADVISE"};
     return verb < sizeof names / sizeof names[0] ? names[verb] : "UNKNOWN";
 }
+
+const char *tresor_degradation_name(uint32_t degradation)
+{
+    static const char *const names[] = {"unknown", "backend", "direct"};
+    return degradation < sizeof names / sizeof names[0] ? names[degradation] : "unknown";
+}

@@ -26,36 +26,49 @@ enum tresor_verb {
 enum tresor_event_type {
     TRESOR_EVENT_DONE = 1, /**< the one end of a request */
     TRESOR_EVENT_ITEM = 2, /**< one tensor of a request: always when it failed, else if asked for */
+    /** The context or a file does with less than was asked for, and goes on; `flags` is an enum
+     * tresor_degradation, `error` has the file and says why. */
+    TRESOR_EVENT_DEGRADED = 3,
 };
 
 enum tresor_event_flag {
     TRESOR_EVENT_PARTIAL = 1, /**< DONE: some tensors succeeded and some did not */
 };
 
+/** What works with less than was asked for. */
+enum tresor_degradation {
+    TRESOR_DEGRADED_BACKEND = 1, /**< io_uring was refused: worker threads do its work */
+    TRESOR_DEGRADED_DIRECT = 2,  /**< direct reads of a file were refused: it is read through the
+                                    page cache */
+};
+
 /**
- * An event, copied out: plain data without pointers to free. A DONE event comes after all ITEM
+ * An event, copied out: plain data without pointers to free. A DONE event comes after all other
  * events of its request, and its `error.code` is TRESOR_OK only if every tensor succeeded;
  * otherwise `error` is the first failure, or CANCELLED.
  */
 struct tresor_event {
-    uint32_t type;                 /**< enum tresor_event_type */
-    uint32_t verb;                 /**< enum tresor_verb of the request */
-    uint32_t flags;                /**< enum tresor_event_flag */
-    uint32_t total;                /**< DONE: tensors that the request named; ITEM: 1 */
+    uint16_t type;  /**< enum tresor_event_type */
+    uint16_t verb;  /**< enum tresor_verb of the request; DEGRADED: 0 */
+    uint32_t flags; /**< enum tresor_event_flag; DEGRADED: enum tresor_degradation */
+    uint32_t total; /**< DONE: tensors that the request named; ITEM: 1 */
+    uint32_t done;  /**< tensors that succeeded */
+    uint32_t failed;
+    uint32_t cancelled;
     struct tresor_request request; /**< after DONE the handle is stale */
     struct tresor_item item;       /**< ITEM: the tensor; otherwise 0 */
     uint64_t cookie;               /**< the request's */
-    uint32_t done;                 /**< tensors that succeeded */
-    uint32_t failed;
-    uint32_t cancelled;
-    uint32_t reserved;
-    uint64_t bytes; /**< of the tensors that succeeded */
-    void *data;     /**< ITEM of a LOAD that succeeded: the tensor's address; else NULL */
+    uint64_t bytes;                /**< of the tensors that succeeded */
+    void *data;       /**< ITEM of a LOAD that succeeded: the tensor's address; else NULL */
+    uint64_t reserved[2];
     struct tresor_error error;
 };
 
 /** Static name of a verb, like "LOAD"; "UNKNOWN" otherwise. Any thread. */
 TRESOR_API const char *tresor_verb_name(uint32_t verb);
+
+/** Static name of an enum tresor_degradation, like "direct"; "unknown" otherwise. Any thread. */
+TRESOR_API const char *tresor_degradation_name(uint32_t degradation);
 
 #ifdef __cplusplus
 }

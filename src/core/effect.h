@@ -29,12 +29,15 @@ enum tresor__space {
     TRESOR__SPACE_CALLER = 3, /* the caller's memory of a COPY request, at `place` */
 };
 
-/** Flags of MAP, RESERVE, POPULATE and ADVISE. */
+/** Flags of MAP, RESERVE, POPULATE and READ. */
 enum tresor__effect_flag {
     TRESOR__MAP_FILE = 1,         /* shared pages of the file, read-only */
     TRESOR__MAP_ANONYMOUS = 2,    /* private zero pages, writable */
     TRESOR__RESERVE_WRITABLE = 4, /* usable at once, not only a range of addresses */
     TRESOR__POPULATE_WRITE = 8,   /* make anonymous pages, rather than read a file's */
+    TRESOR__READ_DIRECT = 16,     /* past the page cache: place, offset and length are aligned */
+    TRESOR__READ_CACHED = 32,     /* only what the page cache holds; memory for the rest is made */
+    TRESOR__READ_BOUNCE = 64,     /* with DIRECT: through memory of the actor's, not aligned */
 };
 
 /** Kinds of WORK; the composition root knows the function of each. */
@@ -72,6 +75,7 @@ struct tresor__completion {
     uint8_t kind;
     uint8_t machine;
     uint8_t event;
+    uint8_t flags; /* the effect's */
     uint16_t source;
     uint32_t slot;
     uint32_t file;
@@ -120,6 +124,8 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_VISIT,            /* request -> its next tensors */
     TRESOR__MESSAGE_WITHDRAW_REQUEST, /* request -> what it waits for */
     TRESOR__MESSAGE_END,              /* request -> event queue */
+    TRESOR__MESSAGE_DEGRADED, /* of one's file: do without `event` (enum tresor_degradation), for
+                                 the errno `code` */
 };
 
 enum {

@@ -33,6 +33,15 @@ enum tresor__file_turn {
     TRESOR__TURN_NEWS = 8,
 };
 
+/** What a file does without, to be told once each. */
+struct tresor__degraded {
+    uint32_t told;    /* bits of enum tresor_degradation */
+    uint32_t untold;
+    int32_t os_errno; /* of the last */
+    uint32_t next;    /* in the list of events */
+    bool queued;
+};
+
 /** The machines of one file over one ledger. The machines find the file by their place in it. */
 struct tresor__file {
     struct tresor__mapping mapping;
@@ -41,6 +50,7 @@ struct tresor__file {
     struct tresor__ledger ledger;
     struct tresor__io *io;
     struct tresor__lock_facts lock_facts; /* of the last QUERY */
+    struct tresor__degraded degraded;
     uint16_t source;
     uint32_t index;             /* in its source */
     uint32_t turns;             /* enum tresor__file_turn */

@@ -196,6 +196,7 @@ static void look_at_draining(struct tresor__controller *controller)
         if (slot->source.state != SOURCE_DRAINING || !is_quiet(controller, slot))
             continue;
         controller->draining--;
+        tresor__events_forget_source(controller, i);
         tresor__router_step(controller, &(struct tresor__address){TRESOR__MACHINE_SOURCE, i, i},
                             &(struct tresor__input){.event = SOURCE_ON_QUIET});
     }

@@ -73,6 +73,7 @@ struct tresor__controller {
     struct tresor__queue hungry;
     struct tresor__queue starving;
     struct tresor__queue events; /* of pairs and requests, by event identifier */
+    struct tresor__degraded degraded; /* the context itself */
     uint32_t draining;           /* sources that wait to become quiet */
 
     tresor_observer *observer;
@@ -182,11 +183,28 @@ void tresor__waits_free(struct tresor__controller *controller, uint32_t pair);
 
 /* --- events.c --- */
 
-/** An event identifier is a pair's index, or this and a request's. */
-#define TRESOR__EVENT_OF_REQUEST (UINT32_C(1) << 31)
+/** An event identifier is the kind of what has something to tell, and its place among its kind. */
+enum tresor__event_of {
+    TRESOR__EVENT_OF_PAIR = 0,
+    TRESOR__EVENT_OF_REQUEST = 1, /* its end */
+    TRESOR__EVENT_OF_FILE = 2,    /* what it does without */
+    TRESOR__EVENT_OF_CONTEXT = 3, /* the same */
+};
+
+static inline uint32_t tresor__event_identifier(enum tresor__event_of kind, uint32_t place)
+{
+    return (uint32_t)kind << 28 | place;
+}
 
 void tresor__events_add(struct tresor__controller *controller, uint32_t identifier);
 bool tresor__events_take(struct tresor__controller *controller, struct tresor_event *event);
+/** From now on a file of a source, or the context where `file` is NULL, does without; told once. */
+void tresor__events_degrade(struct tresor__controller *controller, struct tresor__file *file,
+                            uint32_t degradation, int32_t os_errno);
+/** The source is open: what its files do without may be told. */
+void tresor__events_open_source(struct tresor__controller *controller, uint32_t source);
+/** The source's files will be gone: forget what they had to tell. */
+void tresor__events_forget_source(struct tresor__controller *controller, uint32_t source);
 /** Throw a request's ITEM events away. Whether there were any. */
 bool tresor__events_discard(struct tresor__controller *controller, uint32_t request);
 /** Take a request's end out of its order; with `discard_items` its ITEM events too. False if it has

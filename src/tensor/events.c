@@ -1,14 +1,42 @@
 /* SPDX-License-Identifier: MIT */
-/* The event queue: pairs and requests that have something to tell, each its own place, so it cannot
- * overflow. */
+/* The event queue: objects that have something to tell, each its own place, so it cannot overflow. */
 #include "core/handle.h"
 #include "tensor/controller.h"
 
+enum {
+    KIND_SHIFT = 28,
+    FILE_BITS = 16,
+};
+
+static uint32_t kind_of(uint32_t identifier)
+{
+    return identifier >> KIND_SHIFT;
+}
+
+static uint32_t place_of(uint32_t identifier)
+{
+    return identifier & ((1u << KIND_SHIFT) - 1);
+}
+
+static struct tresor__file *file_of(struct tresor__controller *controller, uint32_t identifier)
+{
+    uint32_t place = place_of(identifier);
+    struct tresor__slot *slot = &controller->slots[place >> FILE_BITS];
+    return &slot->source.model.files[place & ((1u << FILE_BITS) - 1)].io;
+}
+
 static uint32_t *next_of(struct tresor__controller *controller, uint32_t identifier)
 {
-    if (identifier & TRESOR__EVENT_OF_REQUEST)
-        return &controller->requests[identifier & ~TRESOR__EVENT_OF_REQUEST].next;
-    return &controller->pairs[identifier].next;
+    switch (kind_of(identifier)) {
+    case TRESOR__EVENT_OF_REQUEST:
+        return &controller->requests[place_of(identifier)].next;
+    case TRESOR__EVENT_OF_FILE:
+        return &file_of(controller, identifier)->degraded.next;
+    case TRESOR__EVENT_OF_CONTEXT:
+        return &controller->degraded.next;
+    default:
+        return &controller->pairs[identifier].next;
+    }
 }
 
 void tresor__events_add(struct tresor__controller *controller, uint32_t identifier)
@@ -83,34 +111,102 @@ static void take_end(struct tresor__controller *controller, uint32_t index,
     controller->event_total++;
 }
 
+/* --- degraded --- */
+
+static void queue_degraded(struct tresor__controller *controller, struct tresor__degraded *degraded,
+                           const struct tresor__file *file)
+{
+    if (degraded->queued || !degraded->untold)
+        return;
+    degraded->queued = true;
+    tresor__events_add(
+        controller,
+        file ? tresor__event_identifier(TRESOR__EVENT_OF_FILE,
+                                        (uint32_t)file->source << FILE_BITS | file->index)
+             : tresor__event_identifier(TRESOR__EVENT_OF_CONTEXT, 0));
+}
+
+void tresor__events_degrade(struct tresor__controller *controller, struct tresor__file *file,
+                            uint32_t degradation, int32_t os_errno)
+{
+    struct tresor__degraded *degraded = file ? &file->degraded : &controller->degraded;
+    uint32_t bit = 1u << degradation;
+    if ((degraded->told | degraded->untold) & bit)
+        return;
+    degraded->untold |= bit;
+    degraded->os_errno = os_errno;
+    if (!file || controller->slots[file->source].source.state == SOURCE_READY)
+        queue_degraded(controller, degraded, file);
+}
+
+void tresor__events_open_source(struct tresor__controller *controller, uint32_t source)
+{
+    const struct tresor__model *model = &controller->slots[source].source.model;
+    for (uint32_t i = 0; i < model->file_count; i++)
+        queue_degraded(controller, &model->files[i].io.degraded, &model->files[i].io);
+}
+
+static void describe_degraded(struct tresor__controller *controller, uint32_t identifier,
+                              struct tresor_event *event)
+{
+    bool is_file = kind_of(identifier) == TRESOR__EVENT_OF_FILE;
+    struct tresor__file *file = is_file ? file_of(controller, identifier) : NULL;
+    struct tresor__degraded *degraded = file ? &file->degraded : &controller->degraded;
+    uint32_t degradation = (uint32_t)__builtin_ctz(degraded->untold);
+    degraded->told |= 1u << degradation;
+    degraded->untold &= ~(1u << degradation);
+    degraded->queued = false;
+    *event = (struct tresor_event){
+        .type = TRESOR_EVENT_DEGRADED,
+        .flags = degradation,
+        .error = {.code = TRESOR_ERROR_UNSUPPORTED,
+                  .os_errno = degraded->os_errno,
+                  .file = file ? file->index : TRESOR_NONE,
+                  .tensor = TRESOR_NONE},
+    };
+    if (file)
+        event->error.source = tresor__handle_make(TRESOR__KIND_SOURCE, file->source,
+                                                  controller->slots[file->source].generation);
+    queue_degraded(controller, degraded, file);
+}
+
 bool tresor__events_take(struct tresor__controller *controller, struct tresor_event *event)
 {
     uint32_t identifier = controller->events.head;
     if (identifier == TRESOR_NONE)
         return false;
     unlink_event(controller, TRESOR_NONE, identifier);
-    if (identifier & TRESOR__EVENT_OF_REQUEST) {
-        take_end(controller, identifier & ~TRESOR__EVENT_OF_REQUEST, event);
+    switch (kind_of(identifier)) {
+    case TRESOR__EVENT_OF_REQUEST:
+        take_end(controller, place_of(identifier), event);
         return true;
+    case TRESOR__EVENT_OF_FILE:
+    case TRESOR__EVENT_OF_CONTEXT:
+        describe_degraded(controller, identifier, event);
+        break;
+    default:
+        *event = controller->pairs[identifier].event;
+        tresor__waits_free(controller, identifier);
+        break;
     }
-    *event = controller->pairs[identifier].event;
-    tresor__waits_free(controller, identifier);
     controller->event_total++;
     return true;
 }
 
-bool tresor__events_discard(struct tresor__controller *controller, uint32_t request)
+typedef bool chosen(struct tresor__controller *controller, uint32_t identifier, uint32_t argument);
+
+/* Takes every event that is chosen out of the queue and lets it go. Whether there were any. */
+static bool discard(struct tresor__controller *controller, chosen *is_chosen, uint32_t argument)
 {
     bool discarded = false;
     uint32_t previous = TRESOR_NONE;
     uint32_t identifier = controller->events.head;
     while (identifier != TRESOR_NONE) {
         uint32_t next = *next_of(controller, identifier);
-        bool is_item = !(identifier & TRESOR__EVENT_OF_REQUEST) &&
-                       controller->pairs[identifier].request == request;
-        if (is_item) {
+        if (is_chosen(controller, identifier, argument)) {
             unlink_event(controller, previous, identifier);
-            tresor__waits_free(controller, identifier);
+            if (kind_of(identifier) == TRESOR__EVENT_OF_PAIR)
+                tresor__waits_free(controller, identifier);
             discarded = true;
         } else {
             previous = identifier;
@@ -120,16 +216,42 @@ bool tresor__events_discard(struct tresor__controller *controller, uint32_t requ
     return discarded;
 }
 
+static bool is_item_of_request(struct tresor__controller *controller, uint32_t identifier,
+                               uint32_t request)
+{
+    return kind_of(identifier) == TRESOR__EVENT_OF_PAIR &&
+           controller->pairs[identifier].request == request;
+}
+
+bool tresor__events_discard(struct tresor__controller *controller, uint32_t request)
+{
+    return discard(controller, is_item_of_request, request);
+}
+
+static bool is_of_file_of_source(struct tresor__controller *controller, uint32_t identifier,
+                                 uint32_t source)
+{
+    (void)controller;
+    return kind_of(identifier) == TRESOR__EVENT_OF_FILE &&
+           place_of(identifier) >> FILE_BITS == source;
+}
+
+void tresor__events_forget_source(struct tresor__controller *controller, uint32_t source)
+{
+    discard(controller, is_of_file_of_source, source);
+}
+
 bool tresor__events_take_end(struct tresor__controller *controller, uint32_t request,
                              bool discard_items, struct tresor_event *event)
 {
+    uint32_t end = tresor__event_identifier(TRESOR__EVENT_OF_REQUEST, request);
     if (discard_items)
         tresor__events_discard(controller, request);
     if (controller->requests[request].state != REQUEST_ENDED)
         return false;
     uint32_t previous = TRESOR_NONE;
     uint32_t identifier = controller->events.head;
-    while (identifier != (TRESOR__EVENT_OF_REQUEST | request)) {
+    while (identifier != end) {
         previous = identifier;
         identifier = *next_of(controller, identifier);
     }

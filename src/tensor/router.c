@@ -137,10 +137,12 @@ static void settle_source(struct tresor__controller *controller, uint32_t index,
         request->error.code = code;
         request->error.source = tresor__handle_make(TRESOR__KIND_SOURCE, index, slot->generation);
     }
-    if (slot->source.state == SOURCE_READY)
+    if (slot->source.state == SOURCE_READY) {
         tresor__gate_open(slot);
-    else
+        tresor__events_open_source(controller, index);
+    } else {
         slot->generation = tresor__generation_next(slot->generation);
+    }
     step(controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
          REQUEST_ON_SETTLED, code);
 }
@@ -210,6 +212,16 @@ static void withdraw_request(struct tresor__controller *controller, uint32_t ind
         tresor__turns_add_request(controller, index);
 }
 
+/* A block's file is its job's; a file's own machines are called by its index. */
+static struct tresor__file *file_of_sender(struct tresor__controller *controller,
+                                           const struct tresor__address *sender)
+{
+    uint32_t file = sender->machine == TRESOR__MACHINE_BLOCK
+                        ? controller->io.blocks[sender->slot].file
+                        : sender->slot;
+    return &controller->slots[sender->source].source.model.files[file].io;
+}
+
 __attribute__((noinline)) static void carry(struct tresor__controller *controller,
                                             const struct tresor__address *sender,
                                             const struct tresor__message *message)
@@ -272,7 +284,12 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
         withdraw_request(controller, message->slot);
         break;
     case TRESOR__MESSAGE_END:
-        tresor__events_add(controller, TRESOR__EVENT_OF_REQUEST | message->slot);
+        tresor__events_add(controller,
+                           tresor__event_identifier(TRESOR__EVENT_OF_REQUEST, message->slot));
+        break;
+    case TRESOR__MESSAGE_DEGRADED:
+        tresor__events_degrade(controller, file_of_sender(controller, sender), message->event,
+                               message->code);
         break;
     }
 }

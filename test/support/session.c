@@ -117,7 +117,9 @@ static void see(struct session *session, const struct tresor_event *event)
         violate(session, "an event has the code %d", event->error.code);
     if (tresor_error_format(session->context, &event->error, text, sizeof text) == 0)
         violate(session, "%s has no text", tresor_error_name(event->error.code));
-    if (!request || request->done_count > 0)
+    if (event->type == TRESOR_EVENT_DEGRADED)
+        session->degraded[session->degraded_count++ % SESSION_DEGRADED] = *event;
+    else if (!request || request->done_count > 0)
         violate(session, "an event of %s for a request that %s", tresor_verb_name(event->verb),
                 request ? "has ended" : "nobody made");
     else if (event->type == TRESOR_EVENT_DONE)

@@ -18,6 +18,7 @@
 enum {
     SESSION_REQUESTS = 256,
     SESSION_ITEMS = 256,
+    SESSION_DEGRADED = 16,
 };
 
 struct session_request {
@@ -33,6 +34,8 @@ struct session {
     uint32_t request_count;
     struct tresor_event items[SESSION_ITEMS]; /* ITEM events, the newest where there are too many */
     uint32_t item_count;
+    struct tresor_event degraded[SESSION_DEGRADED]; /* the newest, where there are too many */
+    uint32_t degraded_count;
     uint64_t steps; /* dispatches so far */
     uint64_t steps_max;
     uint64_t event_count;
