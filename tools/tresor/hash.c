@@ -41,6 +41,7 @@ static const struct command_usage usage = {
 struct hashing {
     const struct opened *opened;
     struct failures failures;
+    struct degraded degraded;
 };
 
 /** Tensors next to each other in the selection that are loaded, hashed and evicted together. */
@@ -90,8 +91,11 @@ static bool group_take(struct hashing *hashing, const struct selection *selectio
 static bool ask(struct hashing *hashing, request_verb *verb, const struct group *group)
 {
     struct tresor_event done;
-    return request_run(hashing->opened, verb, group->items, group->count, &hashing->failures, NULL,
-                       &done);
+    const struct run_watch watch = {
+        .failures = &hashing->failures,
+        .degraded = &hashing->degraded,
+    };
+    return request_run(hashing->opened, verb, group->items, group->count, &watch, &done);
 }
 
 static void print_hash(const void *data, uint64_t size_bytes, const struct tresor_tensor_info *info)
@@ -155,6 +159,7 @@ static int hash(const struct option_reader *reader, const struct model_options *
     struct hashing hashing = {
         .opened = &opened,
         .failures = {.opened = &opened, .lines_max = UINT64_MAX},
+        .degraded = {.opened = &opened},
     };
     int code = TOOL_BAD_FILE;
     if (opened_begin(&opened, options->path, &context_options)) {
