@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include <tresor/error.h>
 
@@ -30,6 +31,8 @@ struct pool_backend {
     uint32_t completion_count;
     struct tresor__completion *completions; /* a ring of what poll has not taken yet */
     int bell[2];
+    void *bounces;              /* one a worker */
+    _Atomic uint32_t bounce_next; /* that a worker which starts may have */
     uint32_t thread_count; /* that run */
     uint32_t threads_max;
     pthread_t *threads;
@@ -74,9 +77,11 @@ static void put_completion(struct pool_backend *pool, const struct tresor__compl
 static void *work(void *argument)
 {
     struct pool_backend *pool = argument;
+    const struct tresor__bounce bounce =
+        tresor__bounce_of(pool->bounces, atomic_fetch_add(&pool->bounce_next, 1));
     struct tresor__effect effect;
     while (take_effect(pool, &effect)) {
-        struct tresor__completion completion = tresor__actor_run(pool->sys, &effect);
+        struct tresor__completion completion = tresor__actor_run(pool->sys, &effect, &bounce);
         put_completion(pool, &completion);
     }
     return NULL;
@@ -174,6 +179,8 @@ static void pool_wake(struct tresor__backend *backend)
 static void free_memory(struct pool_backend *pool)
 {
     struct tresor_allocator allocator = pool->allocator;
+    if (pool->bounces)
+        tresor__bounces_close(pool->sys, pool->threads_max, pool->bounces);
     tresor__free(&allocator, pool->effects, pool->capacity * sizeof *pool->effects);
     tresor__free(&allocator, pool->completions, pool->capacity * sizeof *pool->completions);
     tresor__free(&allocator, pool->threads, pool->threads_max * sizeof *pool->threads);
@@ -197,19 +204,22 @@ static void pool_destroy(struct tresor__backend *backend)
     free_memory(pool);
 }
 
-static int32_t allocate_memory(const struct tresor_allocator *allocator, uint32_t effects_max,
+static int32_t allocate_memory(const struct tresor__sys *sys,
+                               const struct tresor_allocator *allocator, uint32_t effects_max,
                                uint32_t threads, struct pool_backend **made)
 {
     struct pool_backend *pool = tresor__allocate(allocator, sizeof *pool);
     if (!pool)
         return TRESOR_ERROR_NO_MEMORY;
+    pool->sys = sys;
     pool->allocator = *allocator;
     pool->capacity = effects_max;
     pool->threads_max = threads;
     pool->effects = tresor__allocate(allocator, effects_max * sizeof *pool->effects);
     pool->completions = tresor__allocate(allocator, effects_max * sizeof *pool->completions);
     pool->threads = tresor__allocate(allocator, threads * sizeof *pool->threads);
-    if (pool->effects && pool->completions && pool->threads) {
+    if (pool->effects && pool->completions && pool->threads &&
+        tresor__bounces_open(sys, threads, &pool->bounces) == 0) {
         *made = pool;
         return TRESOR_OK;
     }
@@ -233,7 +243,7 @@ int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_a
                             struct tresor__backend **backend)
 {
     struct pool_backend *pool = NULL;
-    int32_t code = allocate_memory(allocator, effects_max, threads, &pool);
+    int32_t code = allocate_memory(sys, allocator, effects_max, threads, &pool);
     if (code != TRESOR_OK)
         return code;
     pool->base = (struct tresor__backend){
@@ -244,7 +254,6 @@ int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_a
         .wake = pool_wake,
         .destroy = pool_destroy,
     };
-    pool->sys = sys;
     int64_t result = sys->bell_open(sys->cookie, pool->bell);
     if (result < 0) {
         free_memory(pool);

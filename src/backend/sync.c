@@ -12,6 +12,7 @@ struct sync_backend {
     const struct tresor__sys *sys;
     struct tresor_allocator allocator;
     int bell[2];
+    void *bounces; /* one */
     uint32_t capacity;
     uint32_t head;
     uint32_t count;
@@ -35,9 +36,10 @@ static uint32_t sync_poll(struct tresor__backend *backend, struct tresor__comple
                           uint32_t limit)
 {
     struct sync_backend *sync = sync_of(backend);
+    const struct tresor__bounce bounce = tresor__bounce_of(sync->bounces, 0);
     uint32_t done = 0;
     while (done < limit && sync->count > 0) {
-        completions[done++] = tresor__actor_run(sync->sys, &sync->effects[sync->head]);
+        completions[done++] = tresor__actor_run(sync->sys, &sync->effects[sync->head], &bounce);
         sync->head = (sync->head + 1) % sync->capacity;
         sync->count--;
     }
@@ -66,6 +68,7 @@ static void sync_destroy(struct tresor__backend *backend)
     sync->sys->close(sync->sys->cookie, sync->bell[0]);
     if (sync->bell[1] != sync->bell[0])
         sync->sys->close(sync->sys->cookie, sync->bell[1]);
+    tresor__bounces_close(sync->sys, 1, sync->bounces);
     tresor__free(&allocator, sync,
                  sizeof *sync + sync->capacity * sizeof(struct tresor__effect));
 }
@@ -88,8 +91,13 @@ int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_a
     sync->sys = sys;
     sync->allocator = *allocator;
     sync->capacity = effects_max;
+    if (tresor__bounces_open(sys, 1, &sync->bounces) < 0) {
+        tresor__free(allocator, sync, size_bytes);
+        return TRESOR_ERROR_NO_MEMORY;
+    }
     int64_t result = sys->bell_open(sys->cookie, sync->bell);
     if (result < 0) {
+        tresor__bounces_close(sys, 1, sync->bounces);
         tresor__free(allocator, sync, size_bytes);
         return result == -ENOMEM ? TRESOR_ERROR_NO_MEMORY : TRESOR_ERROR_DESCRIPTORS;
     }
