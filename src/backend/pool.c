@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Effects run on worker threads, so that no dispatch waits for the kernel. One lock guards both
- * rings and is never held across a system call; the bell is rung outside of it, once until a wait
- * has heard it.
+ * rings and is never held across a system call; the bell is rung outside of it.
  */
+#include "backend/pool.h"
+
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,7 +13,6 @@
 #include <tresor/error.h>
 
 #include "backend/actor.h"
-#include "backend/backend.h"
 
 struct pool_backend {
     struct tresor__backend base;
@@ -22,7 +21,6 @@ struct pool_backend {
     pthread_mutex_t lock; /* over what follows, but for the threads */
     pthread_cond_t work;  /* effects to take, or stopping */
     bool stopping;
-    bool rung;         /* since a wait last heard the bell */
     uint32_t capacity; /* of each ring: what can be in flight */
     uint32_t effect_head;
     uint32_t effect_count;
@@ -30,8 +28,9 @@ struct pool_backend {
     uint32_t completion_head;
     uint32_t completion_count;
     struct tresor__completion *completions; /* a ring of what poll has not taken yet */
-    int bell[2];
-    void *bounces;              /* one a worker */
+    struct tresor__bell own_bell;
+    struct tresor__bell *bell;    /* its own, or one that is shared */
+    void *bounces;                /* one a worker */
     _Atomic uint32_t bounce_next; /* that a worker which starts may have */
     uint32_t thread_count; /* that run */
     uint32_t threads_max;
@@ -67,11 +66,8 @@ static void put_completion(struct pool_backend *pool, const struct tresor__compl
     assert(pool->completion_count < pool->capacity);
     uint32_t place = (pool->completion_head + pool->completion_count++) % pool->capacity;
     pool->completions[place] = *completion;
-    bool ring = !pool->rung;
-    pool->rung = true;
     pthread_mutex_unlock(&pool->lock);
-    if (ring)
-        pool->sys->bell_ring(pool->sys->cookie, pool->bell[1]);
+    tresor__bell_ring(pool->bell);
 }
 
 static void *work(void *argument)
@@ -143,35 +139,30 @@ static uint32_t pool_poll(struct tresor__backend *backend, struct tresor__comple
     return done;
 }
 
-static bool has_completion(struct pool_backend *pool)
+static bool pool_pending(struct tresor__backend *backend)
 {
+    struct pool_backend *pool = pool_of(backend);
     pthread_mutex_lock(&pool->lock);
     bool has = pool->completion_count > 0;
     pthread_mutex_unlock(&pool->lock);
     return has;
 }
 
-/*
- * What completes after the look rings, or has a ring before it that nobody has heard. What
- * completes between the clearing and the forgetting does not ring, but the caller polls before it
- * waits again, and the look comes first.
- */
+/* What completes after the look rings, or has a ring before it that nobody has heard. */
 static void pool_wait(struct tresor__backend *backend, int32_t timeout_ms)
 {
-    struct pool_backend *pool = pool_of(backend);
-    if (has_completion(pool))
-        return;
-    pool->sys->bell_wait(pool->sys->cookie, pool->bell[0], timeout_ms);
-    pool->sys->bell_clear(pool->sys->cookie, pool->bell[0]);
-    pthread_mutex_lock(&pool->lock);
-    pool->rung = false;
-    pthread_mutex_unlock(&pool->lock);
+    if (!pool_pending(backend))
+        tresor__bell_wait(pool_of(backend)->bell, timeout_ms);
 }
 
 static void pool_wake(struct tresor__backend *backend)
 {
-    struct pool_backend *pool = pool_of(backend);
-    pool->sys->bell_ring(pool->sys->cookie, pool->bell[1]);
+    tresor__bell_ring(pool_of(backend)->bell);
+}
+
+static int pool_descriptor(const struct tresor__backend *backend)
+{
+    return tresor__bell_descriptor(((const struct pool_backend *)(const void *)backend)->bell);
 }
 
 /* --- making and ending --- */
@@ -187,11 +178,17 @@ static void free_memory(struct pool_backend *pool)
     tresor__free(&allocator, pool, sizeof *pool);
 }
 
+/* A shared one is there already. */
+static int32_t open_bell(struct pool_backend *pool, struct tresor__bell *shared)
+{
+    pool->bell = shared ? shared : &pool->own_bell;
+    return shared ? TRESOR_OK : tresor__bell_open(pool->bell, pool->sys);
+}
+
 static void close_bell(struct pool_backend *pool)
 {
-    pool->sys->close(pool->sys->cookie, pool->bell[0]);
-    if (pool->bell[1] != pool->bell[0])
-        pool->sys->close(pool->sys->cookie, pool->bell[1]);
+    if (pool->bell == &pool->own_bell)
+        tresor__bell_close(pool->bell);
 }
 
 static void pool_destroy(struct tresor__backend *backend)
@@ -238,9 +235,10 @@ static bool make_lock(struct pool_backend *pool)
     return false;
 }
 
-int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
-                            uint32_t effects_max, uint32_t threads,
-                            struct tresor__backend **backend)
+int32_t tresor__pool_create_with_bell(const struct tresor__sys *sys,
+                                      const struct tresor_allocator *allocator,
+                                      uint32_t effects_max, uint32_t threads,
+                                      struct tresor__bell *bell, struct tresor__backend **backend)
 {
     struct pool_backend *pool = NULL;
     int32_t code = allocate_memory(sys, allocator, effects_max, threads, &pool);
@@ -252,12 +250,14 @@ int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_a
         .poll = pool_poll,
         .wait = pool_wait,
         .wake = pool_wake,
+        .descriptor = pool_descriptor,
+        .pending = pool_pending,
         .destroy = pool_destroy,
     };
-    int64_t result = sys->bell_open(sys->cookie, pool->bell);
-    if (result < 0) {
+    code = open_bell(pool, bell);
+    if (code != TRESOR_OK) {
         free_memory(pool);
-        return result == -ENOMEM ? TRESOR_ERROR_NO_MEMORY : TRESOR_ERROR_DESCRIPTORS;
+        return code;
     }
     if (!make_lock(pool)) {
         close_bell(pool);
@@ -271,4 +271,11 @@ int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_a
     }
     *backend = &pool->base;
     return TRESOR_OK;
+}
+
+int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
+                            uint32_t effects_max, uint32_t threads,
+                            struct tresor__backend **backend)
+{
+    return tresor__pool_create_with_bell(sys, allocator, effects_max, threads, NULL, backend);
 }

@@ -30,6 +30,7 @@ struct tresor__io {
 struct tresor__direct {
     struct tresor__direct_facts facts;
     bool is_open; /* there is a descriptor for them, and no read was refused */
+    int32_t os_errno; /* why they were refused, or 0 */
 };
 
 /** What a file shall do when it next gets a turn. */

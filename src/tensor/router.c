@@ -217,8 +217,10 @@ static void degrade(struct tresor__controller *controller, const struct tresor__
 {
     struct tresor__file *file =
         &controller->slots[sender->source].source.model.files[message->slot].io;
-    if (message->event == TRESOR_DEGRADED_DIRECT)
+    if (message->event == TRESOR_DEGRADED_DIRECT) {
         file->direct.is_open = false;
+        file->direct.os_errno = message->code;
+    }
     tresor__events_degrade(controller, file, message->event, message->code);
 }
 
