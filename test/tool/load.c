@@ -172,16 +172,16 @@ static void lost_output_is_told(void **state)
 
 /** Start a load, of several dispatches, that stops once its trace has filled a pipe that nobody
  * reads. */
-static pid_t start_stuck_load(void)
+static pid_t start_stuck_load(const char *backend)
 {
     const pid_t process = fork();
     if (process != 0)
         return process;
-    const int report = open("report", O_WRONLY | O_CREAT, 0644);
-    const int errors = open("errors", O_WRONLY | O_CREAT, 0644);
+    const int report = open("report", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    const int errors = open("errors", O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (dup2(report, STDOUT_FILENO) >= 0 && dup2(errors, STDERR_FILENO) >= 0)
-        execl(getenv("TRESOR_TOOL"), "tresor", "load", "--json", "--trace", "trace", "m.gguf",
-              (char *)NULL);
+        execl(getenv("TRESOR_TOOL"), "tresor", "load", "--json", "--trace", "trace", "--strategy",
+              "read", "--backend", backend, "m.gguf", (char *)NULL);
     _exit(127);
 }
 
@@ -203,14 +203,11 @@ static void wait_until_full(int descriptor)
     }
 }
 
-static void interrupted_load_reports_and_ends_by_the_signal(void **state)
+static void interrupt_load(const char *backend)
 {
-    (void)state;
     char scratch[4096];
     int status;
-    assert_int_equal(tool("generate --size 64M --tensors 3000 m.gguf"), 0);
-    assert_int_equal(mkfifo("trace", 0644), 0);
-    const pid_t process = start_stuck_load();
+    const pid_t process = start_stuck_load(backend);
     const int trace = open("trace", O_RDONLY);
     assert_true(trace >= 0);
     wait_until_full(trace);
@@ -237,6 +234,16 @@ static void interrupted_load_reports_and_ends_by_the_signal(void **state)
     assert_int_equal(error_count(report), 1);
     assert_string_equal(error_name(report, 0), "CANCELLED");
     json_decref(report);
+}
+
+static void interrupted_load_reports_and_ends_by_the_signal(void **state)
+{
+    (void)state;
+    static const char *const backends[] = {"sync", "pool"};
+    assert_int_equal(tool("generate --size 64M --tensors 3000 m.gguf"), 0);
+    assert_int_equal(mkfifo("trace", 0644), 0);
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++)
+        interrupt_load(backends[i]);
 }
 
 int main(void)

@@ -44,9 +44,9 @@ static void check_dispatch(json_t *dispatch)
 void check_keys(json_t *report)
 {
     static const char *const keys[] = {
-        "tensors", "bytes",        "seconds", "bytes_per_second", "cpu_seconds", "strategy",
-        "backend", "locked_bytes", "cold",    "dispatch",         "degraded",    "errors",
-        "machine",
+        "tensors",  "bytes",    "seconds", "bytes_per_second", "cpu_seconds",
+        "strategy", "backend",  "direct",  "locked_bytes",     "cold",
+        "dispatch", "degraded", "errors",  "machine",
     };
     const size_t key_count = sizeof keys / sizeof keys[0];
     assert_int_equal(json_object_size(report), key_count);
@@ -55,6 +55,7 @@ void check_keys(json_t *report)
     json_t *machine = json_object_get(report, "machine");
     assert_true(integer_at(machine, "steps") > 0);
     assert_true(integer_at(machine, "events") >= 1);
+    assert_true(json_is_boolean(json_object_get(report, "direct")));
     assert_true(json_is_array(json_object_get(report, "degraded")));
     assert_true(real_at(report, "cpu_seconds") >= 0);
     check_dispatch(json_object_get(report, "dispatch"));

@@ -20,12 +20,14 @@
 enum {
     KEY_STRATEGY,
     KEY_BACKEND,
+    KEY_DIRECT,
     KEY_TENSOR,
 };
 
 static const struct option_row rows[] = {
     MODEL_OPTION_STRATEGY(KEY_STRATEGY),
     MODEL_OPTION_BACKEND(KEY_BACKEND),
+    MODEL_OPTION_DIRECT(KEY_DIRECT),
     MODEL_OPTION_TENSOR(KEY_TENSOR),
 };
 
@@ -155,6 +157,7 @@ static int hash(const struct option_reader *reader, const struct model_options *
         .size_bytes = sizeof context_options,
         .strategy = options->strategy,
         .backend = options->backend,
+        .direct = options->direct,
     };
     struct hashing hashing = {
         .opened = &opened,
@@ -183,6 +186,8 @@ static bool take_option(const struct option_reader *reader, int key, struct mode
         return model_options_take_strategy(reader, options);
     if (key == KEY_BACKEND)
         return model_options_take_backend(reader, options);
+    if (key == KEY_DIRECT)
+        return model_options_take_direct(reader, options);
     model_options_take_pattern(reader, options);
     return true;
 }
@@ -196,7 +201,7 @@ static int run(struct option_reader *reader, struct model_options *options)
     }
     if (key == OPTIONS_STOP)
         return reader->exit_code;
-    return model_options_take_path(reader, &options->path) ? hash(reader, options) : TOOL_USAGE;
+    return model_options_finish(reader, options) ? hash(reader, options) : TOOL_USAGE;
 }
 
 int command_hash(int argc, char **argv)

@@ -11,6 +11,7 @@
 enum {
     KEY_STRATEGY,
     KEY_BACKEND,
+    KEY_DIRECT,
     KEY_LOCK,
     KEY_COLD,
     KEY_TENSOR,
@@ -21,6 +22,7 @@ enum {
 static const struct option_row rows[] = {
     MODEL_OPTION_STRATEGY(KEY_STRATEGY),
     MODEL_OPTION_BACKEND(KEY_BACKEND),
+    MODEL_OPTION_DIRECT(KEY_DIRECT),
     {KEY_LOCK, "lock", NULL, "lock the tensors in memory too"},
     {KEY_COLD, "cold", NULL, "take the files out of the page cache first; what stays is told"},
     MODEL_OPTION_TENSOR(KEY_TENSOR),
@@ -78,6 +80,8 @@ static bool take_option(const struct option_reader *reader, int key, struct load
         return model_options_take_strategy(reader, &options->model);
     case KEY_BACKEND:
         return model_options_take_backend(reader, &options->model);
+    case KEY_DIRECT:
+        return model_options_take_direct(reader, &options->model);
     case KEY_LOCK:
         options->lock = true;
         return true;
@@ -107,7 +111,7 @@ static int run(struct option_reader *reader, struct load_options *options)
     }
     if (key == OPTIONS_STOP)
         return reader->exit_code;
-    if (!model_options_take_path(reader, &options->model.path))
+    if (!model_options_finish(reader, &options->model))
         return TOOL_USAGE;
     return load(reader, options);
 }

@@ -41,35 +41,57 @@ static json_t *json_of_cold(const struct load_result *result)
                      cold->is_known ? json_integer((json_int_t)cold->resident_pages) : json_null());
 }
 
+/** Whether any byte was read past the page cache. */
+static bool is_direct(const struct load_result *result)
+{
+    return result->counters.direct_bytes > 0;
+}
+
 void load_print_text(const struct load_result *result)
 {
     printf("%s: %" PRIu32 " of %" PRIu32 " tensors loaded, %s\n", result->path, result->loaded,
            result->requested, human_size(result->bytes).text);
-    printf("strategy %s, backend %s: %.3f s, %s/s\n", result->strategy, result->backend,
-           seconds(result), human_size((uint64_t)bytes_per_second(result)).text);
+    printf("strategy %s, backend %s%s: %.3f s, %s/s\n", result->strategy, result->backend,
+           is_direct(result) ? ", direct" : "", seconds(result),
+           human_size((uint64_t)bytes_per_second(result)).text);
     if (result->lock_wanted)
         printf("locked: %" PRIu32 " of %" PRIu32 " tensors, %s of memory\n", result->locked,
                result->loaded, human_size(result->counters.locked_bytes).text);
     degraded_print_list(result->degraded.list);
 }
 
+/** How much, and how fast. */
+static json_t *json_of_figures(const struct load_result *result)
+{
+    return json_pack("{s:{s:I, s:I, s:I}, s:I, s:f, s:f, s:f, s:I}", "tensors", "requested",
+                     (json_int_t)result->requested, "loaded", (json_int_t)result->loaded, "failed",
+                     (json_int_t)result->failed, "bytes", (json_int_t)result->bytes, "seconds",
+                     seconds(result), "cpu_seconds", (double)result->processor_ns / 1e9,
+                     "bytes_per_second", bytes_per_second(result), "locked_bytes",
+                     (json_int_t)result->counters.locked_bytes);
+}
+
+/** By what, and what came of it. */
+static json_t *json_of_ways(const struct load_result *result)
+{
+    return json_pack("{s:s, s:s?, s:b, s:o, s:o, s:O, s:O, s:{s:I, s:I}}", "strategy",
+                     result->strategy, "backend", result->backend, "direct", is_direct(result),
+                     "cold", json_of_cold(result), "dispatch", json_of_dispatch(&result->times),
+                     "degraded", result->degraded.list, "errors", result->failures.list, "machine",
+                     "steps", (json_int_t)result->counters.steps, "events",
+                     (json_int_t)result->counters.events);
+}
+
 void load_print_json(const struct load_result *result)
 {
-    json_t *report = json_pack(
-        "{s:{s:I, s:I, s:I}, s:I, s:f, s:f, s:f, s:s, s:s?, s:I, s:o, s:o, s:O, s:O, s:{s:I, s:I}}",
-        "tensors", "requested", (json_int_t)result->requested, "loaded", (json_int_t)result->loaded,
-        "failed", (json_int_t)result->failed, "bytes", (json_int_t)result->bytes, "seconds",
-        seconds(result), "cpu_seconds", (double)result->processor_ns / 1e9, "bytes_per_second",
-        bytes_per_second(result), "strategy", result->strategy, "backend", result->backend,
-        "locked_bytes", (json_int_t)result->counters.locked_bytes, "cold", json_of_cold(result),
-        "dispatch", json_of_dispatch(&result->times), "degraded", result->degraded.list, "errors",
-        result->failures.list, "machine", "steps", (json_int_t)result->counters.steps, "events",
-        (json_int_t)result->counters.events);
-    if (!report) {
+    json_t *report = json_of_figures(result);
+    json_t *ways = json_of_ways(result);
+    if (report && ways && json_object_update(report, ways) == 0) {
+        json_dumpf(report, stdout, 0);
+        putchar('\n');
+    } else {
         fputs("tresor: out of memory\n", stderr);
-        return;
     }
-    json_dumpf(report, stdout, 0);
-    putchar('\n');
     json_decref(report);
+    json_decref(ways);
 }

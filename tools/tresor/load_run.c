@@ -104,6 +104,7 @@ int load_run(const struct option_reader *reader, const struct load_options *opti
         .observer = trace->path ? trace_transition : NULL,
         .observer_cookie = trace,
         .backend = options->model.backend,
+        .direct = options->model.direct,
     };
     int code = TOOL_BAD_FILE;
     result->failures.opened = &opened;
