@@ -362,6 +362,9 @@ static void finish_and_wait_leave_what_they_do_not_take(void **state)
         start_open(backend);
         int32_t descriptor = tresor_get_fd(world.context);
         load_all(0);
+        finish();
+        assert_true(is_silent(descriptor));
+        load_all(0);
         other = world.request;
         load_all(0);
         finish();
