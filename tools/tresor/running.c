@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "running.h"
 
+#include <poll.h>
 #include <stdbool.h>
 
 #include "interrupt.h"
@@ -36,6 +37,14 @@ static void draw(const struct opened *opened, struct progress *progress)
         progress_draw(progress, counters.mapped_bytes + counters.private_bytes);
 }
 
+/** Until there is something to do; or until a signal, or a while, for the bar. Nothing is
+ * dispatched meanwhile. */
+static void wait_shortly(const struct opened *opened)
+{
+    struct pollfd wait = {.fd = tresor_get_fd(opened->context), .events = POLLIN};
+    poll(&wait, 1, WAIT_MS);
+}
+
 static void run(const struct opened *opened, struct tresor_request request,
                 const struct run_watch *watch, struct tresor_event *done)
 {
@@ -45,7 +54,7 @@ static void run(const struct opened *opened, struct tresor_request request,
             is_cancelled = tresor_cancel(opened->context, request) == TRESOR_OK;
         draw(opened, watch->progress);
         if (dispatch_timed(opened->context, watch->times) == 0)
-            tresor_wait(opened->context, WAIT_MS);
+            wait_shortly(opened);
     }
     if (watch->progress)
         progress_erase(watch->progress);
