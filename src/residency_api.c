@@ -242,7 +242,7 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
         start_stream(controller, made);
     made->total = (uint32_t)total;
     take_items(controller, made, items, count);
-    *request = tresor__requests_submit(controller, made);
+    *request = tresor__requests_submit(context, made);
     return TRESOR_OK;
 }
 
@@ -338,7 +338,7 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     copy->started = 0;
     copy->failure = (struct tresor__failure){0};
     controller->destinations[made->index] = destination;
-    *request = tresor__requests_submit(controller, made);
+    *request = tresor__requests_submit(context, made);
     return TRESOR_OK;
 }
 
