@@ -75,14 +75,14 @@ static int32_t complete_options(struct tresor_context_options *options)
     if (options->strategy == TRESOR_STRATEGY_DEFAULT)
         options->strategy = TRESOR_STRATEGY_MMAP;
     if (options->backend == TRESOR_BACKEND_DEFAULT)
-        options->backend = TRESOR_BACKEND_SYNC;
+        options->backend = TRESOR_BACKEND_AUTO;
     bool valid = true;
     for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
     valid = choose_bytes(&options->block_bytes, BLOCK_BYTES_DEFAULT) && valid;
     valid = choose_bytes(&options->populate_bytes, POPULATE_BYTES_DEFAULT) && valid;
     valid = valid && options->strategy <= TRESOR_STRATEGY_READ &&
-            options->backend <= TRESOR_BACKEND_POOL &&
+            options->backend <= TRESOR_BACKEND_AUTO &&
             !options->allocator.reallocate == !options->allocator.free;
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
 }
@@ -111,10 +111,14 @@ static int32_t make_backend(struct tresor_context *context,
                             const struct tresor_context_options *options)
 {
     uint32_t effects_max = context->controller.effects_max;
-    if (options->backend == TRESOR_BACKEND_POOL)
-        return tresor__pool_create(context->sys, &context->allocator, effects_max,
-                                   options->threads_max, &context->backend);
-    return tresor__sync_create(context->sys, &context->allocator, effects_max, &context->backend);
+    if (options->backend == TRESOR_BACKEND_SYNC)
+        return tresor__sync_create(context->sys, &context->allocator, effects_max,
+                                   &context->backend);
+    return options->backend == TRESOR_BACKEND_POOL
+               ? tresor__pool_create(context->sys, &context->allocator, effects_max,
+                                     options->threads_max, &context->backend)
+               : tresor__uring_create(context->sys, &context->allocator, effects_max,
+                                      options->threads_max, &context->backend);
 }
 
 int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend_maker *make,
@@ -243,9 +247,19 @@ static uint32_t deliver_batch(struct tresor_context *context, uint32_t limit)
         return 0;
     uint32_t count = context->backend->poll(context->backend, completions,
                                             limit < BATCH ? limit : BATCH);
+    if (context->backend->refused_errno != 0)
+        tresor__events_degrade(&context->controller, NULL, TRESOR_DEGRADED_BACKEND,
+                               context->backend->refused_errno);
     for (uint32_t i = 0; i < count; i++)
         tresor__controller_deliver(&context->controller, &completions[i]);
     return count;
+}
+
+/* The dispatch has started its share of reads, and there are more. */
+static bool has_more_to_start(const struct tresor_context *context)
+{
+    return context->controller.in_flight > 0 && context->backend->starts_left == 0 &&
+           context->backend->pending(context->backend);
 }
 
 /* Rounds of completions, the machines' turns and what they ask, until nothing moves or the limit is reached. */
@@ -257,13 +271,14 @@ int32_t tresor_dispatch(struct tresor_context *context)
     if (code != TRESOR_OK)
         return code;
     atomic_store_explicit(&context->owner, &thread_mark, memory_order_relaxed);
+    context->backend->starts_left = TRESOR__STARTS_MAX;
     for (uint32_t left = context->dispatch_max; left > 0;) {
         uint32_t completions = deliver_batch(context, left);
         tresor__controller_run(controller, TURNS_MIN + TURNS_EACH * completions);
         uint32_t effects = submit(context);
         bool due = tresor__controller_is_due(controller);
         if (!due && (controller->in_flight == 0 || (completions == 0 && effects == 0)))
-            return 0;
+            return has_more_to_start(context);
         left -= completions > 0 ? completions : 1;
     }
     return 1;

@@ -10,4 +10,7 @@
 struct tresor__completion tresor__actor_run(const struct tresor__sys *sys,
                                             const struct tresor__effect *effect);
 
+/** The completion of an effect that came to `result`: a value, or -errno. */
+struct tresor__completion tresor__actor_answer(const struct tresor__effect *effect, int64_t result);
+
 #endif

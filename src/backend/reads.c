@@ -5,6 +5,8 @@
 
 #include <tresor/error.h>
 
+#include "backend/queue.h"
+
 void tresor__reads_init(struct tresor__reads *reads, struct tresor__read_place *places,
                         uint32_t capacity)
 {
@@ -42,12 +44,6 @@ void tresor__reads_add(struct tresor__reads *reads, const struct tresor__effect 
     reads->tail = index;
 }
 
-static bool is_meant(const struct tresor__effect *cancel, const struct tresor__effect *effect)
-{
-    return effect->machine == cancel->machine && effect->source == cancel->source &&
-           effect->slot == cancel->slot;
-}
-
 /* Takes the read behind `previous` (TRESOR_NONE: the first) out of the queue. */
 static void unlink_read(struct tresor__reads *reads, uint32_t previous, uint32_t index)
 {
@@ -67,7 +63,7 @@ enum tresor__reads_found tresor__reads_cancel(struct tresor__reads *reads,
 {
     uint32_t previous = TRESOR_NONE;
     for (uint32_t i = reads->head; i != TRESOR_NONE; previous = i, i = reads->places[i].next) {
-        if (!is_meant(cancel, &reads->places[i].effect))
+        if (!tresor__effect_is_meant(cancel, &reads->places[i].effect))
             continue;
         unlink_read(reads, previous, i);
         release(reads, i, effect);
@@ -75,10 +71,11 @@ enum tresor__reads_found tresor__reads_cancel(struct tresor__reads *reads,
     }
     for (uint32_t i = 0; reads->on_ring > 0 && i < reads->capacity; i++) {
         struct tresor__read_place *place = &reads->places[i];
-        if (!place->is_on_ring || !is_meant(cancel, &place->effect))
+        if (!place->is_on_ring || !tresor__effect_is_meant(cancel, &place->effect))
             continue;
         reads->to_cancel += !place->is_to_cancel;
         place->is_to_cancel = true;
+        place->effect.is_cancelled = true;
         return TRESOR__READS_ON_RING;
     }
     return TRESOR__READS_NONE;

@@ -5,16 +5,15 @@
 #include "backend/actor.h"
 #include "backend/backend.h"
 #include "backend/bell.h"
+#include "backend/queue.h"
 
 struct sync_backend {
     struct tresor__backend base;
     const struct tresor__sys *sys;
     struct tresor_allocator allocator;
     struct tresor__bell bell;
-    uint32_t capacity;
-    uint32_t head;
-    uint32_t count;
-    struct tresor__effect effects[]; /* a ring of what was submitted and has not run */
+    struct tresor__effect_queue queue;
+    struct tresor__effect effects[]; /* of the queue */
 };
 
 static struct sync_backend *sync_of(struct tresor__backend *backend)
@@ -26,27 +25,34 @@ static void sync_submit(struct tresor__backend *backend, const struct tresor__ef
                         uint32_t count)
 {
     struct sync_backend *sync = sync_of(backend);
-    for (uint32_t i = 0; i < count; i++)
-        sync->effects[(sync->head + sync->count++) % sync->capacity] = effects[i];
+    for (uint32_t i = 0; i < count; i++) {
+        struct tresor__effect effect = effects[i];
+        struct tresor__effect read;
+        if (effect.kind == TRESOR__EFFECT_CANCEL &&
+            tresor__effect_queue_cancel(&sync->queue, &effect, &read)) {
+            read.is_cancelled = true;
+            tresor__effect_queue_push(&sync->queue, &read);
+            effect.is_cancelled = true;
+        }
+        tresor__effect_queue_push(&sync->queue, &effect);
+    }
 }
 
 static uint32_t sync_poll(struct tresor__backend *backend, struct tresor__completion *completions,
                           uint32_t limit)
 {
     struct sync_backend *sync = sync_of(backend);
+    struct tresor__effect effect;
     uint32_t done = 0;
-    while (done < limit && sync->count > 0) {
-        completions[done++] = tresor__actor_run(sync->sys, &sync->effects[sync->head]);
-        sync->head = (sync->head + 1) % sync->capacity;
-        sync->count--;
-    }
+    while (done < limit && tresor__effect_queue_pop(&sync->queue, &effect))
+        completions[done++] = tresor__actor_run(sync->sys, &effect);
     return done;
 }
 
 static void sync_wait(struct tresor__backend *backend, int32_t timeout_ms)
 {
     struct sync_backend *sync = sync_of(backend);
-    if (sync->count == 0)
+    if (sync->queue.count == 0)
         tresor__bell_wait(&sync->bell, timeout_ms);
 }
 
@@ -62,7 +68,7 @@ static int sync_descriptor(const struct tresor__backend *backend)
 
 static bool sync_pending(struct tresor__backend *backend)
 {
-    return sync_of(backend)->count > 0;
+    return sync_of(backend)->queue.count > 0;
 }
 
 static void sync_destroy(struct tresor__backend *backend)
@@ -71,7 +77,7 @@ static void sync_destroy(struct tresor__backend *backend)
     struct tresor_allocator allocator = sync->allocator;
     tresor__bell_close(&sync->bell);
     tresor__free(&allocator, sync,
-                 sizeof *sync + sync->capacity * sizeof(struct tresor__effect));
+                 sizeof *sync + sync->queue.capacity * sizeof(struct tresor__effect));
 }
 
 int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
@@ -93,7 +99,8 @@ int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_a
     };
     sync->sys = sys;
     sync->allocator = *allocator;
-    sync->capacity = effects_max;
+    sync->queue =
+        (struct tresor__effect_queue){.effects = sync->effects, .capacity = effects_max};
     int32_t code = tresor__bell_open(&sync->bell, sys);
     if (code == TRESOR_OK)
         *backend = &sync->base;

@@ -104,7 +104,9 @@ static void reap(struct uring_backend *uring)
         }
         for (uint32_t i = 0; i < count; i++) {
             tresor__reads_end(&uring->reads, results[i].tag, &effect);
-            put_done(uring, &effect, results[i].result);
+            /* The kernel's worker that was about to make it was interrupted for the cancel. */
+            bool is_cancelled = effect.is_cancelled && results[i].result == -EINTR;
+            put_done(uring, &effect, is_cancelled ? -ECANCELED : results[i].result);
         }
         uring->is_held = uring->is_held && count == 0;
         uring->refusals = 0;
