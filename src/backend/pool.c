@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include <tresor/error.h>
 
@@ -28,7 +29,9 @@ struct pool_backend {
     uint32_t completion_count;
     struct tresor__completion *completions; /* a ring of what poll has not taken yet */
     struct tresor__bell own_bell;
-    struct tresor__bell *bell; /* its own, or one that is shared */
+    struct tresor__bell *bell;    /* its own, or one that is shared */
+    void *bounces;                /* one a worker */
+    _Atomic uint32_t bounce_next; /* that a worker which starts may have */
     uint32_t thread_count; /* that run */
     uint32_t threads_max;
     pthread_t *threads;
@@ -63,9 +66,11 @@ static void put_completion(struct pool_backend *pool, const struct tresor__compl
 static void *work(void *argument)
 {
     struct pool_backend *pool = argument;
+    const struct tresor__bounce bounce =
+        tresor__bounce_of(pool->bounces, atomic_fetch_add(&pool->bounce_next, 1));
     struct tresor__effect effect;
     while (take_effect(pool, &effect)) {
-        struct tresor__completion completion = tresor__actor_run(pool->sys, &effect);
+        struct tresor__completion completion = tresor__actor_run(pool->sys, &effect, &bounce);
         pthread_mutex_lock(&pool->lock);
         put_completion(pool, &completion);
         pthread_mutex_unlock(&pool->lock);
@@ -177,6 +182,8 @@ static int pool_descriptor(const struct tresor__backend *backend)
 static void free_memory(struct pool_backend *pool)
 {
     struct tresor_allocator allocator = pool->allocator;
+    if (pool->bounces)
+        tresor__bounces_close(pool->sys, pool->threads_max, pool->bounces);
     tresor__free(&allocator, pool->effects.effects,
                  pool->capacity * sizeof *pool->effects.effects);
     tresor__free(&allocator, pool->completions, pool->capacity * sizeof *pool->completions);
@@ -207,12 +214,14 @@ static void pool_destroy(struct tresor__backend *backend)
     free_memory(pool);
 }
 
-static int32_t allocate_memory(const struct tresor_allocator *allocator, uint32_t effects_max,
+static int32_t allocate_memory(const struct tresor__sys *sys,
+                               const struct tresor_allocator *allocator, uint32_t effects_max,
                                uint32_t threads, struct pool_backend **made)
 {
     struct pool_backend *pool = tresor__allocate(allocator, sizeof *pool);
     if (!pool)
         return TRESOR_ERROR_NO_MEMORY;
+    pool->sys = sys;
     pool->allocator = *allocator;
     pool->capacity = effects_max;
     pool->threads_max = threads;
@@ -220,7 +229,8 @@ static int32_t allocate_memory(const struct tresor_allocator *allocator, uint32_
     pool->effects.effects = tresor__allocate(allocator, effects_max * sizeof(struct tresor__effect));
     pool->completions = tresor__allocate(allocator, effects_max * sizeof *pool->completions);
     pool->threads = tresor__allocate(allocator, threads * sizeof *pool->threads);
-    if (pool->effects.effects && pool->completions && pool->threads) {
+    if (pool->effects.effects && pool->completions && pool->threads &&
+        tresor__bounces_open(sys, threads, &pool->bounces) == 0) {
         *made = pool;
         return TRESOR_OK;
     }
@@ -245,7 +255,7 @@ int32_t tresor__pool_create_with_bell(const struct tresor__sys *sys,
                                       struct tresor__bell *bell, struct tresor__backend **backend)
 {
     struct pool_backend *pool = NULL;
-    int32_t code = allocate_memory(allocator, effects_max, threads, &pool);
+    int32_t code = allocate_memory(sys, allocator, effects_max, threads, &pool);
     if (code != TRESOR_OK)
         return code;
     pool->base = (struct tresor__backend){
@@ -258,7 +268,6 @@ int32_t tresor__pool_create_with_bell(const struct tresor__sys *sys,
         .pending = pool_pending,
         .destroy = pool_destroy,
     };
-    pool->sys = sys;
     code = open_bell(pool, bell);
     if (code != TRESOR_OK) {
         free_memory(pool);

@@ -12,6 +12,7 @@ struct sync_backend {
     const struct tresor__sys *sys;
     struct tresor_allocator allocator;
     struct tresor__bell bell;
+    void *bounces; /* one */
     struct tresor__effect_queue queue;
     struct tresor__effect effects[]; /* of the queue */
 };
@@ -42,10 +43,11 @@ static uint32_t sync_poll(struct tresor__backend *backend, struct tresor__comple
                           uint32_t limit)
 {
     struct sync_backend *sync = sync_of(backend);
+    const struct tresor__bounce bounce = tresor__bounce_of(sync->bounces, 0);
     struct tresor__effect effect;
     uint32_t done = 0;
     while (done < limit && tresor__effect_queue_pop(&sync->queue, &effect))
-        completions[done++] = tresor__actor_run(sync->sys, &effect);
+        completions[done++] = tresor__actor_run(sync->sys, &effect, &bounce);
     return done;
 }
 
@@ -71,15 +73,21 @@ static bool sync_pending(struct tresor__backend *backend)
     return sync_of(backend)->queue.count > 0;
 }
 
-static void sync_destroy(struct tresor__backend *backend)
+static void free_memory(struct sync_backend *sync)
 {
-    struct sync_backend *sync = sync_of(backend);
     struct tresor_allocator allocator = sync->allocator;
-    tresor__bell_close(&sync->bell);
+    if (sync->bounces)
+        tresor__bounces_close(sync->sys, 1, sync->bounces);
     tresor__free(&allocator, sync,
                  sizeof *sync + sync->queue.capacity * sizeof(struct tresor__effect));
 }
 
+static void sync_destroy(struct tresor__backend *backend)
+{
+    struct sync_backend *sync = sync_of(backend);
+    tresor__bell_close(&sync->bell);
+    free_memory(sync);
+}
 int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
                             uint32_t effects_max, struct tresor__backend **backend)
 {
@@ -101,10 +109,12 @@ int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_a
     sync->allocator = *allocator;
     sync->queue =
         (struct tresor__effect_queue){.effects = sync->effects, .capacity = effects_max};
-    int32_t code = tresor__bell_open(&sync->bell, sys);
+    int32_t code = tresor__bounces_open(sys, 1, &sync->bounces) < 0
+                       ? TRESOR_ERROR_NO_MEMORY
+                       : tresor__bell_open(&sync->bell, sys);
     if (code == TRESOR_OK)
         *backend = &sync->base;
     else
-        tresor__free(allocator, sync, size_bytes);
+        free_memory(sync);
     return code;
 }

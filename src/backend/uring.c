@@ -146,9 +146,9 @@ static void start(struct uring_backend *uring)
 
 static bool is_for_ring(const struct uring_backend *uring, const struct tresor__effect *effect)
 {
-    uint32_t kind_of_read = effect->flags & (TRESOR__READ_DIRECT | TRESOR__READ_BOUNCE);
+    const uint32_t ways = TRESOR__READ_DIRECT | TRESOR__READ_CACHED | TRESOR__READ_BOUNCE;
     return !uring->has_ended && effect->kind == TRESOR__EFFECT_READ &&
-           kind_of_read == TRESOR__READ_DIRECT;
+           (effect->flags & ways) == TRESOR__READ_DIRECT;
 }
 
 /* False where the read is not here; then it may be in the pool. */

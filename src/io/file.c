@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include <tresor/strategy.h>
+
 void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_t source,
                        uint32_t index)
 {
@@ -17,6 +19,17 @@ bool tresor__file_busy(const struct tresor__file *file)
     return tresor__ledger_has_work(ledger) || ledger->news_head != TRESOR_NONE ||
            file->mapping.state != MAPPING_IDLE || file->read.state != READ_IDLE ||
            file->read.blocks_running > 0 || file->mlock.state != MLOCK_IDLE;
+}
+
+struct tresor__block_route tresor__file_route(const struct tresor__file *file)
+{
+    bool direct = file->direct.is_open;
+    return (struct tresor__block_route){
+        .way = direct ? TRESOR__WAY_DIRECT : TRESOR__WAY_BUFFERED,
+        .probes = direct && file->io->direct == TRESOR_DIRECT_AUTO,
+        .populates = true,
+        .alignment_bytes = direct ? file->direct.facts.alignment_bytes : 1,
+    };
 }
 
 uint32_t tresor__io_take_block(struct tresor__io *io)

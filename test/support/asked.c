@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/facts.h"
 #include "support/random.h"
 
 enum {
@@ -86,6 +87,7 @@ void asked_end(struct asked *asked)
 
 static struct tresor__effect effect_on(const struct asked *asked, uint8_t kind, uint32_t block)
 {
+    static struct tresor__direct_facts facts = {.alignment_bytes = ALIGNMENT_BYTES};
     uint64_t offset = (uint64_t)block * ASKED_BLOCK_BYTES;
     return (struct tresor__effect){
         .kind = kind,
@@ -97,6 +99,7 @@ static struct tresor__effect effect_on(const struct asked *asked, uint8_t kind, 
         .length = ASKED_BLOCK_BYTES,
         .descriptor = asked->descriptor,
         .address = asked->place + offset,
+        .record = &facts,
     };
 }
 

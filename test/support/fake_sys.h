@@ -17,6 +17,7 @@ enum {
     FAKE_RING_READS = 256,
     FAKE_FILES = 16,
     FAKE_DESCRIPTOR_FIRST = 1000, /* file i is FIRST + i, the bell the one after the last file */
+    FAKE_DIRECT_FIRST = 2000,     /* file i for direct reads */
     FAKE_PAGE_BYTES = 4096,
     FAKE_RUBBISH = 0xdd,
 };
@@ -26,6 +27,8 @@ struct fake_file {
     const struct bytes *bytes;
     uint64_t size_bytes; /* what stat says and reads end at; the test may lower it */
     int64_t modified_ns;
+    uint64_t cached_start_bytes; /* what the page cache holds, up to `end`; the test may set both */
+    uint64_t cached_end_bytes;
 };
 
 /** The one ring that there can be at a time. */
@@ -50,6 +53,8 @@ struct fake_sys {
     bool has_no_ring; /* ENOSYS */
     bool has_workers; /* the bell is a real one, for threads to wait for */
     int bell[2];
+    uint32_t direct_alignment_bytes; /* 512; 0: no direct reads; what does not keep to it is EINVAL */
+    bool is_direct_silent;           /* it does not tell its alignment, only keeps to it */
     bool is_old; /* it cannot populate: EINVAL, as before Linux 5.14 */
 };
 

@@ -45,8 +45,11 @@ static uint32_t choose(struct shuffled *shuffled, uint32_t count)
 static void run_one(struct shuffled_backend *backend)
 {
     struct shuffled *shuffled = backend->shuffled;
+    static _Alignas(4096) uint8_t memory[TRESOR__BOUNCE_BYTES];
+    const struct tresor__bounce bounce = {memory, sizeof memory};
     uint32_t at = choose(shuffled, shuffled->asked);
-    backend->completions[shuffled->run++] = tresor__actor_run(shuffled->sys, &backend->effects[at]);
+    backend->completions[shuffled->run++] =
+        tresor__actor_run(shuffled->sys, &backend->effects[at], &bounce);
     shuffled->asked--;
     for (uint32_t i = at; i < shuffled->asked; i++)
         backend->effects[i] = backend->effects[i + 1];
