@@ -35,6 +35,13 @@ static void cancel(struct fake_ring *ring, uint64_t tag)
             ring->is_cancelled[i] = ring->seed == 0 || random_once_in(&ring->seed, 2);
 }
 
+/* There is something to reap, or there will be if it is tried again. */
+static void ring_bell(struct fake_sys *fake)
+{
+    if (fake->ring.count > 0)
+        fake->sys.bell_ring(fake, fake->bell[1]);
+}
+
 int64_t fake_ring_submit(void *cookie, struct tresor__sys_ring *made,
                          const struct tresor__sys_ring_entry *entries, uint32_t count)
 {
@@ -51,6 +58,7 @@ int64_t fake_ring_submit(void *cookie, struct tresor__sys_ring *made,
         ring->is_cancelled[ring->count] = false;
         ring->reads[ring->count++] = entries[taken];
     }
+    ring_bell(cookie);
     return taken > 0 ? (int64_t)taken : -EAGAIN;
 }
 
@@ -83,6 +91,7 @@ int64_t fake_ring_reap(void *cookie, struct tresor__sys_ring *made,
         count = limit;
     for (uint32_t i = 0; i < count; i++)
         results[i] = end_one(cookie);
+    ring_bell(cookie);
     return count;
 }
 
