@@ -63,6 +63,8 @@ static void end_ring(struct uring_backend *uring, int32_t os_errno)
         uring->sys->ring_close(uring->sys->cookie, uring->ring);
     uring->ring = NULL;
     uring->has_ended = true;
+    uring->is_held = false;
+    uring->refusals = 0;
     uring->base.name = uring->pool->name;
     uring->base.refused_errno = os_errno;
     while (tresor__reads_take(&uring->reads, &effect))
@@ -224,7 +226,8 @@ static bool uring_pending(struct tresor__backend *backend)
     struct uring_backend *uring = uring_of(backend);
     if (uring->done_count == 0)
         reap(uring);
-    return uring->done_count > 0 || uring->refusals > 0 ||
+    bool must_reap_again = uring->refusals > 0 && uring->reads.on_ring > 0;
+    return uring->done_count > 0 || must_reap_again ||
            (has_to_start(uring) && !uring->is_held) || uring->pool->pending(uring->pool);
 }
 

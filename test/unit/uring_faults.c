@@ -49,6 +49,7 @@ static bool fail_nth(struct faulty_plan plan)
     bool is_injected = asked.faulty.injected > 0;
     assert_int_equal(asked_count_whole(&asked), READS);
     must_be_called(is_pool, plan.os_errno);
+    assert_false(asked.backend->pending(asked.backend)); /* a host that believes it would not sleep */
     if (!is_injected || (may_pass(plan.os_errno) && !plan.persistent))
         assert_false(is_pool);
     else if (!may_pass(plan.os_errno) || plan.row == FAULTY_RING_REAP)
