@@ -228,7 +228,7 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     made->advice = advice;
     made->total = (uint32_t)total;
     take_items(controller, made, items, count);
-    *request = tresor__requests_submit(controller, made);
+    *request = tresor__requests_submit(context, made);
     return TRESOR_OK;
 }
 
@@ -305,7 +305,7 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     copy->started = 0;
     copy->failure = (struct tresor__failure){0};
     controller->destinations[made->index] = destination;
-    *request = tresor__requests_submit(controller, made);
+    *request = tresor__requests_submit(context, made);
     return TRESOR_OK;
 }
 

@@ -262,21 +262,17 @@ static uint32_t deliver_batch(struct tresor_context *context, uint32_t limit)
     return count;
 }
 
-/* The dispatch has started its share of reads, and there are more. */
-static bool has_more_to_start(const struct tresor_context *context)
+bool tresor__context_has_more(struct tresor_context *context)
 {
-    return context->controller.in_flight > 0 && context->backend->starts_left == 0 &&
-           context->backend->pending(context->backend);
+    return tresor__controller_is_due(&context->controller) ||
+           (context->controller.in_flight > 0 && context->backend->pending(context->backend));
 }
 
 /* Rounds of completions, the machines' turns and what they ask, until nothing moves or the limit is reached. */
-int32_t tresor_dispatch(struct tresor_context *context)
+static bool work(struct tresor_context *context)
 {
     enum { TURNS_EACH = 8, TURNS_MIN = 64 };
     struct tresor__controller *controller = &context->controller;
-    int32_t code = tresor__context_enter(context);
-    if (code != TRESOR_OK)
-        return code;
     atomic_store_explicit(&context->owner, &thread_mark, memory_order_relaxed);
     context->backend->starts_left = TRESOR__STARTS_MAX;
     for (uint32_t left = context->dispatch_max; left > 0;) {
@@ -285,10 +281,23 @@ int32_t tresor_dispatch(struct tresor_context *context)
         uint32_t effects = submit(context);
         bool due = tresor__controller_is_due(controller);
         if (!due && (controller->in_flight == 0 || (completions == 0 && effects == 0)))
-            return has_more_to_start(context);
+            /* The dispatch may have started its share of reads, and there are more. */
+            return context->backend->starts_left == 0 && tresor__context_has_more(context);
         left -= completions > 0 ? completions : 1;
     }
-    return 1;
+    return tresor__context_has_more(context);
+}
+
+int32_t tresor_dispatch(struct tresor_context *context)
+{
+    int32_t code = tresor__context_enter(context);
+    if (code != TRESOR_OK)
+        return code;
+    if (atomic_load(&context->woken) & TRESOR__WOKEN_LOOP)
+        atomic_fetch_and(&context->woken, ~(uint32_t)TRESOR__WOKEN_LOOP);
+    bool more = work(context);
+    tresor__context_level(context);
+    return more;
 }
 
 int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *event)
@@ -298,7 +307,10 @@ int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *e
         return code;
     if (!event)
         return TRESOR_ERROR_INVALID;
-    return tresor__events_take(&context->controller, event) ? 1 : 0;
+    if (!tresor__events_take(&context->controller, event))
+        return 0;
+    tresor__context_level(context); /* what it held may be what somebody waits for */
+    return 1;
 }
 
 /* Sleeping is worth while only if something can end it: work in flight, or users of a source that closes. */
@@ -315,28 +327,42 @@ static int32_t time_left(const struct tresor_context *context, int32_t timeout_m
     return passed < timeout_ms ? (int32_t)(timeout_ms - passed) : 0;
 }
 
-int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms)
+/* A wake that a dispatch has seen is still due here; one that is seen here is over for both. */
+static bool is_woken(struct tresor_context *context)
+{
+    return atomic_exchange(&context->woken, 0) & TRESOR__WOKEN_WAIT;
+}
+
+static bool wait_for_event(struct tresor_context *context, int32_t timeout_ms)
 {
     int64_t start_ms = timeout_ms < 0 ? 0 : context->sys->now_ms(context->sys->cookie);
     for (;;) {
-        int32_t more = tresor_dispatch(context);
-        if (more < 0)
-            return more;
+        bool more = work(context);
         if (context->controller.events.head != TRESOR_NONE)
-            return 1;
-        if (atomic_exchange(&context->woken, false))
-            return 0;
+            return true;
+        if (is_woken(context))
+            return false;
         int32_t left_ms = time_left(context, timeout_ms, start_ms);
-        if (left_ms == 0 || (more == 0 && !may_sleep(context)))
-            return 0;
-        if (more == 0)
+        if (left_ms == 0 || (!more && !may_sleep(context)))
+            return false;
+        if (!more)
             context->backend->wait(context->backend, left_ms);
     }
 }
 
+int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms)
+{
+    int32_t code = tresor__context_enter(context);
+    if (code != TRESOR_OK)
+        return code;
+    bool has_event = wait_for_event(context, timeout_ms);
+    tresor__context_level(context);
+    return has_event;
+}
+
 void tresor_wake(struct tresor_context *context)
 {
-    atomic_store(&context->woken, true);
+    atomic_store(&context->woken, TRESOR__WOKEN_WAIT | TRESOR__WOKEN_LOOP);
     context->backend->wake(context->backend);
 }
 
@@ -362,21 +388,12 @@ static bool is_starved(const struct tresor_context *context, uint32_t index)
            context->controller.in_flight == 0;
 }
 
-int32_t tresor_finish(struct tresor_context *context, struct tresor_request request,
-                      int32_t discard_items, struct tresor_event *event)
+/* TRESOR_OK with its end taken, or why there will be none. */
+static int32_t work_until_end(struct tresor_context *context, uint32_t index, bool discard_items,
+                              struct tresor_event *end)
 {
-    struct tresor_event end;
-    uint32_t index = 0;
-    int32_t code = tresor__context_enter(context);
-    if (code == TRESOR_OK)
-        code = find_request(context, request, &index);
-    if (code != TRESOR_OK)
-        return code;
-    while (!tresor__events_take_end(&context->controller, index, discard_items, &end)) {
-        int32_t more = tresor_dispatch(context);
-        if (more < 0)
-            return more;
-        if (more > 0 || context->controller.requests[index].state == REQUEST_ENDED)
+    while (!tresor__events_take_end(&context->controller, index, discard_items, end)) {
+        if (work(context) || context->controller.requests[index].state == REQUEST_ENDED)
             continue;
         /* Its own events may be what it waits for. */
         if (discard_items && tresor__events_discard(&context->controller, index))
@@ -387,6 +404,23 @@ int32_t tresor_finish(struct tresor_context *context, struct tresor_request requ
             return context->controller.starving.head != TRESOR_NONE ? TRESOR_ERROR_AGAIN
                                                                     : TRESOR_ERROR_BACKEND;
     }
+    return TRESOR_OK;
+}
+
+int32_t tresor_finish(struct tresor_context *context, struct tresor_request request,
+                      int32_t discard_items, struct tresor_event *event)
+{
+    struct tresor_event end;
+    uint32_t index = 0;
+    int32_t code = tresor__context_enter(context);
+    if (code == TRESOR_OK)
+        code = find_request(context, request, &index);
+    if (code != TRESOR_OK)
+        return code;
+    code = work_until_end(context, index, discard_items != 0, &end);
+    tresor__context_level(context);
+    if (code != TRESOR_OK)
+        return code;
     if (event)
         *event = end;
     return end.error.code;
@@ -403,6 +437,7 @@ int32_t tresor_cancel(struct tresor_context *context, struct tresor_request requ
     tresor__router_step(&context->controller,
                         &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
                         &(struct tresor__input){.event = REQUEST_ON_CANCEL});
+    tresor__context_level(context);
     return TRESOR_OK;
 }
 

@@ -200,12 +200,25 @@ static bool is_quiet(const struct tresor__controller *controller, const struct t
     return tresor__gate_users(slot) == 0;
 }
 
+static bool has_drained(const struct tresor__controller *controller, uint32_t source)
+{
+    const struct tresor__slot *slot = &controller->slots[source];
+    return slot->source.state == SOURCE_DRAINING && is_quiet(controller, slot);
+}
+
+bool tresor__controller_has_quiet(const struct tresor__controller *controller)
+{
+    for (uint32_t i = 0; i < controller->limits.sources; i++)
+        if (has_drained(controller, i))
+            return true;
+    return false;
+}
+
 /* Users may leave on any thread, so sources that drain are looked at whenever the context is. */
 static void look_at_draining(struct tresor__controller *controller)
 {
     for (uint32_t i = 0; i < controller->limits.sources && controller->draining > 0; i++) {
-        struct tresor__slot *slot = &controller->slots[i];
-        if (slot->source.state != SOURCE_DRAINING || !is_quiet(controller, slot))
+        if (!has_drained(controller, i))
             continue;
         controller->draining--;
         tresor__events_forget_source(controller, i);

@@ -120,6 +120,9 @@ void tresor__controller_answer_seal(struct tresor__controller *controller,
 /** Whether a turn is due, or a seal that was answered when its effect was taken. */
 bool tresor__controller_is_due(const struct tresor__controller *controller);
 
+/** Whether a source that drains has become quiet, which the next run will find. */
+bool tresor__controller_has_quiet(const struct tresor__controller *controller);
+
 /* --- turns.c: who is due --- */
 
 enum tresor__actor {
