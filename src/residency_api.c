@@ -201,6 +201,18 @@ static void take_items(struct tresor__controller *controller, struct tresor__req
     request->item = request->first_item;
 }
 
+/* The one before it has ended, so it has no chunks. */
+static void start_stream(struct tresor__controller *controller,
+                         const struct tresor__request *request)
+{
+    struct tresor__stream *stream = &controller->streams[request->index];
+    stream->source = request->source;
+    stream->is_cancelled = false;
+    stream->is_stopped = false;
+    stream->started = 0;
+    stream->length = 0;
+}
+
 static int32_t submit_items(struct tresor_context *context, enum tresor_verb verb,
                             const struct tresor_item *items, size_t count,
                             const struct tresor_request_options *given, uint8_t advice,
@@ -226,6 +238,8 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
         (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT ? controller->limits.strategy
                                                               : options.strategy);
     made->advice = advice;
+    if (verb == TRESOR_VERB_STREAM)
+        start_stream(controller, made);
     made->total = (uint32_t)total;
     take_items(controller, made, items, count);
     *request = tresor__requests_submit(context, made);
@@ -268,6 +282,25 @@ int32_t tresor_advise(struct tresor_context *context, const struct tresor_item *
         return TRESOR_ERROR_INVALID;
     return submit_items(context, TRESOR_VERB_ADVISE, items, item_count, options, (uint8_t)advice,
                         request);
+}
+
+int32_t tresor_stream(struct tresor_context *context, const struct tresor_item *items,
+                      size_t item_count, const struct tresor_request_options *options,
+                      struct tresor_request *request)
+{
+    return submit_items(context, TRESOR_VERB_STREAM, items, item_count, options, 0, request);
+}
+
+/* Once the last chunk is back the context may be destroyed, unless it is told before. */
+int32_t tresor_chunk_return(struct tresor_context *context, struct tresor_stage stage)
+{
+    struct tresor__controller *controller = &context->controller;
+    atomic_fetch_add(&context->wakers, 1);
+    int32_t code = tresor__stages_return(controller, stage.value);
+    if (code == TRESOR_OK && !atomic_exchange(&controller->stages_returned, true))
+        context->backend->wake(context->backend);
+    atomic_fetch_sub(&context->wakers, 1);
+    return code;
 }
 
 int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,

@@ -2,6 +2,7 @@
 /* The composition root: options in, backend chosen, parts wired; effects out to the backend, completions in. */
 #include <string.h>
 
+#include "backend/actor.h"
 #include "context.h"
 #include "core/handle.h"
 
@@ -15,6 +16,9 @@ enum {
     BLOCK_BYTES_DEFAULT = 2 * 1024 * 1024,
     POPULATE_BYTES_DEFAULT = 64 * 1024 * 1024, /* a warm one of 2 MiB takes less than the step to the next */
     BLOCK_BYTES_UNIT = 64 * 1024,
+    STAGES_DEFAULT = 16,
+    STAGES_MAX = 4096,
+    STAGE_BYTES_DEFAULT = 1024 * 1024,
     THREADS_DEFAULT = 4,
     THREADS_MAX = 256,
     POOL_MAX = 1 << 24,
@@ -71,6 +75,7 @@ static int32_t complete_options(struct tresor_context_options *options)
         {&options->blocks_max, BLOCKS_DEFAULT, POOL_MAX},
         {&options->dispatch_max, DISPATCH_DEFAULT, POOL_MAX},
         {&options->threads_max, THREADS_DEFAULT, THREADS_MAX},
+        {&options->stages_max, STAGES_DEFAULT, STAGES_MAX},
     };
     if (options->strategy == TRESOR_STRATEGY_DEFAULT)
         options->strategy = TRESOR_STRATEGY_MMAP;
@@ -78,11 +83,12 @@ static int32_t complete_options(struct tresor_context_options *options)
         options->backend = TRESOR_BACKEND_AUTO;
     if (options->direct == TRESOR_DIRECT_DEFAULT)
         options->direct = TRESOR_DIRECT_AUTO;
-    bool valid = options->reserved == 0 && options->direct <= TRESOR_DIRECT_OFF;
+    bool valid = options->direct <= TRESOR_DIRECT_OFF;
     for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
     valid = choose_bytes(&options->block_bytes, BLOCK_BYTES_DEFAULT) && valid;
     valid = choose_bytes(&options->populate_bytes, POPULATE_BYTES_DEFAULT) && valid;
+    valid = choose_bytes(&options->stage_bytes, STAGE_BYTES_DEFAULT) && valid;
     valid = valid && options->strategy <= TRESOR_STRATEGY_READ &&
             options->backend <= TRESOR_BACKEND_AUTO &&
             !options->allocator.reallocate == !options->allocator.free;
@@ -98,6 +104,8 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         .items = options->items_max,
         .pairs = options->waits_max,
         .blocks = options->blocks_max,
+        .stages = options->stages_max,
+        .stage_bytes = options->stage_bytes,
         .block_bytes = options->block_bytes,
         .populate_bytes = options->populate_bytes,
         .strategy = options->strategy,
@@ -124,6 +132,31 @@ static int32_t make_backend(struct tresor_context *context,
                                       options->threads_max, &context->backend);
 }
 
+static size_t stages_bytes(const struct tresor__controller *controller)
+{
+    return controller->limits.stages * (size_t)tresor__io_stage_room(&controller->io);
+}
+
+static int32_t make_stages(struct tresor_context *context)
+{
+    void *memory = NULL;
+    int64_t result =
+        tresor__memory_open(context->sys, stages_bytes(&context->controller), &memory);
+    context->controller.stage_memory = memory;
+    return result < 0 ? TRESOR_ERROR_NO_MEMORY : TRESOR_OK;
+}
+
+/* All that there is; its backend is gone, or never was. */
+static void free_context(struct tresor_context *context)
+{
+    struct tresor_allocator allocator = context->allocator;
+    struct tresor__controller *controller = &context->controller;
+    if (controller->stage_memory)
+        tresor__memory_close(context->sys, stages_bytes(controller), controller->stage_memory);
+    tresor__controller_free(controller);
+    tresor__free(&allocator, context, sizeof *context);
+}
+
 int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend_maker *make,
                                   void *argument, const struct tresor_context_options *given,
                                   struct tresor_context **context)
@@ -146,15 +179,15 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
     if (code == TRESOR_OK) {
         made->controller.observer = options.observer;
         made->controller.observer_cookie = options.observer_cookie;
+        code = make_stages(made);
+    }
+    if (code == TRESOR_OK)
         code = make ? make(argument, &allocator, made->controller.effects_max, &made->backend)
                     : make_backend(made, &options);
-        if (code == TRESOR_OK) {
-            *context = made;
-            return TRESOR_OK;
-        }
-        tresor__controller_free(&made->controller);
-    }
-    tresor__free(&allocator, made, sizeof *made);
+    if (code == TRESOR_OK)
+        *context = made;
+    else
+        free_context(made);
     return code;
 }
 
@@ -179,12 +212,11 @@ int32_t tresor_context_destroy(struct tresor_context *context)
     int32_t code = tresor__context_enter(context);
     if (code != TRESOR_OK)
         return code;
-    if (tresor__controller_in_use(&context->controller) || atomic_load(&context->wakers) > 0)
+    if (tresor__controller_in_use(&context->controller) ||
+        tresor__stages_held(&context->controller) || atomic_load(&context->wakers) > 0)
         return TRESOR_ERROR_BUSY;
-    struct tresor_allocator allocator = context->allocator;
     context->backend->destroy(context->backend);
-    tresor__controller_free(&context->controller);
-    tresor__free(&allocator, context, sizeof *context);
+    free_context(context);
     return TRESOR_OK;
 }
 
@@ -200,6 +232,9 @@ static void *address_of(struct tresor__controller *controller, const struct tres
         return file->header + effect->place;
     case TRESOR__SPACE_CALLER:
         return (char *)controller->destinations[controller->io.blocks[effect->slot].job] +
+               effect->place;
+    case TRESOR__SPACE_STAGE:
+        return tresor__stages_address(controller, controller->io.blocks[effect->slot].stage) +
                effect->place;
     default:
         return NULL;
@@ -316,7 +351,9 @@ int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *e
 /* Sleeping is worth while only if something can end it: work in flight, or users of a source that closes. */
 static bool may_sleep(const struct tresor_context *context)
 {
-    return context->controller.in_flight > 0 || context->controller.draining > 0;
+    return context->controller.in_flight > 0 || context->controller.draining > 0 ||
+           (context->controller.stageless.head != TRESOR_NONE &&
+            context->controller.stages_out > 0);
 }
 
 static int32_t time_left(const struct tresor_context *context, int32_t timeout_ms, int64_t start_ms)
@@ -401,8 +438,10 @@ static int32_t work_until_end(struct tresor_context *context, uint32_t index, bo
         if (may_sleep(context) && !is_starved(context, index))
             context->backend->wait(context->backend, -1);
         else
-            return context->controller.starving.head != TRESOR_NONE ? TRESOR_ERROR_AGAIN
-                                                                    : TRESOR_ERROR_BACKEND;
+            return context->controller.starving.head != TRESOR_NONE ||
+                           context->controller.stageless.head != TRESOR_NONE
+                       ? TRESOR_ERROR_AGAIN
+                       : TRESOR_ERROR_BACKEND;
     }
     return TRESOR_OK;
 }

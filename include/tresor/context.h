@@ -43,7 +43,8 @@ struct tresor_context_options {
     /** enum tresor_direct, of the read strategy and of copies. A file that refuses direct reads (tmpfs, FUSE, network) is
      * read through the page cache, and a DEGRADED event says so. Except with OFF every open file holds two descriptors. */
     uint32_t direct;
-    uint32_t reserved; /**< zero */
+    uint32_t stages_max;  /**< chunks of STREAM requests that are read or held by the host; default 16, at most 4096 */
+    uint64_t stage_bytes; /**< of one chunk at the most; default 1 MiB; a multiple of 64 KiB */
 };
 
 /** What a context has done so far. All counts start at zero. */

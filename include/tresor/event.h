@@ -21,6 +21,7 @@ enum tresor_verb {
     TRESOR_VERB_LOCK = 6,
     TRESOR_VERB_UNLOCK = 7,
     TRESOR_VERB_ADVISE = 8,
+    TRESOR_VERB_STREAM = 9,
 };
 
 enum tresor_event_type {
@@ -29,6 +30,9 @@ enum tresor_event_type {
     /** The context or a file does with less than was asked for, and goes on; `flags` is an enum
      * tresor_degradation, `error` has the file and says why. */
     TRESOR_EVENT_DEGRADED = 3,
+    /** Bytes of one tensor of a STREAM: `bytes` of them at `data`, from `offset_bytes` in the tensor
+     * on. They stay until `stage` is given back by tresor_chunk_return. */
+    TRESOR_EVENT_CHUNK = 5,
 };
 
 enum tresor_event_flag {
@@ -56,11 +60,12 @@ struct tresor_event {
     uint32_t failed;
     uint32_t cancelled;
     struct tresor_request request; /**< after DONE the handle is stale */
-    struct tresor_item item;       /**< ITEM: the tensor; otherwise 0 */
+    struct tresor_item item;       /**< ITEM and CHUNK: the tensor; otherwise 0 */
     uint64_t cookie;               /**< the request's */
-    uint64_t bytes;                /**< of the tensors that succeeded */
-    void *data;       /**< ITEM of a LOAD that succeeded: the tensor's address; else NULL */
-    uint64_t reserved[2];
+    uint64_t bytes;                /**< of the tensors that succeeded; CHUNK: its own */
+    void *data; /**< ITEM of a LOAD that succeeded: the tensor's address; CHUNK: its bytes; else NULL */
+    uint64_t offset_bytes;     /**< CHUNK: of its first byte in the tensor; else 0 */
+    struct tresor_stage stage; /**< CHUNK: to be given back; else 0 */
     struct tresor_error error;
 };
 

@@ -105,6 +105,23 @@ TRESOR_API int32_t tresor_copy(struct tresor_context *context, struct tresor_ite
                                struct tresor_request *request);
 
 /**
+ * Deliver the bytes of every tensor of the items in chunks, for upload to a device: each CHUNK event has up to the
+ * context's `stage_bytes`, in memory of the context's own (`stages_max` chunks of it), which stays until the host gives
+ * the chunk back. While all are out nothing is read, and nothing is dropped. Chunks come in the order of the items'
+ * tensors and, in each, of its bytes; the tensors' residency does not change. A tensor that fails has an ITEM event and
+ * no more chunks. Chunks may be given back in any order, also after DONE, and after their source was closed.
+ */
+TRESOR_API int32_t tresor_stream(struct tresor_context *context, const struct tresor_item *items,
+                                 size_t item_count, const struct tresor_request_options *options,
+                                 struct tresor_request *request);
+
+/**
+ * Give a chunk back; its bytes may be overwritten from now on. Any thread; no allocation. TRESOR_OK, STALE (given back
+ * already, or no chunk of this context) or INVALID. tresor_context_destroy is BUSY until all are back.
+ */
+TRESOR_API int32_t tresor_chunk_return(struct tresor_context *context, struct tresor_stage stage);
+
+/**
  * Acquire every tensor of an item, or none: until as many releases they stay in memory, readable at
  * their addresses. `*data` (may be NULL) is the address of the item's first tensor, never NULL on
  * success. Any thread; no system call, no allocation. Returns TRESOR_OK, NOT_RESIDENT, STALE,

@@ -16,6 +16,7 @@ static void init_lists(struct tresor__controller *controller)
     controller->turns = (struct tresor__queue){TRESOR_NONE, TRESOR_NONE};
     controller->hungry = controller->turns;
     controller->starving = controller->turns;
+    controller->stageless = controller->turns;
     controller->events = controller->turns;
     for (uint32_t i = 0; i < limits->sources; i++) {
         controller->slots[i].source.index = (uint16_t)i;
@@ -26,6 +27,12 @@ static void init_lists(struct tresor__controller *controller)
         controller->requests[i].next = i + 1 < limits->requests ? i + 1 : TRESOR_NONE;
         controller->copies[i].index = i;
         controller->copies[i].io = &controller->io;
+        controller->streams[i] = (struct tresor__stream){.index = i,
+                                                         .io = &controller->io,
+                                                         .pair = TRESOR_NONE,
+                                                         .failed_pair = TRESOR_NONE,
+                                                         .first_stage = TRESOR_NONE,
+                                                         .last_stage = TRESOR_NONE};
     }
     for (uint32_t i = 0; i < limits->items; i++)
         controller->items[i].next = i + 1 < limits->items ? i + 1 : TRESOR_NONE;
@@ -33,6 +40,8 @@ static void init_lists(struct tresor__controller *controller)
         controller->pairs[i].next = i + 1 < limits->pairs ? i + 1 : TRESOR_NONE;
     for (uint32_t i = 0; i < limits->blocks; i++)
         controller->io.blocks[i].next_free = i + 1 < limits->blocks ? i + 1 : TRESOR_NONE;
+    for (uint32_t i = 0; i < limits->stages; i++)
+        controller->io.stages[i].next = i + 1 < limits->stages ? i + 1 : TRESOR_NONE;
     controller->free_item_count = limits->items;
     controller->free_pair_count = limits->pairs;
 }
@@ -51,6 +60,8 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     controller->slots = allocate(controller, limits->sources, sizeof *controller->slots);
     controller->requests = allocate(controller, limits->requests, sizeof *controller->requests);
     controller->copies = allocate(controller, limits->requests, sizeof *controller->copies);
+    controller->streams = allocate(controller, limits->requests, sizeof *controller->streams);
+    controller->stage_words = allocate(controller, limits->stages, sizeof *controller->stage_words);
     controller->destinations =
         allocate(controller, limits->requests, sizeof *controller->destinations);
     controller->items = allocate(controller, limits->items, sizeof *controller->items);
@@ -61,6 +72,9 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     controller->io = (struct tresor__io){
         .blocks = allocate(controller, limits->blocks, sizeof(struct tresor__block)),
         .block_count = limits->blocks,
+        .stages = allocate(controller, limits->stages, sizeof(struct tresor__stage)),
+        .stage_count = limits->stages,
+        .stage_bytes = limits->stage_bytes,
         .page_bytes = limits->page_bytes,
         .block_bytes = limits->block_bytes,
         .populate_bytes = limits->populate_bytes,
@@ -69,6 +83,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||
+        !controller->streams || !controller->stage_words || !controller->io.stages ||
         !controller->effects || !controller->seals || !controller->io.blocks) {
         tresor__controller_free(controller);
         return TRESOR_ERROR_NO_MEMORY;
@@ -89,6 +104,10 @@ void tresor__controller_free(struct tresor__controller *controller)
     release(controller, controller->slots, limits->sources, sizeof *controller->slots);
     release(controller, controller->requests, limits->requests, sizeof *controller->requests);
     release(controller, controller->copies, limits->requests, sizeof *controller->copies);
+    release(controller, controller->streams, limits->requests, sizeof *controller->streams);
+    release(controller, controller->stage_words, limits->stages,
+            sizeof *controller->stage_words);
+    release(controller, controller->io.stages, limits->stages, sizeof(struct tresor__stage));
     release(controller, controller->destinations, limits->requests,
             sizeof *controller->destinations);
     release(controller, controller->items, limits->items, sizeof *controller->items);
@@ -96,6 +115,7 @@ void tresor__controller_free(struct tresor__controller *controller)
     release(controller, controller->effects, controller->effects_max, sizeof *controller->effects);
     release(controller, controller->seals, controller->effects_max, sizeof *controller->seals);
     release(controller, controller->io.blocks, limits->blocks, sizeof(struct tresor__block));
+    *controller = (struct tresor__controller){0};
 }
 
 bool tresor__controller_in_use(const struct tresor__controller *controller)
@@ -241,6 +261,7 @@ bool tresor__controller_is_due(const struct tresor__controller *controller)
 
 void tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
 {
+    tresor__stages_collect(controller);
     for (uint32_t i = 0; i < limit; i++) {
         /* Seals hold room until they are delivered: to wait for room first would be for ever. */
         if (controller->seal_count > 0)

@@ -34,6 +34,8 @@ static uint32_t *next_of(struct tresor__controller *controller, uint32_t identif
         return &file_of(controller, identifier)->degraded.next;
     case TRESOR__EVENT_OF_CONTEXT:
         return &controller->degraded.next;
+    case TRESOR__EVENT_OF_STAGE:
+        return &controller->io.stages[place_of(identifier)].next;
     default:
         return &controller->pairs[identifier].next;
     }
@@ -184,6 +186,9 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
     case TRESOR__EVENT_OF_CONTEXT:
         describe_degraded(controller, identifier, event);
         break;
+    case TRESOR__EVENT_OF_STAGE:
+        tresor__stages_hand_out(controller, place_of(identifier), event);
+        break;
     default:
         *event = controller->pairs[identifier].event;
         tresor__waits_free(controller, identifier);
@@ -191,6 +196,14 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
     }
     controller->event_total++;
     return true;
+}
+
+static void let_go(struct tresor__controller *controller, uint32_t identifier)
+{
+    if (kind_of(identifier) == TRESOR__EVENT_OF_PAIR)
+        tresor__waits_free(controller, identifier);
+    else if (kind_of(identifier) == TRESOR__EVENT_OF_STAGE)
+        tresor__io_give_stage(&controller->io, place_of(identifier));
 }
 
 typedef bool chosen(struct tresor__controller *controller, uint32_t identifier, uint32_t argument);
@@ -205,8 +218,7 @@ static bool discard(struct tresor__controller *controller, chosen *is_chosen, ui
         uint32_t next = *next_of(controller, identifier);
         if (is_chosen(controller, identifier, argument)) {
             unlink_event(controller, previous, identifier);
-            if (kind_of(identifier) == TRESOR__EVENT_OF_PAIR)
-                tresor__waits_free(controller, identifier);
+            let_go(controller, identifier);
             discarded = true;
         } else {
             previous = identifier;
@@ -219,6 +231,8 @@ static bool discard(struct tresor__controller *controller, chosen *is_chosen, ui
 static bool is_item_of_request(struct tresor__controller *controller, uint32_t identifier,
                                uint32_t request)
 {
+    if (kind_of(identifier) == TRESOR__EVENT_OF_STAGE)
+        return controller->io.stages[place_of(identifier)].stream == request;
     return kind_of(identifier) == TRESOR__EVENT_OF_PAIR &&
            controller->pairs[identifier].request == request;
 }

@@ -37,6 +37,7 @@ enum tresor__wait {
     TRESOR__WAIT_LOCK,
     TRESOR__WAIT_UNLOCK,
     TRESOR__WAIT_ADVISE,
+    TRESOR__WAIT_STREAM,
     TRESOR__WAIT_COUNT
 };
 

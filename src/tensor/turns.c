@@ -31,6 +31,8 @@ static inline struct tresor__link *turn_of(struct tresor__controller *controller
         return &file_of(controller, id)->turn;
     case TRESOR__ACTOR_REQUEST:
         return &controller->requests[place].turn;
+    case TRESOR__ACTOR_STREAM:
+        return &controller->streams[place].turn;
     default:
         return &controller->copies[place].turn;
     }
@@ -39,8 +41,14 @@ static inline struct tresor__link *turn_of(struct tresor__controller *controller
 static inline struct tresor__link *hungry_of(struct tresor__controller *controller, uint32_t id)
 {
     uint32_t place = id & ((1u << KIND_SHIFT) - 1);
-    return id >> KIND_SHIFT == TRESOR__ACTOR_FILE ? &file_of(controller, id)->hungry
-                                                  : &controller->copies[place].hungry;
+    switch (id >> KIND_SHIFT) {
+    case TRESOR__ACTOR_FILE:
+        return &file_of(controller, id)->hungry;
+    case TRESOR__ACTOR_STREAM:
+        return &controller->streams[place].hungry;
+    default:
+        return &controller->copies[place].hungry;
+    }
 }
 
 /* So that `find` is known where it is called, and costs no call. */
@@ -104,6 +112,11 @@ void tresor__turns_add_copy(struct tresor__controller *controller, uint32_t copy
     add(controller, identifier(TRESOR__ACTOR_COPY, 0, copy));
 }
 
+void tresor__turns_add_stream(struct tresor__controller *controller, uint32_t stream)
+{
+    add(controller, identifier(TRESOR__ACTOR_STREAM, 0, stream));
+}
+
 void tresor__turns_await_block(struct tresor__controller *controller, uint32_t actor,
                                uint32_t source, uint32_t index)
 {
@@ -121,6 +134,22 @@ void tresor__turns_await_pair(struct tresor__controller *controller, uint32_t re
          identifier(TRESOR__ACTOR_REQUEST, 0, request));
 }
 
+static inline struct tresor__link *stageless_of(struct tresor__controller *controller, uint32_t id)
+{
+    return &controller->streams[id & ((1u << KIND_SHIFT) - 1)].stageless;
+}
+
+void tresor__turns_await_stage(struct tresor__controller *controller, uint32_t stream)
+{
+    push(controller, &controller->stageless, stageless_of,
+         identifier(TRESOR__ACTOR_STREAM, 0, stream));
+}
+
+static bool can_feed_stageless(const struct tresor__controller *controller)
+{
+    return controller->stageless.head != TRESOR_NONE && controller->io.free_stage != TRESOR_NONE;
+}
+
 static bool can_feed_hungry(const struct tresor__controller *controller)
 {
     return controller->hungry.head != TRESOR_NONE && controller->io.free_block != TRESOR_NONE;
@@ -128,14 +157,16 @@ static bool can_feed_hungry(const struct tresor__controller *controller)
 
 bool tresor__turns_can_feed(const struct tresor__controller *controller)
 {
-    return can_feed_hungry(controller) ||
+    return can_feed_hungry(controller) || can_feed_stageless(controller) ||
            (controller->starving.head != TRESOR_NONE && controller->free_pair != TRESOR_NONE);
 }
 
 void tresor__turns_feed(struct tresor__controller *controller)
 {
     uint32_t id = can_feed_hungry(controller) ? pop(controller, &controller->hungry, hungry_of)
-                                              : pop(controller, &controller->starving, starving_of);
+                  : can_feed_stageless(controller)
+                      ? pop(controller, &controller->stageless, stageless_of)
+                      : pop(controller, &controller->starving, starving_of);
     if (id >> KIND_SHIFT == TRESOR__ACTOR_FILE)
         file_of(controller, id)->turns |= TRESOR__TURN_READ;
     add(controller, id);
@@ -261,6 +292,10 @@ void tresor__turns_run_one(struct tresor__controller *controller)
     case TRESOR__ACTOR_REQUEST:
         step(controller, TRESOR__MACHINE_REQUEST, &controller->requests[place], 0, place,
              REQUEST_ON_TURN);
+        break;
+    case TRESOR__ACTOR_STREAM:
+        step(controller, TRESOR__MACHINE_STREAM, &controller->streams[place],
+             controller->streams[place].source, place, STREAM_ON_TURN);
         break;
     default:
         step(controller, TRESOR__MACHINE_COPY, &controller->copies[place],
