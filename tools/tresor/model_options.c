@@ -10,7 +10,7 @@
 bool model_options_begin(struct model_options *options, int argc)
 {
     *options = (struct model_options){.strategy = TRESOR_STRATEGY_MMAP,
-                                      .backend = TRESOR_BACKEND_SYNC};
+                                      .backend = TRESOR_BACKEND_AUTO};
     options->patterns = calloc((size_t)argc, sizeof *options->patterns);
     if (!options->patterns)
         fputs("tresor: out of memory\n", stderr);
@@ -52,11 +52,13 @@ bool model_options_take_strategy(const struct option_reader *reader, struct mode
 
 bool model_options_take_backend(const struct option_reader *reader, struct model_options *options)
 {
-    static const struct choice choices[] = {{"sync", TRESOR_BACKEND_SYNC},
-                                            {"pool", TRESOR_BACKEND_POOL}};
+    static const struct choice choices[] = {{"auto", TRESOR_BACKEND_AUTO},
+                                            {"sync", TRESOR_BACKEND_SYNC},
+                                            {"pool", TRESOR_BACKEND_POOL},
+                                            {"uring", TRESOR_BACKEND_URING}};
     if (choose(reader, choices, sizeof choices / sizeof choices[0], &options->backend))
         return true;
-    options_wrong(reader, "--backend: '%s' is not sync or pool", reader->value);
+    options_wrong(reader, "--backend: '%s' is not auto, sync, pool or uring", reader->value);
     return false;
 }
 

@@ -13,7 +13,10 @@
     }
 #define MODEL_OPTION_BACKEND(key)                                                                  \
     {                                                                                              \
-        (key), "backend", "NAME", "sync (default): one system call at a time; pool: on threads"   \
+        (key), "backend", "NAME",                                                                  \
+            "auto (default): uring, or pool where it is refused;\n"                                \
+            "uring: direct reads by io_uring; pool: all on threads;\n"                             \
+            "sync: one system call at a time"                                                      \
     }
 #define MODEL_OPTION_DIRECT(key)                                                                   \
     {                                                                                              \
