@@ -13,6 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Whether this system lets the tool use io_uring. */
+static bool has_rings;
+
 /** Everything of a model is loaded, by a strategy on a backend. */
 static void check_load_on(const char *path, const char *strategy, const char *backend,
                           int64_t tensors)
@@ -40,6 +43,8 @@ static void check_load(const char *path, const char *strategy, int64_t tensors)
 {
     check_load_on(path, strategy, "sync", tensors);
     check_load_on(path, strategy, "pool", tensors);
+    if (has_rings)
+        check_load_on(path, strategy, "uring", tensors);
 }
 
 static void unknown_backends_are_refused(void **state)
@@ -47,7 +52,8 @@ static void unknown_backends_are_refused(void **state)
     (void)state;
     assert_int_equal(tool("generate --size 64K m.gguf"), 0);
     assert_int_equal(tool("load --backend ring m.gguf"), 2);
-    assert_non_null(strstr(tool_result.errors.bytes, "--backend: 'ring' is not sync or pool"));
+    assert_non_null(
+        strstr(tool_result.errors.bytes, "--backend: 'ring' is not auto, sync, pool or uring"));
 }
 
 static void whole_models_are_loaded(void **state)
@@ -89,7 +95,7 @@ static void text_says_what_how_and_how_fast(void **state)
 {
     (void)state;
     assert_int_equal(tool("generate --size 1M --tensors 30 m.gguf"), 0);
-    assert_int_equal(tool("load --strategy read m.gguf"), 0);
+    assert_int_equal(tool("load --strategy read --backend sync m.gguf"), 0);
     assert_non_null(strstr(tool_result.output.bytes, "m.gguf: 30 of 30 tensors loaded, 10"));
     assert_non_null(strstr(tool_result.output.bytes, "strategy read, backend sync"));
     assert_int_equal(tool_result.errors.length, 0);
@@ -144,7 +150,8 @@ static void same_load_makes_the_same_trace(void **state)
         for (int j = 0; j < 2; j++) {
             char line[128];
             snprintf(line, sizeof line,
-                     "load --json --lock --strategy %s --trace trace%d m-00001-of-00002.gguf",
+                     "load --json --lock --backend sync --strategy %s --trace trace%d "
+                     "m-00001-of-00002.gguf",
                      strategies[i], j);
             json_t *report = tool_json(line, 0);
             char path[16];
@@ -239,12 +246,26 @@ static void interrupt_load(const char *strategy, const char *backend)
 static void interrupted_load_reports_and_ends_by_the_signal(void **state)
 {
     (void)state;
-    static const char *const ways[][2] = {{"mmap", "sync"}, {"mmap", "pool"}, {"read", "pool"}};
+    static const char *const ways[][2] = {
+        {"mmap", "sync"}, {"mmap", "pool"}, {"read", "pool"}, {"read", "uring"}};
     /* More than any backend reads ahead of a dispatch that is stuck. */
     assert_int_equal(tool("generate --size 320M --tensors 3000 m.gguf"), 0);
     assert_int_equal(mkfifo("trace", 0644), 0);
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
         interrupt_load(ways[i][0], ways[i][1]);
+}
+
+static bool find_rings(void)
+{
+    void *state = NULL;
+    bool found = false;
+    if (enter_folder(&state) == 0 && tool("generate --size 64K m.gguf") == 0) {
+        json_t *report = tool_json("load --json --backend uring m.gguf", 0);
+        found = strcmp(json_string_value(json_object_get(report, "backend")), "uring") == 0;
+        json_decref(report);
+    }
+    leave_folder(&state);
+    return found;
 }
 
 int main(void)
@@ -259,5 +280,6 @@ int main(void)
         IN_FOLDER(lost_output_is_told),
         IN_FOLDER(interrupted_load_reports_and_ends_by_the_signal),
     };
+    has_rings = find_rings();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

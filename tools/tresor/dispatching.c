@@ -11,8 +11,7 @@ int32_t dispatch_timed(struct tresor_context *context, struct dispatch_times *ti
     const uint64_t before_ns = clock_ns();
     const int32_t more = tresor_dispatch(context);
     latencies_add(&times->wall, clock_ns() - before_ns);
-    const uint64_t processor_ns = clock_of_ns(CLOCK_THREAD_CPUTIME_ID) - processor_before_ns;
-    if (processor_ns > times->processor_max_ns)
-        times->processor_max_ns = processor_ns;
+    latencies_add(&times->processor,
+                  clock_of_ns(CLOCK_THREAD_CPUTIME_ID) - processor_before_ns);
     return more;
 }

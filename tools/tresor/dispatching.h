@@ -10,7 +10,7 @@
 /** All zero is none yet. */
 struct dispatch_times {
     struct latencies wall;
-    uint64_t processor_max_ns; /* of the calling thread */
+    struct latencies processor; /* of the calling thread */
 };
 
 /** tresor_dispatch; `times` may be NULL. */

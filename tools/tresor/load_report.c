@@ -28,7 +28,7 @@ static json_t *json_of_dispatch(const struct dispatch_times *times)
                      microseconds(latencies_at(&times->wall, 990000)), "p999_us",
                      microseconds(latencies_at(&times->wall, 999000)), "max_us",
                      microseconds(times->wall.max_ns), "max_cpu_us",
-                     microseconds(times->processor_max_ns));
+                     microseconds(times->processor.max_ns));
 }
 
 /** The pages that stayed in the page cache; null for what is not known or was not asked for. */
