@@ -13,9 +13,10 @@
     }
 #define MODEL_OPTION_BACKEND(key)                                                                  \
     {                                                                                              \
-        (key), "backend", "NAME", "auto (default): uring, or pool where it is refused;\n"                                   \
-            "uring: direct reads by io_uring; pool: all on threads;\n"                            \
-            "sync: one system call at a time"   \
+        (key), "backend", "NAME",                                                                  \
+            "auto (default): uring, or pool where that is refused;\n"                              \
+            "uring: direct reads by io_uring, the rest on threads;\n"                              \
+            "pool: all on threads; sync: one system call at a time"                                \
     }
 #define MODEL_OPTION_TENSOR(key)                                                                   \
     {                                                                                              \
