@@ -13,8 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Whether this system lets the tool use io_uring. */
-static bool has_rings;
+/** Whether a backend may be called that where another was asked for. */
+static bool is_backend(const char *name, const char *asked)
+{
+    bool may_be_either = strcmp(asked, "auto") == 0 || strcmp(asked, "uring") == 0;
+    return may_be_either ? strcmp(name, "uring") == 0 || strcmp(name, "pool") == 0
+                         : strcmp(name, asked) == 0;
+}
 
 /** Everything of a model is loaded, by a strategy on a backend. */
 static void check_load_on(const char *path, const char *strategy, const char *backend,
@@ -32,7 +37,7 @@ static void check_load_on(const char *path, const char *strategy, const char *ba
     assert_true(json_real_value(json_object_get(report, "seconds")) > 0);
     assert_true(json_real_value(json_object_get(report, "bytes_per_second")) > 0);
     assert_string_equal(json_string_value(json_object_get(report, "strategy")), strategy);
-    assert_string_equal(json_string_value(json_object_get(report, "backend")), backend);
+    assert_true(is_backend(json_string_value(json_object_get(report, "backend")), backend));
     assert_int_equal(integer_at(report, "locked_bytes"), 0);
     assert_int_equal(error_count(report), 0);
     assert_int_equal(tool_result.errors.length, 0);
@@ -43,8 +48,8 @@ static void check_load(const char *path, const char *strategy, int64_t tensors)
 {
     check_load_on(path, strategy, "sync", tensors);
     check_load_on(path, strategy, "pool", tensors);
-    if (has_rings)
-        check_load_on(path, strategy, "uring", tensors);
+    check_load_on(path, strategy, "uring", tensors);
+    check_load_on(path, strategy, "auto", tensors);
 }
 
 static void unknown_backends_are_refused(void **state)
@@ -52,8 +57,7 @@ static void unknown_backends_are_refused(void **state)
     (void)state;
     assert_int_equal(tool("generate --size 64K m.gguf"), 0);
     assert_int_equal(tool("load --backend ring m.gguf"), 2);
-    assert_non_null(
-        strstr(tool_result.errors.bytes, "--backend: 'ring' is not auto, sync, pool or uring"));
+    assert_non_null(strstr(tool_result.errors.bytes, "--backend: 'ring' is not auto, sync, pool or uring"));
 }
 
 static void whole_models_are_loaded(void **state)
@@ -150,7 +154,7 @@ static void same_load_makes_the_same_trace(void **state)
         for (int j = 0; j < 2; j++) {
             char line[128];
             snprintf(line, sizeof line,
-                     "load --json --lock --backend sync --strategy %s --trace trace%d "
+                     "load --json --backend sync --lock --strategy %s --trace trace%d "
                      "m-00001-of-00002.gguf",
                      strategies[i], j);
             json_t *report = tool_json(line, 0);
@@ -255,19 +259,6 @@ static void interrupted_load_reports_and_ends_by_the_signal(void **state)
         interrupt_load(ways[i][0], ways[i][1]);
 }
 
-static bool find_rings(void)
-{
-    void *state = NULL;
-    bool found = false;
-    if (enter_folder(&state) == 0 && tool("generate --size 64K m.gguf") == 0) {
-        json_t *report = tool_json("load --json --backend uring m.gguf", 0);
-        found = strcmp(json_string_value(json_object_get(report, "backend")), "uring") == 0;
-        json_decref(report);
-    }
-    leave_folder(&state);
-    return found;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +271,5 @@ int main(void)
         IN_FOLDER(lost_output_is_told),
         IN_FOLDER(interrupted_load_reports_and_ends_by_the_signal),
     };
-    has_rings = find_rings();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

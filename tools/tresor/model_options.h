@@ -14,15 +14,15 @@
 #define MODEL_OPTION_BACKEND(key)                                                                  \
     {                                                                                              \
         (key), "backend", "NAME",                                                                  \
-            "auto (default): uring, or pool where it is refused;\n"                                \
-            "uring: direct reads by io_uring; pool: all on threads;\n"                             \
-            "sync: one system call at a time"                                                      \
+            "auto (default): uring, or pool where that is refused;\n"                              \
+            "uring: direct reads by io_uring, the rest on threads;\n"                              \
+            "pool: all on threads; sync: one system call at a time"                                \
     }
 #define MODEL_OPTION_DIRECT(key)                                                                   \
     {                                                                                              \
         (key), "direct", "WHEN",                                                                   \
             "read past the page cache: auto (default), but for what it\n"                          \
-            "holds; on; off. Only of --strategy read"                                                 \
+            "holds; on; off. Only of --strategy read"                                              \
     }
 #define MODEL_OPTION_TENSOR(key)                                                                   \
     {                                                                                              \
