@@ -162,9 +162,21 @@ static int32_t check_options(const struct tresor_request_options *given,
         return TRESOR_OK;
     int32_t code = tresor__options_copy(options, sizeof *options, given);
     if (code == TRESOR_OK && (options->flags & ~(uint32_t)TRESOR_REQUEST_ITEMS ||
-                              options->strategy > TRESOR_STRATEGY_READ))
+                              options->strategy > TRESOR_STRATEGY_READ ||
+                              options->urgency > TRESOR_URGENCY_URGENT || options->reserved))
         code = TRESOR_ERROR_INVALID;
     return code;
+}
+
+static uint8_t urgency_of(const struct tresor_request_options *options)
+{
+    static const uint8_t urgencies[] = {
+        [TRESOR_URGENCY_DEFAULT] = TRESOR__URGENCY_NORMAL,
+        [TRESOR_URGENCY_LOOKAHEAD] = TRESOR__URGENCY_LOOKAHEAD,
+        [TRESOR_URGENCY_NORMAL] = TRESOR__URGENCY_NORMAL,
+        [TRESOR_URGENCY_URGENT] = TRESOR__URGENCY_URGENT,
+    };
+    return urgencies[options->urgency];
 }
 
 /* All items live and of one source; `total` tensors together. */
@@ -225,6 +237,7 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     made->strategy =
         (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT ? controller->limits.strategy
                                                               : options.strategy);
+    made->urgency = urgency_of(&options);
     made->advice = advice;
     made->total = (uint32_t)total;
     take_items(controller, made, items, count);
@@ -298,6 +311,7 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     copy->source = slot->source.index;
     copy->file = piece->file;
     copy->tensor = piece->index;
+    copy->urgency = urgency_of(&options);
     copy->offset = piece->offset_bytes + offset_bytes;
     copy->length = length_bytes;
     copy->started = 0;

@@ -362,7 +362,7 @@ int32_t tresor_finish(struct tresor_context *context, struct tresor_request requ
         if (may_sleep(context) && !is_starved(context, index))
             context->backend->wait(context->backend, -1);
         else
-            return context->controller.starving.head != TRESOR_NONE ? TRESOR_ERROR_AGAIN
+            return tresor__turns_has_starving(&context->controller) ? TRESOR_ERROR_AGAIN
                                                                     : TRESOR_ERROR_BACKEND;
     }
     if (event)

@@ -19,11 +19,30 @@ bool tresor__file_busy(const struct tresor__file *file)
            file->read.blocks_running > 0 || file->mlock.state != MLOCK_IDLE;
 }
 
+void tresor__io_free_blocks(struct tresor__io *io)
+{
+    io->free_block = io->block_count > 0 ? 0 : TRESOR_NONE;
+    io->free_count = io->block_count;
+    for (uint32_t i = 0; i < io->block_count; i++)
+        io->blocks[i].next_free = i + 1 < io->block_count ? i + 1 : TRESOR_NONE;
+}
+
+bool tresor__io_has_block(const struct tresor__io *io, enum tresor__urgency urgency)
+{
+    uint32_t left = io->block_count / 4;
+    if (left == 0 && io->block_count > 1)
+        left = 1;
+    return urgency >= io->awaited &&
+           io->free_count > (urgency == TRESOR__URGENCY_LOOKAHEAD ? left : 0);
+}
+
 uint32_t tresor__io_take_block(struct tresor__io *io)
 {
     uint32_t block = io->free_block;
-    if (block != TRESOR_NONE)
-        io->free_block = io->blocks[block].next_free;
+    if (block == TRESOR_NONE)
+        return block;
+    io->free_block = io->blocks[block].next_free;
+    io->free_count--;
     return block;
 }
 
@@ -31,6 +50,7 @@ void tresor__io_give_block(struct tresor__io *io, uint32_t block)
 {
     io->blocks[block].next_free = io->free_block;
     io->free_block = block;
+    io->free_count++;
 }
 
 struct tresor__failure tresor__failure_of(int32_t default_code, int32_t os_errno, uint64_t offset,

@@ -19,6 +19,9 @@ struct tresor__io {
     struct tresor__block *blocks;
     uint32_t block_count;
     uint32_t free_block; /* list through next_free, TRESOR_NONE at its end */
+    uint32_t free_count; /* its length */
+    uint32_t awaited;    /* enum tresor__urgency of the most urgent that await a block, 0 where
+                            nobody does */
     uint64_t page_bytes;
     uint64_t block_bytes;    /* the most that one read asks for */
     uint64_t populate_bytes; /* the most that one populate asks for */
@@ -67,6 +70,13 @@ bool tresor__file_busy(const struct tresor__file *file);
 #define TRESOR__FILE_OF(machine, member)                                                           \
     ((struct tresor__file *)(void *)((char *)(uintptr_t)(machine)-offsetof(struct tresor__file,    \
                                                                            member)))
+
+/** All blocks are free. */
+void tresor__io_free_blocks(struct tresor__io *io);
+
+/** Whether a block is free for work of that urgency: nobody more urgent awaits one, and lookahead
+ * leaves a quarter of all, but not an only one, to others. */
+bool tresor__io_has_block(const struct tresor__io *io, enum tresor__urgency urgency);
 
 /** A free block, or TRESOR_NONE. */
 uint32_t tresor__io_take_block(struct tresor__io *io);

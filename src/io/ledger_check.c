@@ -39,8 +39,10 @@ static void check_sets(const struct tresor__ledger *ledger, uint32_t number)
 {
     const struct tresor__interval *interval = &ledger->intervals[number];
     for (uint8_t backing = 0; backing < TRESOR__BACKING_COUNT; backing++) {
-        assert(tresor__bitset_has(&ledger->fill[backing], number) ==
-               (interval->fill == TRESOR__FILL_WANTED && interval->wanted == backing));
+        for (uint8_t urgency = 0; urgency < TRESOR__URGENCY_COUNT; urgency++)
+            assert(tresor__bitset_has(&ledger->fill[backing][urgency], number) ==
+                   (interval->fill == TRESOR__FILL_WANTED && interval->wanted == backing &&
+                    interval->urgency == urgency));
         assert(tresor__bitset_has(&ledger->release[backing], number) ==
                (interval->fill == TRESOR__FILL_SPENT && interval->backing == backing));
     }
@@ -157,7 +159,9 @@ static void check_bitset(const struct tresor__bitset *set)
 static void check_bitsets(const struct tresor__ledger *ledger)
 {
     for (uint32_t backing = 0; backing < TRESOR__BACKING_COUNT; backing++) {
-        check_bitset(&ledger->fill[backing]);
+        for (uint32_t urgency = 0; urgency < TRESOR__URGENCY_COUNT; urgency++)
+            check_bitset(&ledger->fill[backing][urgency]);
+        assert(ledger->in_hand[backing] < TRESOR__URGENCY_COUNT);
         check_bitset(&ledger->release[backing]);
     }
     check_bitset(&ledger->lock);

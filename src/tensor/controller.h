@@ -70,8 +70,8 @@ struct tresor__controller {
     uint32_t free_pair;
     uint32_t free_pair_count;
     struct tresor__queue turns;
-    struct tresor__queue hungry;
-    struct tresor__queue starving;
+    struct tresor__queue hungry[TRESOR__URGENCY_COUNT];
+    struct tresor__queue starving[TRESOR__URGENCY_COUNT];
     struct tresor__queue events; /* of pairs and requests, by event identifier */
     struct tresor__degraded degraded; /* the context itself */
     uint32_t draining;           /* sources that wait to become quiet */
@@ -133,17 +133,22 @@ void tresor__turns_add_request(struct tresor__controller *controller, uint32_t r
 void tresor__turns_add_copy(struct tresor__controller *controller, uint32_t copy);
 /** Tell what the file's ledger has to tell, and give turns to its machines that have work. */
 void tresor__turns_look(struct tresor__controller *controller, struct tresor__file *file);
-void tresor__turns_await_block(struct tresor__controller *controller, uint32_t actor,
-                               uint32_t source, uint32_t index);
+/** A turn when a block is free for work of their urgency, which may have risen since they last
+ * asked: the more urgent first. */
+void tresor__turns_await_block_for_file(struct tresor__controller *controller,
+                                        struct tresor__file *file);
+void tresor__turns_await_block_for_copy(struct tresor__controller *controller, uint32_t copy);
 /** Give the next turn; somebody is due. */
 void tresor__turns_run_one(struct tresor__controller *controller);
 /** A block or a pair is free, and somebody waits for one. */
 bool tresor__turns_can_feed(const struct tresor__controller *controller);
-/** Then the one that has waited longest gets a turn; who does not want it any more leaves it to the
- * next. */
+/** Then of the most urgent the one that has waited longest gets a turn; who does not want it any
+ * more leaves it to the next. */
 void tresor__turns_feed(struct tresor__controller *controller);
-/** Put a request at the end of those that await a free pair. */
+/** Put a request at the end of those of its urgency that await a free pair. */
 void tresor__turns_await_pair(struct tresor__controller *controller, uint32_t request);
+/** Some request awaits a free pair. */
+bool tresor__turns_has_starving(const struct tresor__controller *controller);
 
 /* --- router.c: one step and what follows from it --- */
 

@@ -110,14 +110,28 @@ static void follow(struct cells *cells)
         follow_tensor(cells, i);
 }
 
-void cells_claim(struct cells *cells, uint32_t tensor, uint8_t backing)
+static void hasten(struct cell *cell, uint8_t urgency)
+{
+    cell->urgency = cell->urgency > urgency ? cell->urgency : urgency;
+}
+
+void cells_hasten(struct cells *cells, uint32_t tensor, uint8_t urgency)
+{
+    EACH_CELL_OF(cells, cell, tensor)
+    hasten(cell, urgency);
+}
+
+void cells_claim(struct cells *cells, uint32_t tensor, uint8_t backing, uint8_t urgency)
 {
     cells->tensors[tensor].role = TRESOR__SPAN_LOADING;
     cells->tensors[tensor].filled = 0;
     EACH_CELL_OF(cells, cell, tensor)
     {
-        if (users_of(cells, cell) == 1)
+        if (users_of(cells, cell) == 1) {
             cell->wanted = backing;
+            cell->urgency = 0;
+        }
+        hasten(cell, urgency);
         if (cell->fill == TRESOR__FILL_SPENT && !cell->failed) {
             cell->fill = TRESOR__FILL_FULL;
             cell->releaser = TRESOR_NONE;
@@ -147,10 +161,39 @@ void cells_unclaim(struct cells *cells, uint32_t tensor, bool wait)
     follow(cells);
 }
 
+/* Of those that wait, nobody is in more of a hurry. */
+static void assert_most_urgent(struct cells *cells, uint8_t backing, uint8_t urgency)
+{
+    EACH_CELL(cells, cell)
+    assert_true(cell->fill != TRESOR__FILL_WANTED || cell->wanted != backing ||
+                cell->urgency <= urgency);
+}
+
+/* Nobody of that urgency wants the next one too. */
+static void assert_whole(struct cells *cells, uint64_t end, const struct cell *first)
+{
+    EACH_CELL(cells, cell)
+    assert_false(cell->start_bytes == end && cell->fill == TRESOR__FILL_WANTED &&
+                 cell->wanted == first->wanted && cell->urgency == first->urgency);
+}
+
+static struct cell *cell_at(struct cells *cells, uint64_t start)
+{
+    EACH_CELL(cells, cell)
+    if (cell->start_bytes == start)
+        return cell;
+    fail_msg("no cell starts there");
+    return NULL;
+}
+
 void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing)
 {
+    const struct cell *first = cell_at(cells, start);
+    assert_most_urgent(cells, backing, first->urgency);
+    assert_whole(cells, end, first);
     EACH_CELL_IN(cells, cell, start, end)
     {
+        assert_int_equal(cell->urgency, first->urgency);
         assert_int_equal(cell->fill, TRESOR__FILL_WANTED);
         assert_int_equal(cell->wanted, backing);
         assert_true(users_of(cells, cell) > 0);
@@ -199,6 +242,17 @@ void cells_abandon(struct cells *cells, uint64_t start, uint64_t end)
         subtract(cells, cell, start, end);
     }
     follow(cells);
+}
+
+void cells_put_back(struct cells *cells, uint64_t start, uint64_t end)
+{
+    EACH_CELL_IN(cells, cell, start, end)
+    {
+        assert_true(cell->start_bytes >= start && cell->end_bytes <= end);
+        assert_int_equal(cell->missing_bytes, clip(cells, cell->end_bytes) - cell->start_bytes);
+        cell->failed = true;
+        subtract(cells, cell, cell->start_bytes, cell->end_bytes);
+    }
 }
 
 void cells_settle(struct cells *cells, uint64_t start, uint64_t end, bool failed)

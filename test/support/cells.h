@@ -25,6 +25,7 @@ struct cell {
     uint8_t fill;
     uint8_t backing;
     uint8_t wanted;
+    uint8_t urgency;
     uint8_t lock;
     bool failed;
     bool leaked;
@@ -52,9 +53,11 @@ void cells_make(struct cells *cells, const struct model_tensor *tensors, uint32_
 
 /* Each is the ledger's function of that name; extents are ranges of bytes. They fail the test where
  * the ledger took something that was not there to take. */
-void cells_claim(struct cells *cells, uint32_t tensor, uint8_t backing);
+void cells_claim(struct cells *cells, uint32_t tensor, uint8_t backing, uint8_t urgency);
+void cells_hasten(struct cells *cells, uint32_t tensor, uint8_t urgency);
 void cells_unclaim(struct cells *cells, uint32_t tensor, bool wait);
 void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing);
+void cells_put_back(struct cells *cells, uint64_t start, uint64_t end);
 void cells_abandon(struct cells *cells, uint64_t start, uint64_t end);
 void cells_settle(struct cells *cells, uint64_t start, uint64_t end, bool failed);
 void cells_unmapped(struct cells *cells, uint64_t start, uint64_t end);
