@@ -314,6 +314,8 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     copy->urgency = urgency_of(&options);
     copy->offset = piece->offset_bytes + offset_bytes;
     copy->length = length_bytes;
+    copy->of = &slot->source.model.files[piece->file].io;
+    copy->misplaced_bytes = (uint32_t)((uintptr_t)destination % controller->limits.page_bytes);
     copy->started = 0;
     copy->failure = (struct tresor__failure){0};
     controller->destinations[made->index] = destination;

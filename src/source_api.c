@@ -116,6 +116,9 @@ int32_t tresor_source_get_file(struct tresor_context *context, struct tresor_sou
         .file_bytes = file->identity.size_bytes,
         .window = file->window,
         .window_bytes = file->window_bytes,
+        .direct = file->io.direct.is_open,
+        .direct_errno = file->io.direct.os_errno,
+        .direct_alignment_bytes = file->io.direct.facts.alignment_bytes,
     };
     return tresor__info_copy(info, &known, sizeof known);
 }

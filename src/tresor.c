@@ -76,7 +76,9 @@ static int32_t complete_options(struct tresor_context_options *options)
         options->strategy = TRESOR_STRATEGY_MMAP;
     if (options->backend == TRESOR_BACKEND_DEFAULT)
         options->backend = TRESOR_BACKEND_SYNC;
-    bool valid = true;
+    if (options->direct == TRESOR_DIRECT_DEFAULT)
+        options->direct = TRESOR_DIRECT_AUTO;
+    bool valid = options->reserved == 0 && options->direct <= TRESOR_DIRECT_OFF;
     for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
     valid = choose_bytes(&options->block_bytes, BLOCK_BYTES_DEFAULT) && valid;
@@ -99,6 +101,7 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         .block_bytes = options->block_bytes,
         .populate_bytes = options->populate_bytes,
         .strategy = options->strategy,
+        .direct = options->direct,
     };
     int64_t page_bytes = sys->page_bytes(sys->cookie);
     if (page_bytes <= 0 || sys->random(sys->cookie, limits.hash_key, sizeof limits.hash_key) < 0)
@@ -209,12 +212,16 @@ static void resolve(struct tresor__controller *controller, struct tresor__effect
     };
     struct tresor__slot *slot = &controller->slots[effect->source];
     struct tresor__model_file *file = &slot->source.model.files[effect->file];
-    effect->descriptor = file->descriptor;
+    bool is_direct = (effect->kind == TRESOR__EFFECT_READ || effect->kind == TRESOR__EFFECT_CLOSE) &&
+                     effect->flags & TRESOR__READ_DIRECT;
+    effect->descriptor = is_direct ? file->direct_descriptor : file->descriptor;
     effect->path = file->path;
     effect->address = address_of(controller, effect, file);
     if (effect->kind == TRESOR__EFFECT_WORK) {
         effect->work = works[effect->flags];
         effect->record = slot;
+    } else if (effect->kind == TRESOR__EFFECT_READ || effect->kind == TRESOR__EFFECT_OPEN_DIRECT) {
+        effect->record = &file->io.direct.facts;
     } else if (effect->kind == TRESOR__EFFECT_STAT) {
         effect->record = &file->seen;
     } else if (effect->kind == TRESOR__EFFECT_MAP) {
@@ -414,6 +421,8 @@ int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counte
         .events = controller->event_total,
         .read_bytes = controller->read_bytes,
         .leaked_bytes = controller->leaked_bytes,
+        .direct_bytes = controller->direct_bytes,
+        .cached_bytes = controller->cached_bytes,
     };
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         const struct tresor__slot *slot = &controller->slots[i];

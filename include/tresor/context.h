@@ -40,6 +40,10 @@ struct tresor_context_options {
     void *observer_cookie;
     uint32_t backend;     /**< enum tresor_backend; DEFAULT is sync */
     uint32_t threads_max; /**< of the pool backend; default 4, at most 256. Where the system refuses some, fewer work */
+    /** enum tresor_direct, of the read strategy and of copies. A file that refuses direct reads (tmpfs, FUSE, network) is
+     * read through the page cache, and a DEGRADED event says so. Except with OFF every open file holds two descriptors. */
+    uint32_t direct;
+    uint32_t reserved; /**< zero */
 };
 
 /** What a context has done so far. All counts start at zero. */
@@ -56,6 +60,8 @@ struct tresor_counters {
     uint64_t private_bytes;  /**< resident through the read strategy now, in pages */
     uint64_t locked_bytes;   /**< locked now, in pages */
     uint64_t leaked_bytes;   /**< of pages whose unmapping the system refused */
+    uint64_t direct_bytes;   /**< of read_bytes, those that went past the page cache */
+    uint64_t cached_bytes;   /**< of read_bytes, those that the page cache was found to hold */
 };
 
 /**

@@ -17,6 +17,15 @@ enum tresor_strategy {
     TRESOR_STRATEGY_READ = 2,    /**< private pages, populated, then read into */
 };
 
+/** Whether reads go past the page cache, straight into their memory. */
+enum tresor_direct {
+    TRESOR_DIRECT_DEFAULT = 0, /**< auto */
+    /** What the page cache holds is copied out of it; everything else is read directly. */
+    TRESOR_DIRECT_AUTO = 1,
+    TRESOR_DIRECT_ON = 2,  /**< always directly, whatever the page cache holds */
+    TRESOR_DIRECT_OFF = 3, /**< always through the page cache, which then holds it */
+};
+
 /** What tresor_advise tells the kernel; as in posix_fadvise(2) and madvise(2). */
 enum tresor_advice {
     TRESOR_ADVICE_NORMAL = 0,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <tresor/strategy.h>
 
@@ -11,6 +12,8 @@
 enum {
     HUGE_PAGE_BYTES = 2 * 1024 * 1024,
     SCRATCH_BYTES = 64 * 1024,
+    PROBE_BYTES_MIN = 512,
+    PROBE_BYTES_MAX = 4096,
 };
 
 /* A row each of the effects below answers: 0 or more is the completion's value, less is -errno. */
@@ -26,6 +29,49 @@ static int64_t act_open(const struct tresor__sys *sys, const struct tresor__effe
     int64_t result = sys->stat(sys->cookie, (int)descriptor, &stat);
     if (result == 0 && !stat.is_regular)
         result = stat.is_directory ? -EISDIR : -EINVAL;
+    if (result == 0)
+        return descriptor;
+    sys->close(sys->cookie, (int)descriptor);
+    return result;
+}
+
+/* Where the system does not tell the alignment, a read finds out; more than a page suits nobody here. */
+static int64_t probe_alignment(const struct tresor__sys *sys, int descriptor,
+                               uint32_t *alignment_bytes)
+{
+    _Alignas(PROBE_BYTES_MAX) char scratch[PROBE_BYTES_MAX];
+    int64_t result = -EINVAL;
+    for (uint32_t bytes = PROBE_BYTES_MIN; bytes <= PROBE_BYTES_MAX && result < 0; bytes *= 2) {
+        *alignment_bytes = bytes;
+        result = sys->read(sys->cookie, descriptor, scratch, bytes, 0);
+    }
+    return result < 0 ? result : 0;
+}
+
+static int64_t judge_direct(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                            int descriptor, uint32_t *alignment_bytes)
+{
+    struct tresor__sys_stat first;
+    struct tresor__sys_stat again;
+    int64_t result = sys->stat(sys->cookie, effect->descriptor, &first);
+    if (result == 0)
+        result = sys->stat(sys->cookie, descriptor, &again);
+    if (result == 0 && (first.device != again.device || first.inode != again.inode))
+        result = -ESTALE;
+    if (result == 0)
+        result = sys->direct_alignment(sys->cookie, descriptor, alignment_bytes);
+    if (result == -ENOSYS)
+        result = probe_alignment(sys, descriptor, alignment_bytes);
+    return result;
+}
+
+static int64_t act_open_direct(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    struct tresor__direct_facts *facts = effect->record;
+    int64_t descriptor = sys->open_direct(sys->cookie, effect->descriptor);
+    if (descriptor < 0)
+        return descriptor;
+    int64_t result = judge_direct(sys, effect, (int)descriptor, &facts->alignment_bytes);
     if (result == 0)
         return descriptor;
     sys->close(sys->cookie, (int)descriptor);
@@ -168,25 +214,92 @@ static int64_t check_size(const struct tresor__sys *sys, const struct tresor__ef
 }
 
 /* madvise(2) wants a page-aligned start; a block may begin inside a page that is populated already or here. */
-static int64_t act_populate(const struct tresor__sys *sys, const struct tresor__effect *effect)
+static int64_t populate(const struct tresor__sys *sys, void *address, uint64_t length,
+                        enum tresor__sys_memory_advice advice)
 {
     int64_t page = sys->page_bytes(sys->cookie);
     if (page <= 0)
-        return page < 0 ? page : -EINVAL;
-    uintptr_t inside = (uintptr_t)effect->address % (uintptr_t)page;
+        return -ENOSYS; /* EINVAL says that the system cannot populate */
+    uintptr_t inside = (uintptr_t)address % (uintptr_t)page;
+    return sys->advise_memory(sys->cookie, (char *)address - inside, (size_t)length + inside,
+                              advice);
+}
+
+static int64_t act_populate(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
     bool writes = effect->flags & TRESOR__POPULATE_WRITE;
-    int64_t result = sys->advise_memory(
-        sys->cookie, (char *)effect->address - inside, (size_t)effect->length + inside,
-        writes ? TRESOR__SYS_POPULATE_WRITE : TRESOR__SYS_POPULATE_READ);
+    int64_t result = populate(sys, effect->address, effect->length,
+                              writes ? TRESOR__SYS_POPULATE_WRITE : TRESOR__SYS_POPULATE_READ);
     if (result != -EINVAL)
         return result;
     return writes ? 0 : populate_by_reading(sys, effect);
 }
 
-static int64_t act_read(const struct tresor__sys *sys, const struct tresor__effect *effect)
+static int64_t read_at(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                       void *address, uint64_t offset, uint64_t length)
 {
-    return sys->read(sys->cookie, effect->descriptor, effect->address, (size_t)effect->length,
-                     effect->offset);
+    return sys->read(sys->cookie, effect->descriptor, address, (size_t)length, offset);
+}
+
+/*
+ * What the page cache holds is copied out of it at once. For the rest, which will be read directly, its memory is made
+ * here: the kernel would hold the submit of a read for as long as it takes to make it.
+ */
+static int64_t read_cached(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    uint64_t done = 0;
+    int64_t result = 1;
+    while (result > 0 && done < effect->length) {
+        result = sys->read_cached(sys->cookie, effect->descriptor, (char *)effect->address + done,
+                                  (size_t)(effect->length - done), effect->offset + done);
+        if (result > 0)
+            done += (uint64_t)result;
+    }
+    if (done < effect->length && effect->flags & TRESOR__POPULATE_WRITE) {
+        int64_t made = populate(sys, (char *)effect->address + done, effect->length - done,
+                                TRESOR__SYS_POPULATE_WRITE);
+        if (made < 0 && made != -EINVAL)
+            return made;
+    }
+    return done > 0 || result == -EAGAIN ? (int64_t)done : result;
+}
+
+/* Aligned pieces of the file into memory of the actor's, and from there what was asked for. */
+static int64_t read_bounced(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                            const struct tresor__bounce *bounce)
+{
+    const struct tresor__direct_facts *facts = effect->record;
+    uint64_t alignment = facts->alignment_bytes;
+    uint64_t done = 0;
+    while (done < effect->length) {
+        uint64_t offset = effect->offset + done;
+        uint64_t inside = offset % alignment;
+        uint64_t end = effect->offset + effect->length;
+        uint64_t wanted = (end - (offset - inside) + alignment - 1) / alignment * alignment;
+        uint64_t asked = wanted < bounce->size_bytes ? wanted : bounce->size_bytes;
+        int64_t got = read_at(sys, effect, bounce->memory, offset - inside, asked);
+        if (got < 0)
+            return done > 0 ? (int64_t)done : got;
+        if ((uint64_t)got <= inside)
+            break;
+        uint64_t useful = (uint64_t)got - inside;
+        useful = useful < end - offset ? useful : end - offset;
+        memcpy((char *)effect->address + done, (char *)bounce->memory + inside, (size_t)useful);
+        done += useful;
+        if ((uint64_t)got < asked)
+            break;
+    }
+    return (int64_t)done;
+}
+
+static int64_t act_read(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                        const struct tresor__bounce *bounce)
+{
+    if (effect->flags & TRESOR__READ_CACHED)
+        return read_cached(sys, effect);
+    if (effect->flags & TRESOR__READ_BOUNCE)
+        return read_bounced(sys, effect, bounce);
+    return read_at(sys, effect, effect->address, effect->offset, effect->length);
 }
 
 /* On the mapping where there is one, and on the file: each has its own readahead state. */
@@ -245,25 +358,45 @@ static int64_t act_query(const struct tresor__sys *sys, const struct tresor__eff
     return limit < 0 ? limit : used;
 }
 
-static int64_t run(const struct tresor__sys *sys, const struct tresor__effect *effect)
+static int64_t run(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                   const struct tresor__bounce *bounce)
 {
     static actor *const actors[TRESOR__EFFECT_COUNT] = {
         [TRESOR__EFFECT_OPEN] = act_open,         [TRESOR__EFFECT_STAT] = act_stat,
         [TRESOR__EFFECT_CLOSE] = act_close,       [TRESOR__EFFECT_WORK] = act_work,
         [TRESOR__EFFECT_RESERVE] = act_reserve,   [TRESOR__EFFECT_RELEASE] = act_release,
         [TRESOR__EFFECT_MAP] = act_map,           [TRESOR__EFFECT_UNMAP] = act_unmap,
-        [TRESOR__EFFECT_POPULATE] = act_populate, [TRESOR__EFFECT_READ] = act_read,
+        [TRESOR__EFFECT_POPULATE] = act_populate, [TRESOR__EFFECT_OPEN_DIRECT] = act_open_direct,
         [TRESOR__EFFECT_ADVISE] = act_advise,     [TRESOR__EFFECT_LOCK] = act_lock,
         [TRESOR__EFFECT_UNLOCK] = act_unlock,     [TRESOR__EFFECT_QUERY] = act_query,
     };
+    if (effect->kind == TRESOR__EFFECT_READ)
+        return act_read(sys, effect, bounce);
     actor *act = effect->kind < TRESOR__EFFECT_COUNT ? actors[effect->kind] : NULL;
     return act ? act(sys, effect) : -ENOSYS;
 }
 
-struct tresor__completion tresor__actor_run(const struct tresor__sys *sys,
-                                            const struct tresor__effect *effect)
+/* Pages that no bounce ever touches cost nothing. */
+int64_t tresor__bounces_open(const struct tresor__sys *sys, uint32_t count, void **memory)
 {
-    int64_t result = run(sys, effect);
+    return sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS, NULL,
+                    (size_t)count * TRESOR__BOUNCE_BYTES, -1, 0, memory);
+}
+
+/* munmap(2) refuses for want of map entries, which come and go. */
+void tresor__bounces_close(const struct tresor__sys *sys, uint32_t count, void *memory)
+{
+    enum { TRIES_MAX = 16 };
+    size_t length = (size_t)count * TRESOR__BOUNCE_BYTES;
+    for (uint32_t i = 0; i < TRIES_MAX && sys->unmap(sys->cookie, memory, length) < 0; i++)
+        continue;
+}
+
+struct tresor__completion tresor__actor_run(const struct tresor__sys *sys,
+                                            const struct tresor__effect *effect,
+                                            const struct tresor__bounce *bounce)
+{
+    int64_t result = run(sys, effect, bounce);
     uint64_t size_bytes = 0;
     bool is_of_file =
         effect->kind == TRESOR__EFFECT_POPULATE && !(effect->flags & TRESOR__POPULATE_WRITE);

@@ -21,10 +21,17 @@ struct tresor__backend {
     /* At most `limit` completions into `completions`; how many. */
     uint32_t (*poll)(struct tresor__backend *backend, struct tresor__completion *completions,
                      uint32_t limit);
-    /* Sleeps until something completes, wake, or the timeout (negative: none). */
+    /*
+     * Sleeps until something completes, wake, or the timeout (negative: none), and hears the bell. At once where
+     * completions are pending; a timeout of 0 only hears.
+     */
     void (*wait)(struct tresor__backend *backend, int32_t timeout_ms);
-    /* Any thread. */
+    /* Rings the bell. Any thread. */
     void (*wake)(struct tresor__backend *backend);
+    /* The readable end of its bell, from its making to its end. */
+    int (*descriptor)(const struct tresor__backend *backend);
+    /* A poll would bring completions, because they are there or because it runs effects itself. */
+    bool (*pending)(struct tresor__backend *backend);
     /* Nothing is in flight. */
     void (*destroy)(struct tresor__backend *backend);
 };

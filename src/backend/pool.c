@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Effects run on worker threads, so that no dispatch waits for the kernel. One lock guards both
- * rings and is never held across a system call; the bell is rung outside of it, once until a wait
- * has heard it.
+ * rings and is never held across a system call; the bell is rung outside of it.
  */
+#include "backend/pool.h"
+
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include <tresor/error.h>
 
 #include "backend/actor.h"
-#include "backend/backend.h"
 
 struct pool_backend {
     struct tresor__backend base;
@@ -21,7 +21,6 @@ struct pool_backend {
     pthread_mutex_t lock; /* over what follows, but for the threads */
     pthread_cond_t work;  /* effects to take, or stopping */
     bool stopping;
-    bool rung;         /* since a wait last heard the bell */
     uint32_t capacity; /* of each ring: what can be in flight */
     uint32_t effect_head;
     uint32_t effect_count;
@@ -29,7 +28,10 @@ struct pool_backend {
     uint32_t completion_head;
     uint32_t completion_count;
     struct tresor__completion *completions; /* a ring of what poll has not taken yet */
-    int bell[2];
+    struct tresor__bell own_bell;
+    struct tresor__bell *bell;    /* its own, or one that is shared */
+    void *bounces;                /* one a worker */
+    _Atomic uint32_t bounce_next; /* that a worker which starts may have */
     uint32_t thread_count; /* that run */
     uint32_t threads_max;
     pthread_t *threads;
@@ -64,19 +66,18 @@ static void put_completion(struct pool_backend *pool, const struct tresor__compl
     assert(pool->completion_count < pool->capacity);
     uint32_t place = (pool->completion_head + pool->completion_count++) % pool->capacity;
     pool->completions[place] = *completion;
-    bool ring = !pool->rung;
-    pool->rung = true;
     pthread_mutex_unlock(&pool->lock);
-    if (ring)
-        pool->sys->bell_ring(pool->sys->cookie, pool->bell[1]);
+    tresor__bell_ring(pool->bell);
 }
 
 static void *work(void *argument)
 {
     struct pool_backend *pool = argument;
+    const struct tresor__bounce bounce =
+        tresor__bounce_of(pool->bounces, atomic_fetch_add(&pool->bounce_next, 1));
     struct tresor__effect effect;
     while (take_effect(pool, &effect)) {
-        struct tresor__completion completion = tresor__actor_run(pool->sys, &effect);
+        struct tresor__completion completion = tresor__actor_run(pool->sys, &effect, &bounce);
         put_completion(pool, &completion);
     }
     return NULL;
@@ -138,35 +139,30 @@ static uint32_t pool_poll(struct tresor__backend *backend, struct tresor__comple
     return done;
 }
 
-static bool has_completion(struct pool_backend *pool)
+static bool pool_pending(struct tresor__backend *backend)
 {
+    struct pool_backend *pool = pool_of(backend);
     pthread_mutex_lock(&pool->lock);
     bool has = pool->completion_count > 0;
     pthread_mutex_unlock(&pool->lock);
     return has;
 }
 
-/*
- * What completes after the look rings, or has a ring before it that nobody has heard. What
- * completes between the clearing and the forgetting does not ring, but the caller polls before it
- * waits again, and the look comes first.
- */
+/* What completes after the look rings, or has a ring before it that nobody has heard. */
 static void pool_wait(struct tresor__backend *backend, int32_t timeout_ms)
 {
-    struct pool_backend *pool = pool_of(backend);
-    if (has_completion(pool))
-        return;
-    pool->sys->bell_wait(pool->sys->cookie, pool->bell[0], timeout_ms);
-    pool->sys->bell_clear(pool->sys->cookie, pool->bell[0]);
-    pthread_mutex_lock(&pool->lock);
-    pool->rung = false;
-    pthread_mutex_unlock(&pool->lock);
+    if (!pool_pending(backend))
+        tresor__bell_wait(pool_of(backend)->bell, timeout_ms);
 }
 
 static void pool_wake(struct tresor__backend *backend)
 {
-    struct pool_backend *pool = pool_of(backend);
-    pool->sys->bell_ring(pool->sys->cookie, pool->bell[1]);
+    tresor__bell_ring(pool_of(backend)->bell);
+}
+
+static int pool_descriptor(const struct tresor__backend *backend)
+{
+    return tresor__bell_descriptor(((const struct pool_backend *)(const void *)backend)->bell);
 }
 
 /* --- making and ending --- */
@@ -174,17 +170,25 @@ static void pool_wake(struct tresor__backend *backend)
 static void free_memory(struct pool_backend *pool)
 {
     struct tresor_allocator allocator = pool->allocator;
+    if (pool->bounces)
+        tresor__bounces_close(pool->sys, pool->threads_max, pool->bounces);
     tresor__free(&allocator, pool->effects, pool->capacity * sizeof *pool->effects);
     tresor__free(&allocator, pool->completions, pool->capacity * sizeof *pool->completions);
     tresor__free(&allocator, pool->threads, pool->threads_max * sizeof *pool->threads);
     tresor__free(&allocator, pool, sizeof *pool);
 }
 
+/* A shared one is there already. */
+static int32_t open_bell(struct pool_backend *pool, struct tresor__bell *shared)
+{
+    pool->bell = shared ? shared : &pool->own_bell;
+    return shared ? TRESOR_OK : tresor__bell_open(pool->bell, pool->sys);
+}
+
 static void close_bell(struct pool_backend *pool)
 {
-    pool->sys->close(pool->sys->cookie, pool->bell[0]);
-    if (pool->bell[1] != pool->bell[0])
-        pool->sys->close(pool->sys->cookie, pool->bell[1]);
+    if (pool->bell == &pool->own_bell)
+        tresor__bell_close(pool->bell);
 }
 
 static void pool_destroy(struct tresor__backend *backend)
@@ -197,19 +201,22 @@ static void pool_destroy(struct tresor__backend *backend)
     free_memory(pool);
 }
 
-static int32_t allocate_memory(const struct tresor_allocator *allocator, uint32_t effects_max,
+static int32_t allocate_memory(const struct tresor__sys *sys,
+                               const struct tresor_allocator *allocator, uint32_t effects_max,
                                uint32_t threads, struct pool_backend **made)
 {
     struct pool_backend *pool = tresor__allocate(allocator, sizeof *pool);
     if (!pool)
         return TRESOR_ERROR_NO_MEMORY;
+    pool->sys = sys;
     pool->allocator = *allocator;
     pool->capacity = effects_max;
     pool->threads_max = threads;
     pool->effects = tresor__allocate(allocator, effects_max * sizeof *pool->effects);
     pool->completions = tresor__allocate(allocator, effects_max * sizeof *pool->completions);
     pool->threads = tresor__allocate(allocator, threads * sizeof *pool->threads);
-    if (pool->effects && pool->completions && pool->threads) {
+    if (pool->effects && pool->completions && pool->threads &&
+        tresor__bounces_open(sys, threads, &pool->bounces) == 0) {
         *made = pool;
         return TRESOR_OK;
     }
@@ -228,12 +235,13 @@ static bool make_lock(struct pool_backend *pool)
     return false;
 }
 
-int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
-                            uint32_t effects_max, uint32_t threads,
-                            struct tresor__backend **backend)
+int32_t tresor__pool_create_with_bell(const struct tresor__sys *sys,
+                                      const struct tresor_allocator *allocator,
+                                      uint32_t effects_max, uint32_t threads,
+                                      struct tresor__bell *bell, struct tresor__backend **backend)
 {
     struct pool_backend *pool = NULL;
-    int32_t code = allocate_memory(allocator, effects_max, threads, &pool);
+    int32_t code = allocate_memory(sys, allocator, effects_max, threads, &pool);
     if (code != TRESOR_OK)
         return code;
     pool->base = (struct tresor__backend){
@@ -242,13 +250,14 @@ int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_a
         .poll = pool_poll,
         .wait = pool_wait,
         .wake = pool_wake,
+        .descriptor = pool_descriptor,
+        .pending = pool_pending,
         .destroy = pool_destroy,
     };
-    pool->sys = sys;
-    int64_t result = sys->bell_open(sys->cookie, pool->bell);
-    if (result < 0) {
+    code = open_bell(pool, bell);
+    if (code != TRESOR_OK) {
         free_memory(pool);
-        return result == -ENOMEM ? TRESOR_ERROR_NO_MEMORY : TRESOR_ERROR_DESCRIPTORS;
+        return code;
     }
     if (!make_lock(pool)) {
         close_bell(pool);
@@ -262,4 +271,11 @@ int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_a
     }
     *backend = &pool->base;
     return TRESOR_OK;
+}
+
+int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
+                            uint32_t effects_max, uint32_t threads,
+                            struct tresor__backend **backend)
+{
+    return tresor__pool_create_with_bell(sys, allocator, effects_max, threads, NULL, backend);
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Effects run inside poll, on the context's thread, one after the other: simple, portable, blocking. */
-#include <errno.h>
-
 #include <tresor/error.h>
 
 #include "backend/actor.h"
 #include "backend/backend.h"
+#include "backend/bell.h"
 
 struct sync_backend {
     struct tresor__backend base;
     const struct tresor__sys *sys;
     struct tresor_allocator allocator;
-    int bell[2];
+    struct tresor__bell bell;
+    void *bounces; /* one */
     uint32_t capacity;
     uint32_t head;
     uint32_t count;
@@ -35,9 +35,10 @@ static uint32_t sync_poll(struct tresor__backend *backend, struct tresor__comple
                           uint32_t limit)
 {
     struct sync_backend *sync = sync_of(backend);
+    const struct tresor__bounce bounce = tresor__bounce_of(sync->bounces, 0);
     uint32_t done = 0;
     while (done < limit && sync->count > 0) {
-        completions[done++] = tresor__actor_run(sync->sys, &sync->effects[sync->head]);
+        completions[done++] = tresor__actor_run(sync->sys, &sync->effects[sync->head], &bounce);
         sync->head = (sync->head + 1) % sync->capacity;
         sync->count--;
     }
@@ -47,29 +48,40 @@ static uint32_t sync_poll(struct tresor__backend *backend, struct tresor__comple
 static void sync_wait(struct tresor__backend *backend, int32_t timeout_ms)
 {
     struct sync_backend *sync = sync_of(backend);
-    if (sync->count > 0)
-        return;
-    sync->sys->bell_wait(sync->sys->cookie, sync->bell[0], timeout_ms);
-    sync->sys->bell_clear(sync->sys->cookie, sync->bell[0]);
+    if (sync->count == 0)
+        tresor__bell_wait(&sync->bell, timeout_ms);
 }
 
 static void sync_wake(struct tresor__backend *backend)
 {
-    struct sync_backend *sync = sync_of(backend);
-    sync->sys->bell_ring(sync->sys->cookie, sync->bell[1]);
+    tresor__bell_ring(&sync_of(backend)->bell);
+}
+
+static int sync_descriptor(const struct tresor__backend *backend)
+{
+    return tresor__bell_descriptor(&((const struct sync_backend *)(const void *)backend)->bell);
+}
+
+static bool sync_pending(struct tresor__backend *backend)
+{
+    return sync_of(backend)->count > 0;
+}
+
+static void free_memory(struct sync_backend *sync)
+{
+    struct tresor_allocator allocator = sync->allocator;
+    if (sync->bounces)
+        tresor__bounces_close(sync->sys, 1, sync->bounces);
+    tresor__free(&allocator, sync,
+                 sizeof *sync + sync->capacity * sizeof(struct tresor__effect));
 }
 
 static void sync_destroy(struct tresor__backend *backend)
 {
     struct sync_backend *sync = sync_of(backend);
-    struct tresor_allocator allocator = sync->allocator;
-    sync->sys->close(sync->sys->cookie, sync->bell[0]);
-    if (sync->bell[1] != sync->bell[0])
-        sync->sys->close(sync->sys->cookie, sync->bell[1]);
-    tresor__free(&allocator, sync,
-                 sizeof *sync + sync->capacity * sizeof(struct tresor__effect));
+    tresor__bell_close(&sync->bell);
+    free_memory(sync);
 }
-
 int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
                             uint32_t effects_max, struct tresor__backend **backend)
 {
@@ -83,16 +95,19 @@ int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_a
         .poll = sync_poll,
         .wait = sync_wait,
         .wake = sync_wake,
+        .descriptor = sync_descriptor,
+        .pending = sync_pending,
         .destroy = sync_destroy,
     };
     sync->sys = sys;
     sync->allocator = *allocator;
     sync->capacity = effects_max;
-    int64_t result = sys->bell_open(sys->cookie, sync->bell);
-    if (result < 0) {
-        tresor__free(allocator, sync, size_bytes);
-        return result == -ENOMEM ? TRESOR_ERROR_NO_MEMORY : TRESOR_ERROR_DESCRIPTORS;
-    }
-    *backend = &sync->base;
-    return TRESOR_OK;
+    int32_t code = tresor__bounces_open(sys, 1, &sync->bounces) < 0
+                       ? TRESOR_ERROR_NO_MEMORY
+                       : tresor__bell_open(&sync->bell, sys);
+    if (code == TRESOR_OK)
+        *backend = &sync->base;
+    else
+        free_memory(sync);
+    return code;
 }

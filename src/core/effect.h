@@ -126,8 +126,8 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_VISIT,            /* request -> its next tensors */
     TRESOR__MESSAGE_WITHDRAW_REQUEST, /* request -> what it waits for */
     TRESOR__MESSAGE_END,              /* request -> event queue */
-    TRESOR__MESSAGE_DEGRADED, /* of one's file: do without `event` (enum tresor_degradation), for
-                                 the errno `code` */
+    TRESOR__MESSAGE_DEGRADED, /* file `slot` does without `event` (enum tresor_degradation), for the
+                                 errno `code` */
 };
 
 enum {

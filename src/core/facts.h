@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What STAT and QUERY write into a machine's record. */
+/* What STAT, OPEN_DIRECT and QUERY write into a machine's record. */
 #ifndef TRESOR_CORE_FACTS_H
 #define TRESOR_CORE_FACTS_H
 
@@ -12,6 +12,11 @@ struct tresor__identity {
     uint64_t size_bytes;
     int64_t modified_ns;
     int64_t changed_ns;
+};
+
+/** Direct reads of one file: begins and lengths are multiples of it, in memory and in the file. */
+struct tresor__direct_facts {
+    uint32_t alignment_bytes;
 };
 
 struct tresor__lock_facts {

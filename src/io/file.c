@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include <tresor/strategy.h>
+
 void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_t source,
                        uint32_t index)
 {
@@ -34,6 +36,17 @@ bool tresor__io_has_block(const struct tresor__io *io, enum tresor__urgency urge
         left = 1;
     return urgency >= io->awaited &&
            io->free_count > (urgency == TRESOR__URGENCY_LOOKAHEAD ? left : 0);
+}
+
+struct tresor__block_route tresor__file_route(const struct tresor__file *file)
+{
+    bool direct = file->direct.is_open;
+    return (struct tresor__block_route){
+        .way = direct ? TRESOR__WAY_DIRECT : TRESOR__WAY_BUFFERED,
+        .probes = direct && file->io->direct == TRESOR_DIRECT_AUTO,
+        .populates = true,
+        .alignment_bytes = direct ? file->direct.facts.alignment_bytes : 1,
+    };
 }
 
 uint32_t tresor__io_take_block(struct tresor__io *io)

@@ -26,6 +26,14 @@ struct tresor__io {
     uint64_t block_bytes;    /* the most that one read asks for */
     uint64_t populate_bytes; /* the most that one populate asks for */
     uint64_t lock_bytes;     /* the most that one lock asks for */
+    uint8_t direct;          /* enum tresor_direct, not DEFAULT */
+};
+
+/** Direct reads of a file. */
+struct tresor__direct {
+    struct tresor__direct_facts facts;
+    bool is_open; /* there is a descriptor for them, and no read was refused */
+    int32_t os_errno; /* why they were refused, or 0 */
 };
 
 /** What a file shall do when it next gets a turn. */
@@ -53,6 +61,7 @@ struct tresor__file {
     struct tresor__ledger ledger;
     struct tresor__io *io;
     struct tresor__lock_facts lock_facts; /* of the last QUERY */
+    struct tresor__direct direct;
     struct tresor__degraded degraded;
     uint16_t source;
     uint32_t index;             /* in its source */
@@ -77,6 +86,9 @@ void tresor__io_free_blocks(struct tresor__io *io);
 /** Whether a block is free for work of that urgency: nobody more urgent awaits one, and lookahead
  * leaves a quarter of all, but not an only one, to others. */
 bool tresor__io_has_block(const struct tresor__io *io, enum tresor__urgency urgency);
+
+/** How a block that lies aligned in memory and in the file is read. */
+struct tresor__block_route tresor__file_route(const struct tresor__file *file);
 
 /** A free block, or TRESOR_NONE. */
 uint32_t tresor__io_take_block(struct tresor__io *io);

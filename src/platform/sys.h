@@ -49,9 +49,16 @@ enum tresor__sys_file_advice {
 struct tresor__sys {
     void *cookie; /* given to every row */
     int64_t (*open_file)(void *cookie, const char *path);
+    /* The open file once more, for reads past the page cache. */
+    int64_t (*open_direct)(void *cookie, int descriptor);
     int64_t (*close)(void *cookie, int descriptor);
     int64_t (*stat)(void *cookie, int descriptor, struct tresor__sys_stat *stat);
+    /* What place, offset and length of a direct read must be multiples of; ENOSYS where the system does not tell. */
+    int64_t (*direct_alignment)(void *cookie, int descriptor, uint32_t *alignment_bytes);
     int64_t (*read)(void *cookie, int descriptor, void *address, size_t length, uint64_t offset);
+    /* Only what the page cache holds, up to the first hole in it; EAGAIN where that is nothing. */
+    int64_t (*read_cached)(void *cookie, int descriptor, void *address, size_t length,
+                           uint64_t offset);
     /* `address` NULL: anywhere, and *mapped says where; else exactly there, in place of what is
      * mapped. */
     int64_t (*map)(void *cookie, enum tresor__sys_map kind, void *address, size_t length,

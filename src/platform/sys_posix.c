@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
@@ -38,6 +39,20 @@ static int64_t posix_open_file(void *cookie, const char *path)
 {
     (void)cookie;
     return or_errno(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+}
+
+/* Through /proc it is the very file that is open, whatever its path means by now. */
+static int64_t posix_open_direct(void *cookie, int descriptor)
+{
+    (void)cookie;
+#ifdef __linux__
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    return or_errno(open(path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NOCTTY));
+#else
+    (void)descriptor;
+    return -ENOSYS;
+#endif
 }
 
 static int64_t posix_close(void *cookie, int descriptor)
@@ -74,11 +89,48 @@ static int64_t posix_stat(void *cookie, int descriptor, struct tresor__sys_stat 
     return 0;
 }
 
+/* statx(2) tells since Linux 6.1; zero alignment means that this file has no direct I/O. */
+static int64_t posix_direct_alignment(void *cookie, int descriptor, uint32_t *alignment_bytes)
+{
+    (void)cookie;
+#if defined(__linux__) && defined(STATX_DIOALIGN)
+    struct statx found;
+    if (statx(descriptor, "", AT_EMPTY_PATH, STATX_DIOALIGN, &found) != 0)
+        return -errno;
+    if (!(found.stx_mask & STATX_DIOALIGN))
+        return -ENOSYS;
+    uint32_t memory = found.stx_dio_mem_align;
+    uint32_t offset = found.stx_dio_offset_align;
+    *alignment_bytes = memory > offset ? memory : offset;
+    return memory && offset ? 0 : -EINVAL;
+#else
+    (void)descriptor;
+    (void)alignment_bytes;
+    return -ENOSYS;
+#endif
+}
+
 static int64_t posix_read(void *cookie, int descriptor, void *address, size_t length,
                           uint64_t offset)
 {
     (void)cookie;
     return or_errno(pread(descriptor, address, length, (off_t)offset));
+}
+
+static int64_t posix_read_cached(void *cookie, int descriptor, void *address, size_t length,
+                                 uint64_t offset)
+{
+    (void)cookie;
+#ifdef RWF_NOWAIT
+    struct iovec place = {.iov_base = address, .iov_len = length};
+    return or_errno(preadv2(descriptor, &place, 1, (off_t)offset, RWF_NOWAIT));
+#else
+    (void)descriptor;
+    (void)address;
+    (void)length;
+    (void)offset;
+    return -ENOSYS;
+#endif
 }
 
 static int64_t posix_map(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
@@ -266,9 +318,12 @@ const struct tresor__sys *tresor__sys_posix(void)
 {
     static const struct tresor__sys table = {
         .open_file = posix_open_file,
+        .open_direct = posix_open_direct,
         .close = posix_close,
         .stat = posix_stat,
+        .direct_alignment = posix_direct_alignment,
         .read = posix_read,
+        .read_cached = posix_read_cached,
         .map = posix_map,
         .unmap = posix_unmap,
         .advise_memory = posix_advise_memory,

@@ -6,6 +6,8 @@
 
 #include "source/shards.h"
 
+static const struct tresor__model_file closed_file = {.descriptor = -1, .direct_descriptor = -1};
+
 static char *copy_path(const struct tresor_allocator *allocator, const char *folder,
                        size_t folder_bytes, const char *name, uint32_t *path_bytes)
 {
@@ -29,7 +31,7 @@ int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allo
         return TRESOR_ERROR_NO_MEMORY;
     model->file_count = 1;
     model->file_total = 1;
-    model->files[0].descriptor = -1;
+    model->files[0] = closed_file;
     model->files[0].path = copy_path(allocator, "", 0, path, &model->files[0].path_bytes);
     if (!model->files[0].path) {
         tresor__free(allocator, model->files, sizeof *model->files);
@@ -66,7 +68,7 @@ struct tresor__model_file *tresor__model_range_holder(const struct tresor__model
 struct tresor__model_file *tresor__model_descriptor_holder(const struct tresor__model *model)
 {
     for (uint32_t i = 0; i < model->file_total; i++)
-        if (model->files[i].descriptor >= 0)
+        if (model->files[i].descriptor >= 0 || model->files[i].direct_descriptor >= 0)
             return &model->files[i];
     return NULL;
 }
@@ -109,10 +111,10 @@ static bool grow_files(struct tresor__model *model, uint32_t count, bool keep)
     model->file_count = count;
     model->file_total = total;
     for (uint32_t i = 1; i < total; i++)
-        files[i] = (struct tresor__model_file){.descriptor = -1};
+        files[i] = closed_file;
     if (!keep) {
         files[total - 1] = files[0];
-        files[0] = (struct tresor__model_file){.descriptor = -1};
+        files[0] = closed_file;
         model->file = total - 1;
         model->is_other_first = true;
     }

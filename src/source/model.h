@@ -24,7 +24,8 @@ enum {
 struct tresor__model_file {
     char *path;
     uint32_t path_bytes; /* with its end */
-    int descriptor;      /* -1: not open */
+    int descriptor;        /* -1: not open */
+    int direct_descriptor; /* the same file for direct reads; -1: none */
     struct tresor__identity identity;
     struct tresor__identity seen; /* what the last STAT found */
     uint8_t *window;              /* NULL: not reserved */

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include <tresor/event.h>
+#include <tresor/strategy.h>
+
 #include "io/extent.h"
 
 static struct tresor__model_file *current(const struct tresor__source *source)
@@ -110,6 +113,13 @@ static bool has_more_files(const void *context, const struct tresor__input *inpu
     const struct tresor__source *source = context;
     (void)input;
     return source->model.file + 1 < source->model.file_count;
+}
+
+static bool wants_direct(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    (void)input;
+    return source->model.io->direct != TRESOR_DIRECT_OFF;
 }
 
 static bool has_more_windows(const void *context, const struct tresor__input *input)
@@ -394,6 +404,74 @@ static void keep_and_ask_window(void *context, const struct tresor__input *input
     ask_window(source, out);
 }
 
+/* --- direct reads --- */
+
+static void ask_direct(struct tresor__source *source, struct tresor__outbox *out)
+{
+    ask(source, out, TRESOR__EFFECT_OPEN_DIRECT, SOURCE_ON_OPEN_DIRECT_OK);
+}
+
+static void keep_window_and_ask_direct(void *context, const struct tresor__input *input,
+                                       struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    keep_window(source, input);
+    source->model.file = 0;
+    source->retries = 0;
+    ask_direct(source, out);
+}
+
+static void ask_next_direct(struct tresor__source *source, struct tresor__outbox *out)
+{
+    source->model.file++;
+    source->retries = 0;
+    ask_direct(source, out);
+}
+
+static void direct_again(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->retries++;
+    ask_direct(source, out);
+}
+
+static void refuse_direct(struct tresor__source *source, int32_t os_errno,
+                          struct tresor__outbox *out)
+{
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_DEGRADED,
+                                                         .event = TRESOR_DEGRADED_DIRECT,
+                                                         .code = os_errno,
+                                                         .slot = source->model.file});
+}
+
+/* Blocks begin at multiples of a page, so a coarser alignment is as good as none. */
+static void keep_direct(struct tresor__source *source, const struct tresor__input *input,
+                        struct tresor__outbox *out)
+{
+    struct tresor__model_file *file = current(source);
+    uint32_t alignment = file->io.direct.facts.alignment_bytes;
+    file->direct_descriptor = (int)input->value;
+    file->io.direct.is_open = alignment > 0 && source->model.io->page_bytes % alignment == 0;
+    if (!file->io.direct.is_open)
+        refuse_direct(source, EINVAL, out);
+}
+
+static void keep_direct_and_ask_next(void *context, const struct tresor__input *input,
+                                     struct tresor__outbox *out)
+{
+    keep_direct(context, input, out);
+    ask_next_direct(context, out);
+}
+
+static void refuse_direct_and_ask_next(void *context, const struct tresor__input *input,
+                                       struct tresor__outbox *out)
+{
+    refuse_direct(context, input->os_errno, out);
+    ask_next_direct(context, out);
+}
+
 /* --- ends --- */
 
 static void settle(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -409,6 +487,20 @@ static void keep_window_and_settle(void *context, const struct tresor__input *in
                                    struct tresor__outbox *out)
 {
     keep_window(context, input);
+    settle(context, input, out);
+}
+
+static void keep_direct_and_settle(void *context, const struct tresor__input *input,
+                                   struct tresor__outbox *out)
+{
+    keep_direct(context, input, out);
+    settle(context, input, out);
+}
+
+static void refuse_direct_and_settle(void *context, const struct tresor__input *input,
+                                     struct tresor__outbox *out)
+{
+    refuse_direct(context, input->os_errno, out);
     settle(context, input, out);
 }
 
@@ -455,6 +547,13 @@ static void keep_window_and_fail_cancelled(void *context, const struct tresor__i
                                            struct tresor__outbox *out)
 {
     keep_window(context, input);
+    fail_cancelled(context, input, out);
+}
+
+static void keep_direct_and_fail_cancelled(void *context, const struct tresor__input *input,
+                                           struct tresor__outbox *out)
+{
+    current(context)->direct_descriptor = (int)input->value;
     fail_cancelled(context, input, out);
 }
 
@@ -603,15 +702,21 @@ static void leak_range(void *context, const struct tresor__input *input, struct 
 static void ask_close(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__source *source = context;
+    const struct tresor__model_file *file = descriptor_holder(source);
+    struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_CLOSE, SOURCE_ON_CLOSE_OK);
     (void)input;
-    ask(source, out, TRESOR__EFFECT_CLOSE, SOURCE_ON_CLOSE_OK)->file =
-        (uint32_t)(descriptor_holder(source) - source->model.files);
+    effect->file = (uint32_t)(file - source->model.files);
+    effect->flags = file->direct_descriptor >= 0 ? TRESOR__READ_DIRECT : 0;
 }
 
 static void forget_descriptor(void *context, const struct tresor__input *input,
                               struct tresor__outbox *out)
 {
-    descriptor_holder(context)->descriptor = -1;
+    struct tresor__model_file *file = descriptor_holder(context);
+    if (file->direct_descriptor >= 0)
+        file->direct_descriptor = -1;
+    else
+        file->descriptor = -1;
     again(context, input, out);
 }
 

@@ -66,6 +66,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         .block_bytes = limits->block_bytes,
         .populate_bytes = limits->populate_bytes,
         .lock_bytes = LOCK_BYTES,
+        .direct = (uint8_t)limits->direct,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||
@@ -147,13 +148,24 @@ static void deliver(struct tresor__controller *controller,
     (void)known;
 }
 
+static void count_read(struct tresor__controller *controller,
+                       const struct tresor__completion *completion)
+{
+    uint64_t bytes = (uint64_t)completion->value;
+    controller->read_bytes += bytes;
+    if (completion->flags & TRESOR__READ_DIRECT)
+        controller->direct_bytes += bytes;
+    else if (completion->flags & TRESOR__READ_CACHED)
+        controller->cached_bytes += bytes;
+}
+
 void tresor__controller_deliver(struct tresor__controller *controller,
                                 const struct tresor__completion *completion)
 {
     assert(controller->in_flight > 0);
     controller->in_flight--;
     if (completion->kind == TRESOR__EFFECT_READ && completion->os_errno == 0)
-        controller->read_bytes += (uint64_t)completion->value;
+        count_read(controller, completion);
     deliver(controller, completion);
 }
 

@@ -44,6 +44,7 @@ struct tresor__controller_limits {
     uint64_t populate_bytes;
     uint64_t hash_key[2];
     uint32_t strategy; /* enum tresor_strategy, not DEFAULT */
+    uint32_t direct;   /* enum tresor_direct, not DEFAULT */
 };
 
 struct tresor__controller {
@@ -85,6 +86,8 @@ struct tresor__controller {
     uint64_t request_total;
     uint64_t event_total;
     uint64_t read_bytes;
+    uint64_t direct_bytes;
+    uint64_t cached_bytes;
     uint64_t leaked_bytes; /* by sources, in ranges that no ledger counts */
 };
 

@@ -220,14 +220,16 @@ static void withdraw_request(struct tresor__controller *controller, uint32_t ind
         tresor__turns_add_request(controller, index);
 }
 
-/* A block's file is its job's; a file's own machines are called by its index. */
-static struct tresor__file *file_of_sender(struct tresor__controller *controller,
-                                           const struct tresor__address *sender)
+static void degrade(struct tresor__controller *controller, const struct tresor__address *sender,
+                    const struct tresor__message *message)
 {
-    uint32_t file = sender->machine == TRESOR__MACHINE_BLOCK
-                        ? controller->io.blocks[sender->slot].file
-                        : sender->slot;
-    return &controller->slots[sender->source].source.model.files[file].io;
+    struct tresor__file *file =
+        &controller->slots[sender->source].source.model.files[message->slot].io;
+    if (message->event == TRESOR_DEGRADED_DIRECT) {
+        file->direct.is_open = false;
+        file->direct.os_errno = message->code;
+    }
+    tresor__events_degrade(controller, file, message->event, message->code);
 }
 
 __attribute__((noinline)) static void carry(struct tresor__controller *controller,
@@ -297,8 +299,7 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
                            tresor__event_identifier(TRESOR__EVENT_OF_REQUEST, message->slot));
         break;
     case TRESOR__MESSAGE_DEGRADED:
-        tresor__events_degrade(controller, file_of_sender(controller, sender), message->event,
-                               message->code);
+        degrade(controller, sender, message);
         break;
     }
 }

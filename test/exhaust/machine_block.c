@@ -10,8 +10,17 @@ enum {
     TRANSIENT = 2,
     TIRED = 4,
     BEGUN = 8, /* some bytes were read already */
+    PROBES = 16,
+    MAKES = 32,    /* its memory is to be populated */
+    DIRECT = 64,   /* past the page cache */
+    BOUNCES = 128, /* and through memory of the actor's */
+    REFUSED = 256,
+    UNREACHABLE = 512,
+    ERRORS = TRANSIENT | REFUSED | UNREACHABLE,
     LENGTH = 10000,
+    ASKED = 10240, /* in units of direct reads */
     DONE = 4096,
+    UNIT = 512,
 };
 
 static struct tresor__block world;
@@ -19,8 +28,9 @@ static struct tresor__block world;
 static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 {
     (void)event;
-    if (!exhaust_at_most_one(knobs, READ_VALUES) ||
-        (state == BLOCK_POPULATING && !(knobs & IN_WINDOW)))
+    if (!exhaust_at_most_one(knobs, READ_VALUES) || !exhaust_at_most_one(knobs, ERRORS) ||
+        !exhaust_at_most_one(knobs, DIRECT | BOUNCES) ||
+        (state == BLOCK_POPULATING && !(knobs & MAKES)))
         return NULL;
     memset(&world, 0, sizeof world);
     world.state = (uint8_t)state;
@@ -35,15 +45,29 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     world.offset = 8192;
     world.length = LENGTH;
     world.done = knobs & BEGUN ? DONE : 0;
+    world.route.way = knobs & DIRECT    ? TRESOR__WAY_DIRECT
+                      : knobs & BOUNCES ? TRESOR__WAY_BOUNCE
+                                        : TRESOR__WAY_BUFFERED;
+    world.route.probes = knobs & PROBES;
+    world.route.populates = knobs & MAKES;
+    world.route.alignment_bytes = UNIT;
     return &world;
 }
 
+/* A direct read asks for whole units, and may be answered with as much. */
 static struct tresor__input input(uint32_t event, uint32_t knobs)
 {
-    int64_t left = knobs & BEGUN ? LENGTH - DONE : LENGTH;
-    int64_t value = exhaust_read_value(knobs, left);
+    int64_t begun = knobs & BEGUN ? DONE : 0;
+    bool rounds = (knobs & DIRECT) && world.state == BLOCK_READING;
+    int64_t value = exhaust_read_value(knobs, LENGTH - begun);
+    int32_t reason = knobs & TRANSIENT     ? EINTR
+                     : knobs & REFUSED     ? EINVAL
+                     : knobs & UNREACHABLE ? EFAULT
+                                           : EIO;
     (void)event;
-    return (struct tresor__input){.value = value, .os_errno = knobs & TRANSIENT ? EINTR : EIO};
+    if (rounds && (knobs & READ_OVER))
+        value = ASKED - begun + 1;
+    return (struct tresor__input){.value = value, .os_errno = reason};
 }
 
 static void check(void)
@@ -55,23 +79,32 @@ static void check(void)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [BLOCK_FREE] = IN_WINDOW | READ_VALUES,
-        [BLOCK_POPULATING] = IN_WINDOW | TRANSIENT | TIRED,
-        [BLOCK_READING] = IN_WINDOW | TRANSIENT | TIRED | BEGUN | READ_VALUES,
+        [BLOCK_FREE] = IN_WINDOW | READ_VALUES | PROBES | MAKES | DIRECT,
+        [BLOCK_PROBING] = IN_WINDOW | MAKES | DIRECT | READ_VALUES | ERRORS,
+        [BLOCK_POPULATING] = IN_WINDOW | TRANSIENT | TIRED | MAKES,
+        [BLOCK_READING] =
+            IN_WINDOW | ERRORS | TIRED | BEGUN | DIRECT | BOUNCES | READ_VALUES,
     };
     static const struct exhaust_guard guards[] = {
-        {"is_for_window", .all = IN_WINDOW},
+        {"probes", .all = PROBES},
+        {"populates", .all = MAKES},
+        {"is_for_caller", .none = IN_WINDOW},
+        {"is_refused", .all = REFUSED, .any = DIRECT | BOUNCES},
+        {"is_unreachable", .all = UNREACHABLE | DIRECT, .none = IN_WINDOW},
         {"may_retry", .all = TRANSIENT, .none = TIRED},
         {"is_impossible", .any = READ_OVER | READ_NEGATIVE},
         {"is_end_of_file", .all = READ_ZERO},
         {"is_short", .any = READ_ZERO | READ_SHORT},
     };
     static const struct exhaust_action actions[] = {
+        {.name = "ask_cached"},
         {.name = "ask_populate"},
         {.name = "populate_again"},
         {.name = "ask_read"},
         {.name = "read_again"},
         {.name = "read_rest"},
+        {"read_buffered", .always = EXHAUST_SENDS(DEGRADED)},
+        {.name = "read_bounced"},
         {"finish", .always = EXHAUST_SENDS(BLOCK_END)},
         {"fail_memory", .always = EXHAUST_SENDS(BLOCK_END)},
         {"fail_backend", .always = EXHAUST_SENDS(BLOCK_END)},
@@ -88,7 +121,7 @@ int main(void)
         EXHAUST_GUARDS(guards),
         EXHAUST_ACTIONS(actions),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_POPULATE) | EXHAUST_BIT(TRESOR__EFFECT_READ),
-        .messages = EXHAUST_SENDS(BLOCK_END),
+        .messages = EXHAUST_SENDS(BLOCK_END) | EXHAUST_SENDS(DEGRADED),
         .source = 3,
         .slot = 5,
         .file = 1,

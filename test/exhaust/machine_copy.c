@@ -12,7 +12,9 @@ enum {
     ONE = 8,   /* block 0 runs */
     TWO = 16,  /* block 1 runs too */
     GOOD = 32, /* block 0 has read all its bytes */
-    RESERVED = 64, /* it is lookahead, and the block that is free is left to others */
+    DIRECT = 64,     /* past the page cache */
+    CONGRUENT = 128, /* the caller's memory lies as the file does */
+    RESERVED = 256,  /* it is lookahead, and the block that is free is left to others */
     BLOCK_BYTES = 65536,
     LENGTH = 3 * BLOCK_BYTES,
 };
@@ -20,6 +22,7 @@ enum {
 static struct {
     struct tresor__copy copy;
     struct tresor__io io;
+    struct tresor__file file;
     struct tresor__block blocks[4];
 } world;
 
@@ -65,6 +68,11 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     if (state == COPY_DRAINING)
         world.copy.failure.code = TRESOR_ERROR_CANCELLED;
     world.copy.io = &world.io;
+    world.copy.of = &world.file;
+    world.copy.misplaced_bytes = knobs & CONGRUENT ? 1000 : 7;
+    world.file.io = &world.io;
+    world.file.direct.is_open = knobs & DIRECT;
+    world.file.direct.facts.alignment_bytes = 512;
     return &world.copy;
 }
 
@@ -90,7 +98,7 @@ int main(void)
 {
     static const uint32_t knobs[] = {
         [COPY_IDLE] = EMPTY,
-        [COPY_RUNNING] = MORE | FREE | ONE | TWO | GOOD | RESERVED,
+        [COPY_RUNNING] = MORE | FREE | ONE | TWO | GOOD | DIRECT | CONGRUENT | RESERVED,
         [COPY_DRAINING] = MORE | FREE | ONE | TWO | GOOD,
     };
     static const struct exhaust_guard guards[] = {

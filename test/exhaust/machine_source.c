@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <tresor/strategy.h>
+
 #include "exhaust/exhaust.h"
 #include "io/extent.h"
 #include "source/source.h"
@@ -22,6 +24,8 @@ enum {
     HEADER = 1 << 16,
     DESCRIPTOR = 1 << 17,
     BROKEN = 1 << 18, /* an error came before */
+    WISHES = 1 << 19, /* direct reads are wanted */
+    COARSE = 1 << 20, /* their alignment is more than a page */
 };
 
 enum {
@@ -40,7 +44,7 @@ static struct {
 
 static bool is_opening(uint32_t state)
 {
-    return state >= SOURCE_SIZING && state <= SOURCE_RESERVING;
+    return state >= SOURCE_SIZING && state <= SOURCE_DIRECTING;
 }
 
 /* Which of how many files, so that it is (not) the first and (not) the last. */
@@ -62,6 +66,8 @@ static void hold(uint32_t state, uint32_t knobs)
     struct tresor__model_file *file = &world.files[model->file];
     for (uint32_t i = 0; i < FILES_MAX; i++) {
         world.files[i].descriptor = -1;
+        world.files[i].direct_descriptor = -1;
+        world.files[i].io.direct.facts.alignment_bytes = knobs & COARSE ? 8192 : 512;
         world.files[i].identity.size_bytes = HEADER_BYTES;
         world.files[i].window_bytes = 2 * 1024 * 1024;
     }
@@ -74,9 +80,9 @@ static void hold(uint32_t state, uint32_t knobs)
     if (knobs & WINDOW)
         file->window = &world.memory[1];
     for (uint32_t i = 0; i < model->file_count; i++) {
-        if (state == SOURCE_READY || (state == SOURCE_RESERVING && i < model->file))
+        if (state == SOURCE_READY || state == SOURCE_DIRECTING || (state == SOURCE_RESERVING && i < model->file))
             world.files[i].window = &world.memory[1];
-        if (state == SOURCE_READY || state == SOURCE_RESERVING)
+        if (state == SOURCE_READY || state == SOURCE_RESERVING || state == SOURCE_DIRECTING)
             world.files[i].descriptor = 9;
     }
     file->seen = file->identity;
@@ -119,6 +125,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     source->model.source = 3;
     source->model.io = &world.io;
     world.io.page_bytes = 4096;
+    world.io.direct = knobs & WISHES ? TRESOR_DIRECT_AUTO : TRESOR_DIRECT_OFF;
     place_file(&source->model, knobs);
     hold(state, knobs);
     if (knobs & NEED) {
@@ -136,7 +143,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 static struct tresor__input input(uint32_t event, uint32_t knobs)
 {
     int64_t value = exhaust_read_value(knobs, WANT_BYTES - HAVE_BYTES);
-    if (event == SOURCE_ON_OPEN_OK)
+    if (event == SOURCE_ON_OPEN_OK || event == SOURCE_ON_OPEN_DIRECT_OK)
         value = 9;
     if (event == SOURCE_ON_RESERVE_OK)
         value = (int64_t)(uintptr_t)&world.memory[1];
@@ -166,7 +173,8 @@ int main(void)
         [SOURCE_VERIFYING] = TIRED | CANCELLED | CHANGED | OTHER | LATER | MORE,
         [SOURCE_TRIMMING] = TIRED | CANCELLED | LATER | MORE,
         [SOURCE_INDEXING] = CANCELLED | FAILED | LATER,
-        [SOURCE_RESERVING] = CANCELLED | LATER | MORE,
+        [SOURCE_RESERVING] = CANCELLED | LATER | MORE | WISHES,
+        [SOURCE_DIRECTING] = CANCELLED | LATER | MORE | WISHES | TRANSIENT | TIRED | COARSE,
         [SOURCE_READY] = LATER,
         [SOURCE_DRAINING] = LATER,
         [SOURCE_TEARING] = TIRED | CANCELLED | WINDOW | HEADER | DESCRIPTOR | OTHER | BROKEN,
@@ -192,6 +200,7 @@ int main(void)
         {"has_more_windows", .all = MORE},
         {"holds_range", .any = WINDOW | HEADER},
         {"holds_descriptor", .all = DESCRIPTOR},
+        {"wants_direct", .all = WISHES},
         {"is_to_reopen", .all = OTHER, .none = CANCELLED | BROKEN},
     };
     const struct exhaust_fixture fixture = {
@@ -205,11 +214,11 @@ int main(void)
         .retries = &world.source.retries,
         .fresh = EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_READ) |
                  EXHAUST_BIT(TRESOR__EFFECT_RELEASE),
-        .effects = EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_STAT) |
+        .effects = EXHAUST_BIT(TRESOR__EFFECT_OPEN_DIRECT) | EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_STAT) |
                    EXHAUST_BIT(TRESOR__EFFECT_RESERVE) | EXHAUST_BIT(TRESOR__EFFECT_READ) |
                    EXHAUST_BIT(TRESOR__EFFECT_WORK) | EXHAUST_BIT(TRESOR__EFFECT_RELEASE) |
                    EXHAUST_BIT(TRESOR__EFFECT_CLOSE),
-        .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(SETTLE_SOURCE),
+        .messages = EXHAUST_SENDS(DEGRADED) | EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(SETTLE_SOURCE),
         .source = 3,
         .slot = 3,
         .file = TRESOR_NONE,

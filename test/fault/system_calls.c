@@ -20,7 +20,11 @@ static void fail_each(struct faulty_plan plan, uint32_t backend, struct totals *
 {
     for (plan.nth = 1;; plan.nth++) {
         struct scenario scenario = {
-            .set = scenario_model(kind), .plan = plan, .backend = backend};
+            .set = scenario_model(kind),
+            .plan = plan,
+            .backend = backend,
+            .direct = plan.choice % 2 == 0 ? TRESOR_DIRECT_AUTO : TRESOR_DIRECT_OFF,
+        };
         scenario_must_hold(&scenario);
         if (scenario.injected == 0)
             return;

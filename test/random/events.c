@@ -88,6 +88,15 @@ static void see_end(struct host *host, struct host_request *request,
         see_copy(host, request, code);
 }
 
+/* Files refuse direct reads where the system does, or was made to. */
+static void see_degraded(struct host *host, const struct tresor_event *event)
+{
+    uint32_t alignment = host->fake->direct_alignment_bytes;
+    bool is_refused = alignment == 0 || alignment > FAKE_PAGE_BYTES || host->is_disturbed;
+    if (event->flags != TRESOR_DEGRADED_DIRECT || !is_refused)
+        host_violate(host, "a file does without %s", tresor_degradation_name(event->flags));
+}
+
 void host_see(struct host *host, const struct tresor_event *event)
 {
     char text[512];
@@ -95,7 +104,9 @@ void host_see(struct host *host, const struct tresor_event *event)
     tresor_error_format(host->context, &event->error, text, sizeof text);
     if (request && request->has_ended && request->loses_items && event->type == TRESOR_EVENT_ITEM)
         return; /* a finish has taken the end before it */
-    if (!request || request->has_ended || request->verb != event->verb)
+    if (event->type == TRESOR_EVENT_DEGRADED)
+        see_degraded(host, event);
+    else if (!request || request->has_ended || request->verb != event->verb)
         host_violate(host, "an event of %s for a request that %s", tresor_verb_name(event->verb),
                      request ? "has ended" : "nobody made");
     else if (event->type == TRESOR_EVENT_DONE)

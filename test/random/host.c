@@ -55,6 +55,7 @@ static void choose_options(struct host *host)
         .populate_bytes = UNIT_BYTES * (1 + random_below(&host->seed, 3)),
         .observer = observe,
         .observer_cookie = host,
+        .direct = random_below(&host->seed, TRESOR_DIRECT_OFF + 1),
     };
 }
 
@@ -88,6 +89,12 @@ bool host_start(struct host *host, const struct host_plan *plan, const struct mo
                                  ? random_below(&host->seed, 40) * UINT64_C(4096)
                                  : UINT64_MAX;
     fake->is_old = random_once_in(&host->seed, 6);
+    fake->direct_alignment_bytes = random_once_in(&host->seed, 4) ? 0 : 512u << random_below(&host->seed, 4);
+    fake->is_direct_silent = random_once_in(&host->seed, 4);
+    for (uint32_t i = 0; i < fake->file_count; i++) {
+        fake->files[i].cached_start_bytes = random_below(&host->seed, 64) * UINT64_C(4096);
+        fake->files[i].cached_end_bytes = random_below(&host->seed, 256) * UINT64_C(4096);
+    }
     host->shuffled = (struct shuffled){.sys = &host->faulty.sys, .seed = host->seed};
     int32_t code =
         plan->is_shuffled

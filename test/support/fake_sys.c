@@ -17,7 +17,7 @@ static struct fake_sys *self(void *cookie)
 
 static struct fake_file *file_of(struct fake_sys *fake, int descriptor)
 {
-    int index = descriptor - FAKE_DESCRIPTOR_FIRST;
+    int index = descriptor - (descriptor < FAKE_DIRECT_FIRST ? FAKE_DESCRIPTOR_FIRST : FAKE_DIRECT_FIRST);
     return index >= 0 && index < (int)fake->file_count ? &fake->files[index] : NULL;
 }
 
@@ -30,6 +30,24 @@ static int64_t open_file(void *cookie, const char *path)
         if (strcmp(fake->files[i].path, path) == 0)
             return FAKE_DESCRIPTOR_FIRST + (int64_t)i;
     return -ENOENT;
+}
+
+static int64_t open_direct(void *cookie, int descriptor)
+{
+    struct fake_sys *fake = self(cookie);
+    if (!file_of(fake, descriptor))
+        return -EBADF;
+    return fake->direct_alignment_bytes > 0
+               ? descriptor - FAKE_DESCRIPTOR_FIRST + FAKE_DIRECT_FIRST
+               : -EINVAL;
+}
+
+static int64_t direct_alignment(void *cookie, int descriptor, uint32_t *alignment_bytes)
+{
+    struct fake_sys *fake = self(cookie);
+    (void)descriptor;
+    *alignment_bytes = fake->direct_alignment_bytes;
+    return fake->is_direct_silent ? -ENOSYS : 0;
 }
 
 static int64_t close_descriptor(void *cookie, int descriptor)
@@ -45,11 +63,18 @@ static int64_t stat_file(void *cookie, int descriptor, struct tresor__sys_stat *
     if (!file)
         return -EBADF;
     *stat = (struct tresor__sys_stat){.device = 1,
-                                      .inode = (uint64_t)descriptor,
+                                      .inode = (uint64_t)(file - self(cookie)->files) + 1,
                                       .size_bytes = file->size_bytes,
                                       .modified_ns = file->modified_ns,
                                       .is_regular = true};
     return 0;
+}
+
+static bool is_aligned(const struct fake_sys *fake, const void *address, size_t length,
+                       uint64_t offset)
+{
+    uint32_t unit = fake->direct_alignment_bytes;
+    return (uintptr_t)address % unit == 0 && length % unit == 0 && offset % unit == 0;
 }
 
 static int64_t read_file(void *cookie, int descriptor, void *address, size_t length, uint64_t offset)
@@ -57,12 +82,27 @@ static int64_t read_file(void *cookie, int descriptor, void *address, size_t len
     struct fake_file *file = file_of(self(cookie), descriptor);
     if (!file)
         return -EBADF;
+    if (descriptor >= FAKE_DIRECT_FIRST && !is_aligned(self(cookie), address, length, offset))
+        return -EINVAL;
     if (offset >= file->size_bytes)
         return 0;
     size_t left = (size_t)(file->size_bytes - offset);
     size_t count = length < left ? length : left;
     memcpy(address, file->bytes->data + offset, count);
     return (int64_t)count;
+}
+
+static int64_t read_cached(void *cookie, int descriptor, void *address, size_t length,
+                           uint64_t offset)
+{
+    struct fake_file *file = file_of(self(cookie), descriptor);
+    if (!file)
+        return -EBADF;
+    if (offset < file->size_bytes &&
+        (offset < file->cached_start_bytes || offset >= file->cached_end_bytes))
+        return -EAGAIN;
+    uint64_t left = file->cached_end_bytes - offset;
+    return read_file(cookie, descriptor, address, left < length ? (size_t)left : length, offset);
 }
 
 static int64_t advise_file(void *cookie, int descriptor, uint64_t offset, uint64_t length,
@@ -183,6 +223,10 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
     bool populates = advice == TRESOR__SYS_POPULATE_READ || advice == TRESOR__SYS_POPULATE_WRITE;
     if (populates && fake->is_old)
         return -EINVAL;
+    bool is_foreign = fake->arena && ((uint8_t *)address < fake->arena ||
+                                      (uint8_t *)address >= fake->arena + fake->arena_bytes);
+    if (is_foreign)
+        return 0; /* a caller's own memory */
     if (!range_set_covers(&fake->used, range_of(address, length)))
         return -ENOMEM;
     for (size_t at = 0; advice == TRESOR__SYS_POPULATE_READ && at < length; at += FAKE_PAGE_BYTES) {
@@ -271,12 +315,16 @@ void fake_sys_init(struct fake_sys *fake)
     memset(fake, 0, sizeof *fake);
     fake->arena_bytes = ARENA_BYTES;
     fake->lock_limit_bytes = UINT64_MAX;
+    fake->direct_alignment_bytes = 512;
     fake->sys = (struct tresor__sys){
         .cookie = fake,
         .open_file = open_file,
+        .open_direct = open_direct,
         .close = close_descriptor,
         .stat = stat_file,
+        .direct_alignment = direct_alignment,
         .read = read_file,
+        .read_cached = read_cached,
         .map = map,
         .unmap = unmap,
         .advise_memory = advise_memory,

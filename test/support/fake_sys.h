@@ -16,6 +16,7 @@
 enum {
     FAKE_FILES = 16,
     FAKE_DESCRIPTOR_FIRST = 1000, /* file i is FIRST + i, the bell the one after the last file */
+    FAKE_DIRECT_FIRST = 2000,     /* file i for direct reads */
     FAKE_PAGE_BYTES = 4096,
     FAKE_RUBBISH = 0xdd,
 };
@@ -25,6 +26,8 @@ struct fake_file {
     const struct bytes *bytes;
     uint64_t size_bytes; /* what stat says and reads end at; the test may lower it */
     int64_t modified_ns;
+    uint64_t cached_start_bytes; /* what the page cache holds, up to `end`; the test may set both */
+    uint64_t cached_end_bytes;
 };
 
 struct fake_sys {
@@ -36,6 +39,8 @@ struct fake_sys {
     struct range_set used;
     uint64_t lock_limit_bytes; /* UINT64_MAX: none */
     struct range_set locked;
+    uint32_t direct_alignment_bytes; /* 512; 0: no direct reads; what does not keep to it is EINVAL */
+    bool is_direct_silent;           /* it does not tell its alignment, only keeps to it */
     bool is_old; /* it cannot populate: EINVAL, as before Linux 5.14 */
 };
 

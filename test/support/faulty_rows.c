@@ -11,6 +11,9 @@ static const int32_t close_errors[] = {EINTR, EIO, ENOSPC, EDQUOT};
 static const int32_t stat_errors[] = {EIO, ENOMEM, EOVERFLOW, ESTALE};
 static const int32_t read_errors[] = {EAGAIN, EINTR,  EINVAL,    EIO,   EISDIR, EFAULT,
                                       ENOMEM, ENXIO,  EOVERFLOW, ESTALE, ESPIPE};
+static const int32_t open_direct_errors[] = {EINVAL, ENOENT, EACCES, EMFILE, EINTR, ENOMEM};
+static const int32_t direct_alignment_errors[] = {ENOSYS, EINVAL, ENOMEM};
+static const int32_t read_cached_errors[] = {EAGAIN, EOPNOTSUPP, EINTR, EIO, EINVAL, ENOSYS};
 static const int32_t map_errors[] = {EACCES, EAGAIN, EINVAL, ENFILE, ENODEV,
                                      ENOMEM, EPERM,  EOVERFLOW, ETXTBSY};
 static const int32_t unmap_errors[] = {ENOMEM, EINVAL};
@@ -37,9 +40,12 @@ struct row {
 
 static const struct row rows[FAULTY_ROWS] = {
     [FAULTY_OPEN_FILE] = ROW("open_file", open_errors),
+    [FAULTY_OPEN_DIRECT] = ROW("open_direct", open_direct_errors),
     [FAULTY_CLOSE] = ROW("close", close_errors),
     [FAULTY_STAT] = ROW("stat", stat_errors),
     [FAULTY_READ] = ROW("read", read_errors),
+    [FAULTY_DIRECT_ALIGNMENT] = ROW("direct_alignment", direct_alignment_errors),
+    [FAULTY_READ_CACHED] = ROW("read_cached", read_cached_errors),
     [FAULTY_MAP] = ROW("map", map_errors),
     [FAULTY_UNMAP] = ROW("unmap", unmap_errors),
     [FAULTY_ADVISE_MEMORY] = ROW("advise_memory", advise_memory_errors),

@@ -149,6 +149,20 @@ static int64_t open_file(void *cookie, const char *path)
     return result;
 }
 
+static int64_t open_direct(void *cookie, int descriptor)
+{
+    ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_OPEN_DIRECT, .descriptor = descriptor};
+    int64_t result;
+    need_open(faulty, FAULTY_OPEN_DIRECT, descriptor);
+    if (decide(faulty, &call, &result) != CARRY_OUT)
+        return faulty->plan.lost ? -EINVAL : result;
+    result = faulty->under->open_direct(faulty->under->cookie, descriptor);
+    if (result >= 0)
+        note_open(faulty, result);
+    return result;
+}
+
 /* A close that failed has still closed. */
 static int64_t close_descriptor(void *cookie, int descriptor)
 {
@@ -195,26 +209,45 @@ static size_t shorten(struct faulty_sys *faulty, size_t length)
     }
 }
 
-static int64_t read_file(void *cookie, int descriptor, void *address, size_t length, uint64_t offset)
+typedef int64_t reading(void *cookie, int descriptor, void *address, size_t length,
+                        uint64_t offset);
+
+static int64_t read_by(struct faulty_sys *faulty, enum faulty_row row, reading *read,
+                       int descriptor, void *address, size_t length, uint64_t offset)
 {
-    ENTER(faulty, cookie);
-    struct faulty_call call = {.row = FAULTY_READ,
+    struct faulty_call call = {.row = row,
                                .descriptor = descriptor,
                                .address = address,
                                .length = length,
                                .offset = offset};
     int64_t result;
-    need_open(faulty, FAULTY_READ, descriptor);
+    need_open(faulty, row, descriptor);
     if (decide(faulty, &call, &result) != CARRY_OUT)
         return result;
     faulty->interrupted = faulty->reads == FAULTY_READS_INTERRUPTED && !faulty->interrupted;
     if (faulty->interrupted)
         return -EINTR;
-    result = faulty->under->read(faulty->under->cookie, descriptor, address,
-                                 shorten(faulty, call.length), offset);
-    if (result > 0)
-        faulty->read_bytes += (uint64_t)result;
+    result = read(faulty->under->cookie, descriptor, address, call.length, offset);
+    if (result <= 0)
+        return result;
+    /* The answer is cut short, not the question: that of a direct read has to stay aligned. */
+    result = (int64_t)shorten(faulty, (size_t)result);
+    faulty->read_bytes += (uint64_t)result;
     return result;
+}
+
+static int64_t read_file(void *cookie, int descriptor, void *address, size_t length, uint64_t offset)
+{
+    ENTER(faulty, cookie);
+    return read_by(faulty, FAULTY_READ, faulty->under->read, descriptor, address, length, offset);
+}
+
+static int64_t read_cached(void *cookie, int descriptor, void *address, size_t length,
+                           uint64_t offset)
+{
+    ENTER(faulty, cookie);
+    return read_by(faulty, FAULTY_READ_CACHED, faulty->under->read_cached, descriptor, address,
+                   length, offset);
 }
 
 /* What was mapped or locked at a fixed place is replaced, and refused no more. */
@@ -275,7 +308,10 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
     struct faulty_call call = {
         .row = FAULTY_ADVISE_MEMORY, .address = address, .length = length, .kind = (int)advice};
     int64_t result;
-    need_mapped(faulty, FAULTY_ADVISE_MEMORY, pages_of(faulty, address, length));
+    struct range range = pages_of(faulty, address, length);
+    /* Memory of the host's own may be populated too. */
+    if (advice != TRESOR__SYS_POPULATE_WRITE || range_set_touches(&faulty->mapped, range))
+        need_mapped(faulty, FAULTY_ADVISE_MEMORY, range);
     return decide(faulty, &call, &result) == CARRY_OUT
                ? faulty->under->advise_memory(faulty->under->cookie, address, length, advice)
                : result;
@@ -343,6 +379,9 @@ PLAIN_ROW(lock_limit, FAULTY_LOCK_LIMIT, (void *cookie, uint64_t *limit_bytes),
           (faulty->under->cookie, limit_bytes))
 PLAIN_ROW(locked, FAULTY_LOCKED, (void *cookie, uint64_t *locked_bytes),
           (faulty->under->cookie, locked_bytes))
+PLAIN_ROW(direct_alignment, FAULTY_DIRECT_ALIGNMENT,
+          (void *cookie, int descriptor, uint32_t *alignment_bytes),
+          (faulty->under->cookie, descriptor, alignment_bytes))
 PLAIN_ROW(random, FAULTY_RANDOM, (void *cookie, void *bytes, size_t length),
           (faulty->under->cookie, bytes, length))
 PLAIN_ROW(page_bytes, FAULTY_PAGE_BYTES, (void *cookie), (faulty->under->cookie))
@@ -401,9 +440,12 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
     faulty->sys = (struct tresor__sys){
         .cookie = faulty,
         .open_file = open_file,
+        .open_direct = open_direct,
         .close = close_descriptor,
         .stat = stat_file,
+        .direct_alignment = direct_alignment,
         .read = read_file,
+        .read_cached = read_cached,
         .map = map,
         .unmap = unmap,
         .advise_memory = advise_memory,

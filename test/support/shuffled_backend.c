@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/shuffled_backend.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include <tresor/error.h>
 
 #include "backend/actor.h"
+#include "backend/bell.h"
 #include "support/random.h"
 
 struct shuffled_backend {
     struct tresor__backend base;
     struct shuffled *shuffled;
     struct tresor_allocator allocator;
-    int bell[2];
+    struct tresor__bell bell;
     uint32_t capacity;
     struct tresor__effect *effects;         /* shuffled->asked of them */
     struct tresor__completion *completions; /* shuffled->run of them */
@@ -45,8 +45,11 @@ static uint32_t choose(struct shuffled *shuffled, uint32_t count)
 static void run_one(struct shuffled_backend *backend)
 {
     struct shuffled *shuffled = backend->shuffled;
+    static _Alignas(4096) uint8_t memory[TRESOR__BOUNCE_BYTES];
+    const struct tresor__bounce bounce = {memory, sizeof memory};
     uint32_t at = choose(shuffled, shuffled->asked);
-    backend->completions[shuffled->run++] = tresor__actor_run(shuffled->sys, &backend->effects[at]);
+    backend->completions[shuffled->run++] =
+        tresor__actor_run(shuffled->sys, &backend->effects[at], &bounce);
     shuffled->asked--;
     for (uint32_t i = at; i < shuffled->asked; i++)
         backend->effects[i] = backend->effects[i + 1];
@@ -86,25 +89,32 @@ static uint32_t poll(struct tresor__backend *base, struct tresor__completion *co
     return count;
 }
 
+/* With a seed a poll may bring nothing all the same. */
+static bool pending(struct tresor__backend *base)
+{
+    const struct shuffled *shuffled = self(base)->shuffled;
+    return !shuffled->is_holding && shuffled->asked + shuffled->run > 0;
+}
+
 static void sleep_until(struct tresor__backend *base, int32_t timeout_ms)
 {
     struct shuffled_backend *backend = self(base);
     struct shuffled *shuffled = backend->shuffled;
-    const struct tresor__sys *sys = shuffled->sys;
-    shuffled->sleeps++;
+    shuffled->sleeps += timeout_ms != 0;
     if (timeout_ms < 0)
         shuffled->is_holding = false;
-    if (!shuffled->is_holding && shuffled->asked + shuffled->run > 0)
-        return;
-    sys->bell_wait(sys->cookie, backend->bell[0], timeout_ms);
-    sys->bell_clear(sys->cookie, backend->bell[0]);
+    if (!pending(base))
+        tresor__bell_wait(&backend->bell, timeout_ms);
 }
 
 static void wake(struct tresor__backend *base)
 {
-    struct shuffled_backend *backend = self(base);
-    const struct tresor__sys *sys = backend->shuffled->sys;
-    sys->bell_ring(sys->cookie, backend->bell[1]);
+    tresor__bell_ring(&self(base)->bell);
+}
+
+static int descriptor(const struct tresor__backend *base)
+{
+    return tresor__bell_descriptor(&((const struct shuffled_backend *)(const void *)base)->bell);
 }
 
 static void free_all(struct shuffled_backend *backend)
@@ -119,12 +129,9 @@ static void free_all(struct shuffled_backend *backend)
 static void destroy(struct tresor__backend *base)
 {
     struct shuffled_backend *backend = self(base);
-    const struct tresor__sys *sys = backend->shuffled->sys;
     if (backend->shuffled->asked + backend->shuffled->run > 0)
         abort();
-    sys->close(sys->cookie, backend->bell[0]);
-    if (backend->bell[1] != backend->bell[0])
-        sys->close(sys->cookie, backend->bell[1]);
+    tresor__bell_close(&backend->bell);
     free_all(backend);
 }
 
@@ -132,7 +139,6 @@ int32_t shuffled_create(void *argument, const struct tresor_allocator *allocator
                         uint32_t effects_max, struct tresor__backend **made)
 {
     struct shuffled *shuffled = argument;
-    const struct tresor__sys *sys = shuffled->sys;
     struct shuffled_backend *backend = tresor__allocate(allocator, sizeof *backend);
     if (!backend)
         return TRESOR_ERROR_NO_MEMORY;
@@ -141,6 +147,8 @@ int32_t shuffled_create(void *argument, const struct tresor_allocator *allocator
                                              .poll = poll,
                                              .wait = sleep_until,
                                              .wake = wake,
+                                             .descriptor = descriptor,
+                                             .pending = pending,
                                              .destroy = destroy};
     backend->shuffled = shuffled;
     backend->allocator = *allocator;
@@ -148,11 +156,10 @@ int32_t shuffled_create(void *argument, const struct tresor_allocator *allocator
     backend->effects = tresor__allocate(allocator, effects_max * sizeof *backend->effects);
     backend->completions = tresor__allocate(allocator, effects_max * sizeof *backend->completions);
     bool is_made = backend->effects && backend->completions;
-    int64_t result = is_made ? sys->bell_open(sys->cookie, backend->bell) : -ENOMEM;
-    if (result < 0) {
+    int32_t code = is_made ? tresor__bell_open(&backend->bell, shuffled->sys) : TRESOR_ERROR_NO_MEMORY;
+    if (code == TRESOR_OK)
+        *made = &backend->base;
+    else
         free_all(backend);
-        return result == -ENOMEM ? TRESOR_ERROR_NO_MEMORY : TRESOR_ERROR_DESCRIPTORS;
-    }
-    *made = &backend->base;
-    return TRESOR_OK;
+    return code;
 }

@@ -75,6 +75,7 @@ static int32_t start_over(const struct tresor__sys *sys, uint32_t threads)
         .populate_bytes = 64 * 1024,
         .backend = TRESOR_BACKEND_POOL,
         .threads_max = threads,
+        .direct = TRESOR_DIRECT_OFF,
     };
     memset(&world.memory, 0, sizeof world.memory);
     return session_create(&world.session, sys, &options);

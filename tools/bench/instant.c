@@ -63,13 +63,26 @@ static uint32_t instant_poll(struct tresor__backend *backend,
 static void instant_wait(struct tresor__backend *backend, int32_t timeout_ms)
 {
     struct instant *instant = instant_of(backend);
-    instant->sync->wait(instant->sync, timeout_ms);
+    if (instant->count == 0)
+        instant->sync->wait(instant->sync, timeout_ms);
 }
 
 static void instant_wake(struct tresor__backend *backend)
 {
     struct instant *instant = instant_of(backend);
     instant->sync->wake(instant->sync);
+}
+
+static int instant_descriptor(const struct tresor__backend *backend)
+{
+    const struct tresor__backend *sync = ((const struct instant *)(const void *)backend)->sync;
+    return sync->descriptor(sync);
+}
+
+static bool instant_pending(struct tresor__backend *backend)
+{
+    struct instant *instant = instant_of(backend);
+    return instant->count > 0 || instant->sync->pending(instant->sync);
 }
 
 static void instant_destroy(struct tresor__backend *backend)
@@ -95,6 +108,8 @@ static int32_t make(void *argument, const struct tresor_allocator *allocator, ui
         .poll = instant_poll,
         .wait = instant_wait,
         .wake = instant_wake,
+        .descriptor = instant_descriptor,
+        .pending = instant_pending,
         .destroy = instant_destroy,
     };
     instant->allocator = *allocator;

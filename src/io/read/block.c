@@ -3,13 +3,55 @@
 
 #include <errno.h>
 
+#include <tresor/event.h>
+
 #include "io/file.h"
 
-static bool is_for_window(const void *context, const struct tresor__input *input)
+static uint64_t left(const struct tresor__block *block)
+{
+    return block->length - block->done;
+}
+
+/* After an odd short count the rest begins anywhere; only the page cache reads that. */
+static bool is_direct(const struct tresor__block *block)
+{
+    return block->route.way == TRESOR__WAY_DIRECT &&
+           (block->offset + block->done) % block->route.alignment_bytes == 0;
+}
+
+/* A direct read at the end of the file asks for whole units and takes the short count. */
+static uint64_t asked(const struct tresor__block *block)
+{
+    uint64_t unit = block->state != BLOCK_PROBING && is_direct(block) ? block->route.alignment_bytes : 1;
+    return (left(block) + unit - 1) / unit * unit;
+}
+
+/* What a grown file gives beyond the block's end is not the block's. */
+static uint64_t got(const struct tresor__block *block, const struct tresor__input *input)
+{
+    uint64_t value = (uint64_t)input->value;
+    return value < left(block) ? value : left(block);
+}
+
+static bool probes(const void *context, const struct tresor__input *input)
 {
     const struct tresor__block *block = context;
     (void)input;
-    return block->space == TRESOR__SPACE_WINDOW;
+    return block->route.probes;
+}
+
+static bool populates(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__block *block = context;
+    (void)input;
+    return block->route.populates;
+}
+
+static bool is_for_caller(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__block *block = context;
+    (void)input;
+    return block->space == TRESOR__SPACE_CALLER;
 }
 
 static bool may_retry(const void *context, const struct tresor__input *input)
@@ -20,8 +62,7 @@ static bool may_retry(const void *context, const struct tresor__input *input)
 
 static bool is_impossible(const void *context, const struct tresor__input *input)
 {
-    const struct tresor__block *block = context;
-    return input->value < 0 || (uint64_t)input->value > block->length - block->done;
+    return input->value < 0 || (uint64_t)input->value > asked(context);
 }
 
 static bool is_end_of_file(const void *context, const struct tresor__input *input)
@@ -32,12 +73,28 @@ static bool is_end_of_file(const void *context, const struct tresor__input *inpu
 
 static bool is_short(const void *context, const struct tresor__input *input)
 {
+    return (uint64_t)input->value < left(context);
+}
+
+/* Whatever the file system said of its alignment, this read it will not do (open(2), "O_DIRECT"). */
+static bool is_refused(const void *context, const struct tresor__input *input)
+{
     const struct tresor__block *block = context;
-    return (uint64_t)input->value < block->length - block->done;
+    int32_t reason = input->os_errno;
+    return block->route.way != TRESOR__WAY_BUFFERED &&
+           (reason == EINVAL || reason == EOPNOTSUPP || reason == ENOSYS);
+}
+
+/* Memory of a device's, perhaps, which the kernel cannot pin but a processor can write. */
+static bool is_unreachable(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__block *block = context;
+    return block->route.way == TRESOR__WAY_DIRECT && block->space == TRESOR__SPACE_CALLER &&
+           input->os_errno == EFAULT;
 }
 
 static void ask(const struct tresor__block *block, struct tresor__outbox *out, uint8_t kind,
-                uint8_t on_ok, uint8_t flags)
+                uint8_t on_ok, uint8_t flags, uint64_t length)
 {
     tresor__outbox_effect(out, (struct tresor__effect){
                                    .kind = kind,
@@ -51,15 +108,25 @@ static void ask(const struct tresor__block *block, struct tresor__outbox *out, u
                                    .file = block->file,
                                    .place = block->place + block->done,
                                    .offset = block->offset + block->done,
-                                   .length = block->length - block->done,
+                                   .length = length,
                                });
+}
+
+static void ask_cached(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    const struct tresor__block *block = context;
+    uint8_t makes = block->route.populates ? TRESOR__POPULATE_WRITE : 0;
+    (void)input;
+    ask(block, out, TRESOR__EFFECT_READ, BLOCK_ON_READ_OK, (uint8_t)(TRESOR__READ_CACHED | makes),
+        left(block));
 }
 
 static void ask_populate(void *context, const struct tresor__input *input,
                          struct tresor__outbox *out)
 {
     (void)input;
-    ask(context, out, TRESOR__EFFECT_POPULATE, BLOCK_ON_POPULATE_OK, TRESOR__POPULATE_WRITE);
+    ask(context, out, TRESOR__EFFECT_POPULATE, BLOCK_ON_POPULATE_OK, TRESOR__POPULATE_WRITE,
+        left(context));
 }
 
 static void populate_again(void *context, const struct tresor__input *input,
@@ -72,8 +139,14 @@ static void populate_again(void *context, const struct tresor__input *input,
 
 static void ask_read(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
+    const struct tresor__block *block = context;
+    uint64_t unit = is_direct(block) ? block->route.alignment_bytes : 1;
+    uint8_t flags = block->route.way == TRESOR__WAY_BOUNCE ? TRESOR__READ_DIRECT | TRESOR__READ_BOUNCE
+                    : is_direct(block)                     ? TRESOR__READ_DIRECT
+                                                           : 0;
     (void)input;
-    ask(context, out, TRESOR__EFFECT_READ, BLOCK_ON_READ_OK, 0);
+    ask(block, out, TRESOR__EFFECT_READ, BLOCK_ON_READ_OK, flags,
+        (left(block) + unit - 1) / unit * unit);
 }
 
 static void read_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -86,8 +159,28 @@ static void read_again(void *context, const struct tresor__input *input, struct 
 static void read_rest(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__block *block = context;
-    block->done += (uint64_t)input->value;
+    block->done += got(block, input);
     block->retries = 0;
+    ask_read(context, input, out);
+}
+
+static void read_buffered(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    struct tresor__block *block = context;
+    block->route.way = TRESOR__WAY_BUFFERED;
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_DEGRADED,
+                                                         .event = TRESOR_DEGRADED_DIRECT,
+                                                         .code = input->os_errno,
+                                                         .slot = block->file});
+    ask_read(context, input, out);
+}
+
+static void read_bounced(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__block *block = context;
+    block->route.way = TRESOR__WAY_BOUNCE;
     ask_read(context, input, out);
 }
 
@@ -101,7 +194,7 @@ static void end(const struct tresor__block *block, struct tresor__outbox *out, i
 static void finish(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__block *block = context;
-    block->done += (uint64_t)input->value;
+    block->done += got(block, input);
     end(block, out, TRESOR_OK);
 }
 
@@ -142,7 +235,8 @@ static void check(const void *context)
     assert(block->done <= block->length);
     assert(block->retries <= TRESOR__RETRIES_MAX);
     assert(block->state == BLOCK_FREE || block->done < block->length);
-    assert(block->state != BLOCK_POPULATING || block->space == TRESOR__SPACE_WINDOW);
+    assert(block->state != BLOCK_POPULATING || block->route.populates);
+    assert(block->state == BLOCK_FREE || block->route.alignment_bytes > 0);
     (void)block;
 }
 

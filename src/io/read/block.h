@@ -10,6 +10,20 @@
 #define TRESOR__E(name) BLOCK_ON_##name
 #include "core/fsm_enum.h"
 
+enum tresor__way {
+    TRESOR__WAY_BUFFERED = 0, /* through the page cache */
+    TRESOR__WAY_DIRECT = 1,   /* past it, in place */
+    TRESOR__WAY_BOUNCE = 2,   /* past it, through memory of the actor's */
+};
+
+/** How a block is read. */
+struct tresor__block_route {
+    uint8_t way;              /* enum tresor__way */
+    bool probes;              /* what the page cache holds is copied first */
+    bool populates;           /* its memory is made before a read is submitted to it */
+    uint32_t alignment_bytes; /* of direct reads, in memory and in the file */
+};
+
 /** One a context for every read that may be in flight; a job takes it, and gives it back when it
  * has ended. */
 struct tresor__block {
@@ -26,6 +40,7 @@ struct tresor__block {
     uint64_t offset; /* in the file */
     uint64_t length;
     uint64_t done;
+    struct tresor__block_route route;
     struct tresor__failure failure;
 };
 

@@ -3,6 +3,10 @@
 
 #include "io/file.h"
 
+enum {
+    BOUNCED_WHOLE_BYTES = 64 * 1024, /* so little is not worth three reads */
+};
+
 static const struct tresor__block *block_of(const void *context, const struct tresor__input *input)
 {
     const struct tresor__copy *copy = context;
@@ -69,28 +73,53 @@ static void await_block(void *context, const struct tresor__input *input,
     tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_AWAIT_BLOCK});
 }
 
+/*
+ * Up to the next multiple of the block size. Direct reads go in place where the caller's memory lies as the file does;
+ * what sticks out of whole units at either end, and all of memory that lies otherwise, takes a bounce.
+ */
+static struct tresor__block next_block(const struct tresor__copy *copy)
+{
+    struct tresor__block block = {
+        .offset = copy->offset + copy->started,
+        .length = copy->length - copy->started,
+        .route = tresor__file_route(copy->of),
+    };
+    uint64_t unit = block.route.alignment_bytes;
+    uint64_t limit = copy->io->block_bytes - block.offset % copy->io->block_bytes;
+    uint64_t inside = block.offset % unit;
+    bool is_small = block.length <= BOUNCED_WHOLE_BYTES;
+    block.length = block.length < limit ? block.length : limit;
+    if (block.route.way == TRESOR__WAY_BUFFERED) {
+        block.route.populates = false;
+    } else if (is_small || (copy->misplaced_bytes + copy->started) % unit != inside ||
+               inside > 0 || block.length < unit) {
+        block.route.way = TRESOR__WAY_BOUNCE;
+        block.route.populates = false;
+        bool is_congruent = (copy->misplaced_bytes + copy->started) % unit == inside;
+        if (!is_small && is_congruent && inside > 0 && block.length > unit - inside)
+            block.length = unit - inside;
+    } else {
+        block.length -= block.length % unit;
+    }
+    return block;
+}
+
 static void start_block(void *context, const struct tresor__input *input,
                         struct tresor__outbox *out)
 {
     struct tresor__copy *copy = context;
-    uint64_t offset = copy->offset + copy->started;
-    /* Ending at a multiple of the block size keeps all but the first read aligned. */
-    uint64_t limit = copy->io->block_bytes - offset % copy->io->block_bytes;
-    uint64_t left = copy->length - copy->started;
     uint32_t index = tresor__io_take_block(copy->io);
+    struct tresor__block *block = &copy->io->blocks[index];
     (void)input;
-    copy->io->blocks[index] = (struct tresor__block){
-        .space = TRESOR__SPACE_CALLER,
-        .source = copy->source,
-        .index = index,
-        .job = copy->index,
-        .file = copy->file,
-        .next_free = TRESOR_NONE,
-        .place = copy->started,
-        .offset = offset,
-        .length = left < limit ? left : limit,
-    };
-    copy->started += copy->io->blocks[index].length;
+    *block = next_block(copy);
+    block->space = TRESOR__SPACE_CALLER;
+    block->source = copy->source;
+    block->index = index;
+    block->job = copy->index;
+    block->file = copy->file;
+    block->next_free = TRESOR_NONE;
+    block->place = copy->started;
+    copy->started += block->length;
     copy->blocks_running++;
     tresor__outbox_message(
         out, (struct tresor__message){.kind = TRESOR__MESSAGE_BLOCK_START, .slot = index});

@@ -12,6 +12,7 @@
 #include "core/fsm_enum.h"
 
 struct tresor__io;
+struct tresor__file;
 
 /** One a request; only COPY requests use it. */
 struct tresor__copy {
@@ -25,8 +26,10 @@ struct tresor__copy {
     uint64_t offset; /* in the file */
     uint64_t length;
     uint64_t started; /* bytes handed to blocks */
+    uint32_t misplaced_bytes; /* of the caller's memory, from the page it begins in */
     struct tresor__failure failure;
     struct tresor__io *io;
+    const struct tresor__file *of; /* the file */
     struct tresor__link turn;
     struct tresor__link hungry;
 };

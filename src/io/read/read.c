@@ -136,6 +136,7 @@ static void begin_block(struct tresor__read *job, struct tresor__outbox *out)
         .place = job->walk.offset,
         .offset = job->walk.offset,
         .length = job->walk.length,
+        .route = tresor__file_route(file),
     };
     job->blocks_running++;
     tresor__extent_advance(&file->ledger, &job->walk);
