@@ -179,13 +179,15 @@ static uint8_t urgency_of(const struct tresor_request_options *options)
     return urgencies[options->urgency];
 }
 
-/* All items live and of one source; `total` tensors together. */
+/* All items live and of one source; `total` tensors together, of `total_bytes`. */
 static int32_t check_items(struct tresor_context *context, const struct tresor_item *items,
-                           size_t count, struct tresor__slot **slot, uint64_t *total)
+                           size_t count, struct tresor__slot **slot, uint64_t *total,
+                           uint64_t *total_bytes)
 {
     if (!items || count == 0)
         return TRESOR_ERROR_INVALID;
     *total = 0;
+    *total_bytes = 0;
     for (size_t i = 0; i < count; i++) {
         struct tresor__slot *found = NULL;
         int32_t code = find_item(context, items[i], &found);
@@ -195,6 +197,7 @@ static int32_t check_items(struct tresor_context *context, const struct tresor_i
             return TRESOR_ERROR_INVALID;
         *slot = found;
         *total += tresor__items_count(found, items[i].value);
+        *total_bytes += tresor__items_bytes(found, items[i].value);
     }
     return *total > UINT32_MAX ? TRESOR_ERROR_LIMIT : TRESOR_OK;
 }
@@ -222,9 +225,11 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     struct tresor_request_options options;
     struct tresor__slot *slot = NULL;
     uint64_t total = 0;
+    uint64_t total_bytes = 0;
     int32_t code = check_options(given, &options);
     if (code == TRESOR_OK)
-        code = request ? check_items(context, items, count, &slot, &total) : TRESOR_ERROR_INVALID;
+        code = request ? check_items(context, items, count, &slot, &total, &total_bytes)
+                       : TRESOR_ERROR_INVALID;
     if (code != TRESOR_OK)
         return code;
     if (count > controller->limits.items)
@@ -240,6 +245,8 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     made->urgency = urgency_of(&options);
     made->advice = advice;
     made->total = (uint32_t)total;
+    made->total_bytes = total_bytes;
+    made->progress_bytes = verb == TRESOR_VERB_LOAD ? options.progress_bytes : 0;
     take_items(controller, made, items, count);
     *request = tresor__requests_submit(controller, made);
     return TRESOR_OK;

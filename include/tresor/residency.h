@@ -59,6 +59,7 @@ struct tresor_request_options {
     uint32_t strategy; /**< LOAD: enum tresor_strategy */
     uint32_t urgency;  /**< LOAD, COPY: enum tresor_urgency */
     uint32_t reserved; /**< 0 */
+    uint64_t progress_bytes; /**< LOAD: a PROGRESS event at most every so many bytes; 0: none */
 };
 
 /**

@@ -25,10 +25,10 @@ static uint32_t first_cover(const struct tresor__ledger *ledger, uint32_t interv
     return ledger->intervals[interval].first_cover;
 }
 
-static void tell(struct tresor__ledger *ledger, uint32_t index, uint8_t news)
+static void tell(struct tresor__ledger *ledger, uint32_t index, enum tresor__span_news news)
 {
     struct tresor__span *span = &ledger->spans[index];
-    span->news |= news;
+    span->news = (uint16_t)(span->news | news);
     if (span->in_news)
         return;
     span->in_news = true;
@@ -178,7 +178,8 @@ void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t index, bool 
     struct tresor__span *span = &ledger->spans[index];
     assert(span->role != TRESOR__SPAN_ABSENT && span->role != TRESOR__SPAN_LEAVING);
     span->waiting = 0;
-    span->news = (uint8_t)(span->news & ~(TRESOR__NEWS_FILLED | TRESOR__NEWS_FILL_FAILED));
+    span->news = (uint16_t)(span->news & ~(TRESOR__NEWS_FILLED | TRESOR__NEWS_FILL_FAILED |
+                                           TRESOR__NEWS_PROGRESS));
     for (uint32_t i = 0; i < span->interval_count; i++) {
         uint32_t number = span->first_interval + i;
         struct tresor__interval *interval = &ledger->intervals[number];
@@ -268,6 +269,46 @@ static void tell_failed(struct tresor__ledger *ledger, uint32_t number,
     }
 }
 
+static void tell_progress(struct tresor__ledger *ledger, uint32_t number)
+{
+    if (ledger->intervals[number].failed)
+        return;
+    for (uint32_t i = first_cover(ledger, number); i < first_cover(ledger, number + 1); i++) {
+        uint32_t index = ledger->covers[i];
+        const struct tresor__span *span = &ledger->spans[index];
+        if (span->watchers > 0 && span->role == TRESOR__SPAN_LOADING)
+            tell(ledger, index, TRESOR__NEWS_PROGRESS);
+    }
+}
+
+void tresor__ledger_watch(struct tresor__ledger *ledger, uint32_t index)
+{
+    ledger->spans[index].watchers++;
+    ledger->watchers++;
+}
+
+void tresor__ledger_unwatch(struct tresor__ledger *ledger, uint32_t index)
+{
+    assert(ledger->spans[index].watchers > 0);
+    ledger->spans[index].watchers--;
+    ledger->watchers--;
+}
+
+uint64_t tresor__ledger_arrived(const struct tresor__ledger *ledger, uint32_t index)
+{
+    const struct tresor__span *span = &ledger->spans[index];
+    uint64_t arrived = 0;
+    for (uint32_t i = 0; i < span->interval_count; i++) {
+        uint32_t number = span->first_interval + i;
+        const struct tresor__interval *interval = &ledger->intervals[number];
+        if (interval->fill == TRESOR__FILL_FULL)
+            arrived += interval_bytes(ledger, number);
+        else if (interval->fill == TRESOR__FILL_RUNNING && !interval->failed)
+            arrived += interval_bytes(ledger, number) - interval->missing_bytes;
+    }
+    return arrived;
+}
+
 static void forget_leaked_lock(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];
@@ -351,6 +392,8 @@ void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_
             tell_failed(ledger, number, failure);
         }
         subtract_missing(ledger, number, to - from);
+        if (ledger->watchers > 0)
+            tell_progress(ledger, number);
     }
 }
 
@@ -453,7 +496,7 @@ void tresor__ledger_unlock(struct tresor__ledger *ledger, uint32_t index, bool w
     struct tresor__span *span = &ledger->spans[index];
     assert(span->lock_role != TRESOR__SPAN_ABSENT && span->lock_role != TRESOR__SPAN_LEAVING);
     span->lock_waiting = 0;
-    span->news = (uint8_t)(span->news & ~(TRESOR__NEWS_LOCKED | TRESOR__NEWS_LOCK_FAILED));
+    span->news = (uint16_t)(span->news & ~(TRESOR__NEWS_LOCKED | TRESOR__NEWS_LOCK_FAILED));
     for (uint32_t i = 0; i < span->interval_count; i++) {
         uint32_t number = span->first_interval + i;
         struct tresor__interval *interval = &ledger->intervals[number];

@@ -89,6 +89,7 @@ enum tresor__span_news {
     TRESOR__NEWS_LOCK_FAILED = 32,
     TRESOR__NEWS_UNLOCKED = 64,
     TRESOR__NEWS_UNLOCK_FAILED = 128,
+    TRESOR__NEWS_PROGRESS = 256, /* bytes arrived; only where somebody watches */
 };
 
 /** Why a span failed; the wanted and got of struct tresor_error. */
@@ -110,8 +111,9 @@ struct tresor__span {
     uint8_t role;
     uint8_t lock_role; /* TRESOR__SPAN_ABSENT, LOADING (locking), RESIDENT (locked), FAILED, LEAVING
                           (unlocking) */
-    uint8_t news;      /* enum tresor__span_news, not yet told */
+    uint16_t news;     /* enum tresor__span_news, not yet told */
     bool in_news;
+    uint32_t watchers; /* who want to know how its load gets on */
     struct tresor__failure failure;
     struct tresor__failure lock_failure;
 };
@@ -139,6 +141,7 @@ struct tresor__ledger {
     uint8_t in_hand[TRESOR__BACKING_COUNT]; /* urgency of what was taken last to be filled */
     bool hastened[TRESOR__BACKING_COUNT];   /* a part of what runs, since then */
 
+    uint32_t watchers;  /* of all spans */
     uint32_t news_head; /* spans with news, in order */
     uint32_t news_tail;
 
@@ -239,6 +242,14 @@ bool tresor__ledger_take_unlock(struct tresor__ledger *ledger, struct tresor__ex
 /** With `failure` the pages stay locked until they are unmapped, and stay on the books. */
 void tresor__ledger_unlocked(struct tresor__ledger *ledger, struct tresor__extent extent,
                              const struct tresor__failure *failure);
+
+/** One more or one less wants to know how a tensor's load gets on. */
+void tresor__ledger_watch(struct tresor__ledger *ledger, uint32_t span);
+void tresor__ledger_unwatch(struct tresor__ledger *ledger, uint32_t span);
+
+/** The bytes that have arrived in a tensor's intervals, which reach past its own to whole pages. It
+ * never falls while it is being loaded. */
+uint64_t tresor__ledger_arrived(const struct tresor__ledger *ledger, uint32_t span);
 
 /** The next tensor with news, or TRESOR_NONE; its news are the caller's to clear. */
 uint32_t tresor__ledger_pop_news(struct tresor__ledger *ledger);

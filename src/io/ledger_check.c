@@ -133,9 +133,13 @@ static void check_span(const struct tresor__ledger *ledger, uint32_t index)
 static void check_news(const struct tresor__ledger *ledger)
 {
     uint32_t queued = 0;
+    uint32_t watchers = 0;
     uint32_t last = TRESOR_NONE;
-    for (uint32_t rank = 0; rank < ledger->order_count; rank++)
+    for (uint32_t rank = 0; rank < ledger->order_count; rank++) {
         queued += ledger->spans[ledger->order[rank]].in_news;
+        watchers += ledger->spans[ledger->order[rank]].watchers;
+    }
+    assert(watchers == ledger->watchers);
     for (uint32_t i = ledger->news_head; i != TRESOR_NONE; i = ledger->spans[i].next_news) {
         assert(ledger->spans[i].in_news && queued > 0);
         queued--;

@@ -24,6 +24,7 @@ struct tresor__pair {
     uint32_t next_of_request;
     uint32_t previous_of_request;
     uint32_t next; /* in the list of free pairs or of events */
+    uint64_t arrived_bytes; /* of the tensor, that its request counts as such */
     struct tresor_event event;
 };
 
@@ -181,6 +182,10 @@ uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor_
 void tresor__waits_settle(struct tresor__controller *controller, struct tresor__piece *piece,
                           enum tresor__wait wait, int32_t code, bool only_first);
 
+/** More of the tensor's bytes have arrived: tell those who load it and want to know. */
+void tresor__waits_progress(struct tresor__controller *controller,
+                            const struct tresor__piece *piece);
+
 /** Withdraw up to `limit` of a cancelled request's pairs, where withdrawing means something. True
  * if more may be left. */
 bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor__request *request,
@@ -197,6 +202,7 @@ enum tresor__event_of {
     TRESOR__EVENT_OF_REQUEST = 1, /* its end */
     TRESOR__EVENT_OF_FILE = 2,    /* what it does without */
     TRESOR__EVENT_OF_CONTEXT = 3, /* the same */
+    TRESOR__EVENT_OF_PROGRESS = 4, /* how far a request has got */
 };
 
 static inline uint32_t tresor__event_identifier(enum tresor__event_of kind, uint32_t place)
@@ -213,10 +219,13 @@ void tresor__events_degrade(struct tresor__controller *controller, struct tresor
 void tresor__events_open_source(struct tresor__controller *controller, uint32_t source);
 /** The source's files will be gone: forget what they had to tell. */
 void tresor__events_forget_source(struct tresor__controller *controller, uint32_t source);
-/** Throw a request's ITEM events away. Whether there were any. */
+/** So many more bytes of a request have arrived: queue its PROGRESS event where one is due. */
+void tresor__events_progress(struct tresor__controller *controller,
+                             struct tresor__request *request, uint64_t bytes);
+/** Throw a request's ITEM and PROGRESS events away. Whether there were any. */
 bool tresor__events_discard(struct tresor__controller *controller, uint32_t request);
-/** Take a request's end out of its order; with `discard_items` its ITEM events too. False if it has
- * not ended. */
+/** Take a request's end out of its order, and PROGRESS events away; with `discard_items` its ITEM
+ * events too. False if it has not ended. */
 bool tresor__events_take_end(struct tresor__controller *controller, uint32_t request,
                              bool discard_items, struct tresor_event *event);
 

@@ -239,12 +239,14 @@ static void tell(struct tresor__controller *controller, struct tresor__file *fil
         {TRESOR__NEWS_UNLOCKED, TRESOR__MACHINE_LOCK, LOCK_ON_UNLOCK_OK},
     };
     struct tresor__span *span = &file->ledger.spans[tensor];
-    uint8_t news = span->news;
+    uint16_t news = span->news & (uint16_t)~TRESOR__NEWS_PROGRESS;
+    if (span->news & TRESOR__NEWS_PROGRESS)
+        tresor__waits_progress(controller, &controller->slots[file->source].pieces[tensor]);
     span->news = 0;
     for (uint32_t i = 0; news; i++) {
         if (!(news & rows[i].news))
             continue;
-        news = (uint8_t)(news & ~rows[i].news);
+        news = (uint16_t)(news & ~rows[i].news);
         tresor__router_step(
             controller, &(struct tresor__address){rows[i].machine, file->source, tensor},
             &(struct tresor__input){.event = rows[i].event,

@@ -53,6 +53,7 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
         .flags = random_below(&host->seed, 2) ? TRESOR_REQUEST_ITEMS : 0,
         .strategy = strategy,
         .urgency = choose_urgency(host),
+        .progress_bytes = random_once_in(&host->seed, 3) ? 1 + random_below(&host->seed, 200000) : 0,
     };
     int32_t code = ask(host, verb, items, count, &options, &request);
     host_expect(host, code,
@@ -62,6 +63,12 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
     if (!made)
         return NULL;
     made->named = count;
+    made->progress_bytes = verb == TRESOR_VERB_LOAD ? options.progress_bytes : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t bytes = 0;
+        tresor_item_measure(host->context, items[i], NULL, &bytes);
+        made->total_bytes += bytes;
+    }
     made->wants_items = options.flags & TRESOR_REQUEST_ITEMS;
     return made;
 }

@@ -146,7 +146,8 @@ void cells_unclaim(struct cells *cells, uint32_t tensor, bool wait)
 {
     struct cell_tensor *leaving = &cells->tensors[tensor];
     leaving->role = wait ? TRESOR__SPAN_LEAVING : TRESOR__SPAN_ABSENT;
-    leaving->news = (uint8_t)(leaving->news & ~(TRESOR__NEWS_FILLED | TRESOR__NEWS_FILL_FAILED));
+    leaving->news = (uint16_t)(leaving->news & ~(TRESOR__NEWS_FILLED | TRESOR__NEWS_FILL_FAILED |
+                                                 TRESOR__NEWS_PROGRESS));
     EACH_CELL_OF(cells, cell, tensor)
     {
         if (users_of(cells, cell) > 0)
@@ -200,6 +201,7 @@ void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t 
         cell->fill = TRESOR__FILL_RUNNING;
         cell->backing = backing;
         cell->failed = false;
+        cell->arrived_bytes = 0;
         cell->missing_bytes = clip(cells, cell->end_bytes) - cell->start_bytes;
     }
 }
@@ -255,6 +257,16 @@ void cells_put_back(struct cells *cells, uint64_t start, uint64_t end)
     }
 }
 
+static void tell_watchers(struct cells *cells, const struct cell *cell)
+{
+    for (uint32_t i = 0; i < cells->tensor_count; i++) {
+        struct cell_tensor *tensor = &cells->tensors[i];
+        if ((cell->tensors >> i & 1) && tensor->role == TRESOR__SPAN_LOADING &&
+            tensor->watchers > 0)
+            tensor->news |= TRESOR__NEWS_PROGRESS;
+    }
+}
+
 void cells_settle(struct cells *cells, uint64_t start, uint64_t end, bool failed)
 {
     EACH_CELL_IN(cells, cell, start, end)
@@ -262,9 +274,26 @@ void cells_settle(struct cells *cells, uint64_t start, uint64_t end, bool failed
         if (failed && !cell->failed)
             fail_tensors(cells, cell);
         cell->failed = cell->failed || failed;
+        uint64_t missing = cell->missing_bytes;
         subtract(cells, cell, start, end);
+        cell->arrived_bytes += missing - cell->missing_bytes;
+        follow(cells);
+        if (!cell->failed)
+            tell_watchers(cells, cell);
     }
-    follow(cells);
+}
+
+uint64_t cells_arrived(const struct cells *cells, uint32_t tensor)
+{
+    uint64_t arrived = 0;
+    for (uint32_t i = 0; i < cells->count; i++) {
+        const struct cell *cell = &cells->cells[i];
+        bool counts = cell->fill == TRESOR__FILL_FULL ||
+                      (cell->fill == TRESOR__FILL_RUNNING && !cell->failed);
+        if ((cell->tensors >> tensor & 1) && counts)
+            arrived += cell->arrived_bytes;
+    }
+    return arrived;
 }
 
 void cells_unmapped(struct cells *cells, uint64_t start, uint64_t end)
@@ -325,7 +354,7 @@ void cells_unlock(struct cells *cells, uint32_t tensor, bool wait)
 {
     struct cell_tensor *leaving = &cells->tensors[tensor];
     leaving->lock_role = wait ? TRESOR__SPAN_LEAVING : TRESOR__SPAN_ABSENT;
-    leaving->news = (uint8_t)(leaving->news & ~(TRESOR__NEWS_LOCKED | TRESOR__NEWS_LOCK_FAILED));
+    leaving->news = (uint16_t)(leaving->news & ~(TRESOR__NEWS_LOCKED | TRESOR__NEWS_LOCK_FAILED));
     EACH_CELL_OF(cells, cell, tensor)
     {
         if (locks_of(cells, cell) > 0)
@@ -464,6 +493,7 @@ void assert_same_cells(const struct cells *cells, const struct tresor__ledger *l
         assert_int_equal(ledger->spans[i].lock_role, cells->tensors[i].lock_role);
         assert_int_equal(ledger->spans[i].news, cells->tensors[i].news);
         assert_true(cells->tensors[i].filled <= 1);
+        assert_int_equal(tresor__ledger_arrived(ledger, i), cells_arrived(cells, i));
     }
     assert_same_sums(cells, ledger);
 }

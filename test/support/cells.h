@@ -19,6 +19,7 @@ struct cell {
     uint64_t start_bytes;
     uint64_t end_bytes;
     uint64_t missing_bytes;
+    uint64_t arrived_bytes; /* since it was taken to be filled */
     uint32_t tensors;  /* a bit each */
     uint32_t releaser; /* TRESOR_NONE */
     uint32_t unlocker;
@@ -35,7 +36,8 @@ struct cell {
 struct cell_tensor {
     uint8_t role;
     uint8_t lock_role;
-    uint8_t news;
+    uint16_t news;
+    uint32_t watchers;
     uint32_t filled; /* how often it was told so since its claim */
 };
 
@@ -71,6 +73,9 @@ void cells_lock_again(struct cells *cells, uint64_t start, uint64_t end);
 void cells_locked(struct cells *cells, uint64_t start, uint64_t end, bool failed);
 void cells_take_unlock(struct cells *cells, uint64_t start, uint64_t end);
 void cells_unlocked(struct cells *cells, uint64_t start, uint64_t end, bool failed);
+
+/** Bytes that are there in the cells of a tensor that is being loaded. */
+uint64_t cells_arrived(const struct cells *cells, uint32_t tensor);
 
 /** Whether some cell could be taken to be filled, released, locked or unlocked. */
 bool cells_have(const struct cells *cells, uint8_t fill, uint8_t backing);

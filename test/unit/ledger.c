@@ -59,6 +59,7 @@ struct world {
     struct flight unlocking;
     uint64_t seed;
     bool failing; /* effects fail at times */
+    uint64_t arrived[CELLS_TENSORS_MAX]; /* when it was last looked at, while it is loaded */
 };
 
 static const struct tresor__failure failure = {
@@ -81,7 +82,7 @@ static bool fails(struct world *world)
 
 /* --- what a tensor's machines do --- */
 
-static bool has_news(const struct cell_tensor *tensor, uint8_t news)
+static bool has_news(const struct cell_tensor *tensor, uint16_t news)
 {
     return tensor->news & news;
 }
@@ -108,6 +109,20 @@ static bool hasten(struct world *world)
         return false;
     tresor__ledger_hasten(world->ledger, index, urgency);
     cells_hasten(&world->cells, index, urgency);
+    return true;
+}
+
+static bool watch(struct world *world)
+{
+    uint32_t index = random_below(&world->seed, world->cells.tensor_count);
+    struct cell_tensor *tensor = &world->cells.tensors[index];
+    if (tensor->watchers > 0 && random_once_in(&world->seed, 2)) {
+        tresor__ledger_unwatch(world->ledger, index);
+        tensor->watchers--;
+    } else {
+        tresor__ledger_watch(world->ledger, index);
+        tensor->watchers++;
+    }
     return true;
 }
 
@@ -450,13 +465,23 @@ static operation *const operations[] = {
     claim,  claim,  claim,        unclaim,   lock,      lock,    unlock,      hear,
     hear,   hear,   take_fill,    take_fill, walk_on,   walk_on, walk_on,     settle,
     settle, settle, take_release, released,  take_lock, locked,  take_unlock, unlocked,
-    hasten, hasten, put_back,     put_back,
+    hasten, hasten, put_back,     put_back,  watch,
 };
 
-static void check_world(const struct world *world)
+static void check_arrived(struct world *world, uint32_t index)
+{
+    uint64_t arrived = tresor__ledger_arrived(world->ledger, index);
+    bool is_loading = world->ledger->spans[index].role == TRESOR__SPAN_LOADING;
+    assert_true(!is_loading || arrived >= world->arrived[index]);
+    world->arrived[index] = is_loading ? arrived : 0;
+}
+
+static void check_world(struct world *world)
 {
     tresor__ledger_check(world->ledger);
     assert_same_cells(&world->cells, world->ledger);
+    for (uint32_t i = 0; i < world->cells.tensor_count; i++)
+        check_arrived(world, i);
 }
 
 /* Everybody leaves, nothing fails any more: the ledger must become empty. */
