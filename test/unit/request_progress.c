@@ -113,6 +113,29 @@ static void of_many_tensors(void **state)
     }
 }
 
+/* Few bytes on both sides of where two blocks meet: their pages hold more than they do. */
+static void bytes_beside_a_tensor(void **state)
+{
+    struct model_tensor across = {64, 0, false};
+    (void)state;
+    fake_world_init(&world);
+    model_set_make_gguf(&world.set, "/fake", &across, 1);
+    across.offset_bytes = BLOCK - 32 - model_set_data_offset(&world.set);
+    model_set_free(&world.set);
+    for (uint32_t strategy = TRESOR_STRATEGY_MMAP; strategy <= TRESOR_STRATEGY_READ; strategy++) {
+        struct tresor_event last;
+        fake_world_init(&world);
+        world.options.dispatch_max = 1;
+        fake_world_start(&world, &across, 1);
+        assert_int_equal(fake_world_tensor(&world, 0).offset_bytes, BLOCK - 32);
+        struct tresor_request request = load(session_all(&world.session), strategy, 1);
+        assert_error(session_finish(&world.session, request, NULL), TRESOR_OK);
+        assert_int_equal(look(request, 1, &last), 1);
+        assert_int_equal(last.bytes, 64);
+        fake_world_close(&world);
+    }
+}
+
 /* One joins the other's load, and learns of all its bytes; a third does not want to know. */
 static void requests_that_share_a_tensor(void **state)
 {
@@ -237,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(inside_one_tensor),
         cmocka_unit_test(of_many_tensors),
+        cmocka_unit_test(bytes_beside_a_tensor),
         cmocka_unit_test(requests_that_share_a_tensor),
         cmocka_unit_test(cancelled),
         cmocka_unit_test(failed),
