@@ -57,7 +57,8 @@ static void unknown_backends_are_refused(void **state)
     (void)state;
     assert_int_equal(tool("generate --size 64K m.gguf"), 0);
     assert_int_equal(tool("load --backend ring m.gguf"), 2);
-    assert_non_null(strstr(tool_result.errors.bytes, "--backend: 'ring' is not auto, sync, pool or uring"));
+    assert_non_null(
+        strstr(tool_result.errors.bytes, "--backend: 'ring' is not auto, sync, pool or uring"));
 }
 
 static void whole_models_are_loaded(void **state)

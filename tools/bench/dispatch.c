@@ -32,7 +32,8 @@ static void load_polling(const struct loading *loading, struct dispatch_times *t
     } while (!loading_is_done(loading, request));
 }
 
-/* What the machine does to code that does nothing: interrupts and other guests are on a thread's clock too. */
+/* What the machine does to code that does nothing: interrupts and other guests are on a thread's
+ * clock too. */
 static void show_noise(void)
 {
     uint64_t longest_ns = 0;
@@ -44,8 +45,9 @@ static void show_noise(void)
         uint64_t took_ns = clock_of_ns(CLOCK_THREAD_CPUTIME_ID) - from_ns;
         longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
     }
-    printf("for comparison, %d stretches of %d us of nothing: longest, thread's processor, %.1f us\n",
-           CALLS_MIN, STRETCH_NS / 1000, (double)longest_ns / 1e3);
+    printf(
+        "for comparison, %d stretches of %d us of nothing: longest, thread's processor, %.1f us\n",
+        CALLS_MIN, STRETCH_NS / 1000, (double)longest_ns / 1e3);
 }
 
 static bool report_times(const char *name, const struct dispatch_times *times, uint32_t loads)
