@@ -14,6 +14,7 @@
 #include "ring.h"
 
 #define GIB (1024.0 * 1024 * 1024)
+#define COMPARABLE_SECONDS 0.02 /* what two measurements of one thing may differ by */
 #define COMMON_READAHEAD_BYTES (128 * 1024)
 
 struct cold {
@@ -37,8 +38,12 @@ static double populate_alone(size_t size_bytes)
     return seconds;
 }
 
-/* In a context of its own each time, so that its memory is fresh, as it is for a program that
- * starts. */
+/*
+ * In a context of its own each time, so that its memory is fresh, as it is for a program that
+ * starts. But the pages were in use right before, here as where populating is measured alone: the
+ * host of a virtual machine takes back what is not used, and giving it again would be most of what
+ * is measured.
+ */
 static double load_cold(void *argument)
 {
     struct cold *cold = argument;
@@ -46,15 +51,17 @@ static double load_cold(void *argument)
     struct loading loading;
     cold_evict(cold->path);
     loading_open(&loading, cold->path, &options);
+    double gib = (double)loading.tensor_bytes / GIB;
+    populate_alone(cold->pages.size_bytes);
     double start = processor_seconds();
     double seconds = loading_load(&loading);
-    double gib = (double)loading.tensor_bytes / GIB;
+    double processor = processor_seconds() - start;
+    loading_close(&loading);
     if (cold->run_count < 2 * PAIRS_MAX) {
-        cold->processor[cold->run_count] = (processor_seconds() - start) / gib;
-        cold->populate[cold->run_count] = populate_alone(loading.tensor_bytes) / gib;
+        cold->processor[cold->run_count] = processor / gib;
+        cold->populate[cold->run_count] = populate_alone(cold->pages.size_bytes) / gib;
         cold->run_count++;
     }
-    loading_close(&loading);
     return seconds;
 }
 
@@ -91,8 +98,13 @@ static bool report_processor(struct cold *cold)
         beside[i] = cold->processor[i] - cold->populate[i];
     printf("%-44s %.3f s/GiB, of it populating alone %.3f\n", "cold read, processor time",
            median(cold->processor, cold->run_count), median(cold->populate, cold->run_count));
-    return report("cold read, processor beside populating", median(beside, cold->run_count),
-                  "s/GiB", 0.05);
+    double middle = median(beside, cold->run_count);
+    if (middle < -COMPARABLE_SECONDS) {
+        puts("cold read, processor beside populating: populating alone took more, nothing can be "
+             "told");
+        return false;
+    }
+    return report("cold read, processor beside populating", middle, "s/GiB", 0.05);
 }
 
 static bool compare_all(struct cold *cold, const struct settings *settings,
