@@ -47,6 +47,7 @@ enum tresor__file_turn {
     TRESOR__TURN_READ = 2,
     TRESOR__TURN_MLOCK = 4,
     TRESOR__TURN_NEWS = 8,
+    TRESOR__TURN_CANCEL = 16, /* reads that nobody wants any more */
 };
 
 /** What a file does without, to be told once each. */

@@ -176,7 +176,7 @@ int main(void)
         EXHAUST_GUARDS(guards),
         .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(BLOCK_START) | EXHAUST_SENDS(AWAIT_BLOCK) |
                     EXHAUST_SENDS(AWAIT_STAGE) | EXHAUST_SENDS(CHUNK) | EXHAUST_SENDS(NEXT) |
-                    EXHAUST_SENDS(SETTLE_PAIR),
+                    EXHAUST_SENDS(SETTLE_PAIR) | EXHAUST_SENDS(CANCEL_BLOCKS),
         .source = 3,
         .slot = 5,
         .file = 1,
