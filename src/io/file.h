@@ -22,8 +22,12 @@ struct tresor__io {
     uint64_t page_bytes;
     uint64_t block_bytes;    /* the most that one read asks for */
     uint64_t populate_bytes; /* the most that one populate asks for */
+    uint32_t ahead_max;      /* readaheads of a file under way, besides the populate; 0 where nothing runs beside it */
     uint64_t lock_bytes;     /* the most that one lock asks for */
 };
+
+/** With less than this at a time the system reads a file slower than its disk can, and that is told. */
+#define TRESOR__READ_BYTES_MIN (UINT64_C(2) << 20)
 
 /** What a file shall do when it next gets a turn. */
 enum tresor__file_turn {

@@ -74,6 +74,24 @@ static int64_t advise_file(void *cookie, int descriptor, uint64_t offset, uint64
     return file_of(self(cookie), descriptor) ? 0 : -EBADF;
 }
 
+static int64_t cached_bytes(void *cookie, int descriptor, uint64_t offset, uint64_t length,
+                            uint64_t *bytes)
+{
+    struct fake_sys *fake = self(cookie);
+    (void)offset;
+    if (!file_of(fake, descriptor))
+        return -EBADF;
+    *bytes = fake->is_cached ? length : 0;
+    return 0;
+}
+
+static int64_t readahead_bytes(void *cookie, uint64_t device, uint64_t *bytes)
+{
+    (void)device;
+    *bytes = self(cookie)->readahead_bytes;
+    return *bytes > 0 ? 0 : -ENOENT;
+}
+
 /* --- memory --- */
 
 static size_t round_up(size_t length)
@@ -183,6 +201,8 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
     bool populates = advice == TRESOR__SYS_POPULATE_READ || advice == TRESOR__SYS_POPULATE_WRITE;
     if (populates && fake->is_old)
         return -EINVAL;
+    if (advice == TRESOR__SYS_HUGE_READS && fake->refuses_huge_reads)
+        return -ENOSYS;
     if (!range_set_covers(&fake->used, range_of(address, length)))
         return -ENOMEM;
     for (size_t at = 0; advice == TRESOR__SYS_POPULATE_READ && at < length; at += FAKE_PAGE_BYTES) {
@@ -281,6 +301,8 @@ void fake_sys_init(struct fake_sys *fake)
         .unmap = unmap,
         .advise_memory = advise_memory,
         .advise_file = advise_file,
+        .cached_bytes = cached_bytes,
+        .readahead_bytes = readahead_bytes,
         .lock = lock,
         .unlock = unlock,
         .lock_limit = lock_limit,

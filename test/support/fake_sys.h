@@ -36,6 +36,9 @@ struct fake_sys {
     struct range_set used;
     uint64_t lock_limit_bytes; /* UINT64_MAX: none */
     struct range_set locked;
+    bool is_cached;           /* what cached_bytes says of every page */
+    bool refuses_huge_reads;
+    uint64_t readahead_bytes; /* 0: not known */
     bool is_old; /* it cannot populate: EINVAL, as before Linux 5.14 */
 };
 
