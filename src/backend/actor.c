@@ -139,10 +139,10 @@ static int64_t prepare_reads(const struct tresor__sys *sys, const struct tresor_
                                       TRESOR__SYS_HUGE_READS);
     if (is_cached(sys, effect))
         return 0;
+    /* It doubles the readahead, which large reads do without, and refusing it costs no more than that. */
+    sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_SEQUENTIAL);
     if (huge == 0)
         return HUGE_PAGE_BYTES;
-    /* It doubles the readahead. */
-    sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_SEQUENTIAL);
     if (sys->readahead_bytes(sys->cookie, identity->device, &bytes) < 0 || bytes > INT64_MAX)
         return INT64_MAX;
     return bytes > 0 ? (int64_t)bytes : 1;

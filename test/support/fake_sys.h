@@ -36,7 +36,7 @@ struct fake_sys {
     struct range_set used;
     uint64_t lock_limit_bytes; /* UINT64_MAX: none */
     struct range_set locked;
-    bool is_cached;           /* what cached_bytes says of every page */
+    uint64_t cached_until;    /* what cached_bytes says: the pages that begin before it are cached */
     bool refuses_huge_reads;
     uint64_t readahead_bytes; /* 0: not known */
     bool is_old; /* it cannot populate: EINVAL, as before Linux 5.14 */

@@ -46,6 +46,11 @@ static void run_one(struct shuffled_backend *backend)
 {
     struct shuffled *shuffled = backend->shuffled;
     uint32_t at = choose(shuffled, shuffled->asked);
+    while (shuffled->delays_readaheads && at < shuffled->asked &&
+           backend->effects[at].kind == TRESOR__EFFECT_READAHEAD)
+        at++;
+    if (at == shuffled->asked)
+        return;
     backend->completions[shuffled->run++] = tresor__actor_run(shuffled->sys, &backend->effects[at]);
     shuffled->asked--;
     for (uint32_t i = at; i < shuffled->asked; i++)
@@ -93,7 +98,7 @@ static void sleep_until(struct tresor__backend *base, int32_t timeout_ms)
     const struct tresor__sys *sys = shuffled->sys;
     shuffled->sleeps++;
     if (timeout_ms < 0)
-        shuffled->is_holding = false;
+        shuffled->is_holding = shuffled->delays_readaheads = false;
     if (!shuffled->is_holding && shuffled->asked + shuffled->run > 0)
         return;
     sys->bell_wait(sys->cookie, backend->bell[0], timeout_ms);

@@ -8,7 +8,7 @@
 #include "io/file.h"
 
 enum {
-    COLD_BYTES = 4 * 1024 * 1024, /* of a populate that waits for a disk, so that a cancel is heard */
+    COLD_BYTES = 8 * 1024 * 1024, /* of a populate that waits for a disk, so that a cancel is heard */
     AHEAD_EACH = TRESOR__OUTBOX_EFFECTS - 1,
 };
 
