@@ -213,11 +213,9 @@ static int64_t check_size(const struct tresor__sys *sys, const struct tresor__ef
 }
 
 /* madvise(2) wants a page-aligned start; a block may begin inside a page that is populated already or here. */
-static int64_t act_readahead(const struct tresor__sys *sys, const struct tresor__effect *effect)
+static int64_t populate(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                        int64_t page)
 {
-    int64_t page = sys->page_bytes(sys->cookie);
-    if (page <= 0)
-        return page < 0 ? page : -EINVAL;
     uintptr_t inside = (uintptr_t)effect->address % (uintptr_t)page;
     bool writes = effect->flags & TRESOR__POPULATE_WRITE;
     return sys->advise_memory(sys->cookie, (char *)effect->address - inside,
@@ -225,10 +223,19 @@ static int64_t act_readahead(const struct tresor__sys *sys, const struct tresor_
                               writes ? TRESOR__SYS_POPULATE_WRITE : TRESOR__SYS_POPULATE_READ);
 }
 
+static int64_t act_readahead(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    int64_t page = sys->page_bytes(sys->cookie);
+    return page > 0 ? populate(sys, effect, page) : -EINVAL;
+}
+
 static int64_t act_populate(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     bool writes = effect->flags & TRESOR__POPULATE_WRITE;
-    int64_t result = act_readahead(sys, effect);
+    int64_t page = sys->page_bytes(sys->cookie);
+    if (page <= 0)
+        return page < 0 ? page : -EINVAL;
+    int64_t result = populate(sys, effect, page);
     if (result != -EINVAL)
         return result;
     return writes ? 0 : populate_by_reading(sys, effect);

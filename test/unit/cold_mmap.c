@@ -359,6 +359,31 @@ static void small_tensors_ask_for_nothing(void **state)
     fake_world_close(&world);
 }
 
+/* Whatever the system answers to what it is asked for the sake of speed, the bytes are the file's. */
+static void no_question_fails_a_load(void **state)
+{
+    static const enum faulty_row rows[] = {FAULTY_CACHED_BYTES, FAULTY_READAHEAD_BYTES,
+                                           FAULTY_ADVISE_FILE, FAULTY_ADVISE_MEMORY};
+    (void)state;
+    for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint32_t count;
+        const int32_t *errors = faulty_row_errors(rows[i], &count);
+        for (uint32_t error = 0; error < count; error++) {
+            prepare_refusing(128 * 1024);
+            world.fake.cached_until = error % 2 ? 9 * MIB : 0;
+            start();
+            world.rules[0] = (struct fake_rule){.row = rows[i],
+                                                .os_errno = errors[error],
+                                                .has_kind = rows[i] == FAULTY_ADVISE_MEMORY,
+                                                .kind = TRESOR__SYS_HUGE_READS};
+            assert_error(load_all(), TRESOR_OK);
+            assert_true(world.rules[0].seen > 0);
+            fake_world_must_have(&world, TENSORS);
+            fake_world_close(&world);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +400,7 @@ int main(void)
         cmocka_unit_test(what_is_not_slow_is_not_told),
         cmocka_unit_test(what_is_not_known_is_not_told),
         cmocka_unit_test(small_tensors_ask_for_nothing),
+        cmocka_unit_test(no_question_fails_a_load),
     };
     return cmocka_run_group_tests_name("cold_mmap", tests, NULL, NULL);
 }
