@@ -181,7 +181,7 @@ static void readaheads_in_any_order(void **state)
 {
     struct tresor_request requests[2];
     (void)state;
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    for (uint64_t seed = 1; seed <= 24; seed++) {
         uint64_t random = seed;
         prepare_workers(seed);
         is_torn_early = false;
@@ -219,7 +219,7 @@ static void readaheads_in_any_order(void **state)
 static void a_readahead_that_fails(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= 10; seed++) {
         prepare_workers(seed);
         start();
         world.rules[0] = (struct fake_rule){.row = FAULTY_ADVISE_MEMORY,
