@@ -30,6 +30,7 @@ struct tresor__io {
     uint64_t page_bytes;
     uint64_t block_bytes;    /* the most that one read asks for */
     uint64_t populate_bytes; /* the most that one populate asks for */
+    uint32_t ahead_max;      /* readaheads of a file under way, besides the populate; 0 where nothing runs beside it */
     uint64_t lock_bytes;     /* the most that one lock asks for */
     uint8_t direct;          /* enum tresor_direct, not DEFAULT */
 };
@@ -40,6 +41,9 @@ struct tresor__direct {
     bool is_open; /* there is a descriptor for them, and no read was refused */
     int32_t os_errno; /* why they were refused, or 0 */
 };
+
+/** With less than this at a time the system reads a file slower than its disk can, and that is told. */
+#define TRESOR__READ_BYTES_MIN (UINT64_C(2) << 20)
 
 /** What a file shall do when it next gets a turn. */
 enum tresor__file_turn {

@@ -80,6 +80,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         .page_bytes = limits->page_bytes,
         .block_bytes = limits->block_bytes,
         .populate_bytes = limits->populate_bytes,
+        .ahead_max = limits->ahead_max,
         .lock_bytes = LOCK_BYTES,
         .direct = (uint8_t)limits->direct,
     };
