@@ -261,7 +261,7 @@ static void the_timer_ticks_while_workers_are_held(void **state)
             options.threads_max = threads;
             assert_error(tresor__context_create_over(&world.sys, &options, &world.context),
                          TRESOR_OK);
-            be_slow();
+            be_slow(); /* but not to make the context */
             start_loop();
             open_load_close(strategy, run_free);
             assert_true(world.held >= 6);
