@@ -304,6 +304,30 @@ static void copies_wait_by_urgency(void **state)
     fake_world_close(&world);
 }
 
+/* Copies have the only block, and the file awaits it for what is less urgent than they are. */
+static void a_file_that_awaits_a_block(void **state)
+{
+    static uint8_t memory[2][TENSOR_BYTES];
+    struct tresor_request copies[2];
+    (void)state;
+    start(1);
+    const struct tresor__slot *slot = &world.session.context->controller.slots[0];
+    for (uint32_t i = 0; i < 2; i++)
+        copies[i] = copy(i, memory[i], TRESOR_URGENCY_NORMAL);
+    struct tresor_request all = load_all(TRESOR_STRATEGY_READ, TRESOR_URGENCY_LOOKAHEAD);
+    while (!slot->source.model.files[0].io.hungry.queued)
+        assert_true(session_pump(&world.session));
+    struct tresor_request one = load_one(LAST, TRESOR_STRATEGY_READ, TRESOR_URGENCY_URGENT);
+    must_end_well(one);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_null(session_end(&world.session, copies[i]));
+    for (uint32_t i = 0; i < 2; i++)
+        must_end_well(copies[i]);
+    assert_null(session_end(&world.session, all));
+    must_end_well(all);
+    fake_world_close(&world);
+}
+
 static void refused(void **state)
 {
     struct tresor_request request = {0};
@@ -335,6 +359,7 @@ int main(void)
         cmocka_unit_test(of_several_files),
         cmocka_unit_test(lookahead_leaves_blocks_free),
         cmocka_unit_test(copies_wait_by_urgency),
+        cmocka_unit_test(a_file_that_awaits_a_block),
         cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
