@@ -15,6 +15,7 @@ enum {
 
 static struct fake_world world;
 static struct shuffled shuffled;
+static uint32_t waits_max; /* 0: plenty */
 
 static void start_shards(uint32_t blocks, uint32_t shards)
 {
@@ -26,6 +27,8 @@ static void start_shards(uint32_t blocks, uint32_t shards)
     world.shuffled = &shuffled;
     world.options.blocks_max = blocks;
     world.options.dispatch_max = 1;
+    if (waits_max > 0)
+        world.options.waits_max = waits_max;
     if (shards == 1)
         model_set_make_gguf(&world.set, "/fake", tensors, TENSORS);
     else
@@ -103,8 +106,8 @@ static void files_in_order_where_nothing_is_urgent(void **state)
     (void)state;
     for (uint32_t i = 0; i < 8; i++) {
         start(BLOCKS);
-        must_end_well(load_all(i % 2 ? TRESOR_STRATEGY_READ : TRESOR_STRATEGY_MMAP,
-                               urgencies[i / 2]));
+        must_end_well(
+            load_all(i % 2 ? TRESOR_STRATEGY_READ : TRESOR_STRATEGY_MMAP, urgencies[i / 2]));
         assert_int_equal(world.session.item_count, TENSORS);
         for (uint32_t place = 0; place < TENSORS; place++)
             assert_int_equal(tensor_at(place), place);
@@ -190,9 +193,9 @@ static void a_tensor_that_nobody_wanted(void **state)
         for (uint32_t i = 0; i < LAST - 1; i++)
             if (i != LAST / 2 && i != LAST / 2 + 1)
                 others[count++] = i;
-        assert_error(tresor_item_of_list(world.session.context, world.session.source, others, count,
-                                         &item),
-                     TRESOR_OK);
+        assert_error(
+            tresor_item_of_list(world.session.context, world.session.source, others, count, &item),
+            TRESOR_OK);
         struct tresor_request first = load(item, strategy, TRESOR_URGENCY_LOOKAHEAD);
         pump_until_items(2);
         struct tresor_request one = load_one(LAST, strategy, TRESOR_URGENCY_URGENT);
@@ -311,6 +314,29 @@ static void a_file_that_awaits_a_block(void **state)
     fake_world_close(&world);
 }
 
+/* With one pair for all, those who wait for it are served by their urgency. */
+static void requests_wait_for_pairs_by_urgency(void **state)
+{
+    struct tresor_request others[4];
+    (void)state;
+    waits_max = 1;
+    start(BLOCKS);
+    waits_max = 0;
+    struct tresor_request all = load_all(TRESOR_STRATEGY_MMAP, TRESOR_URGENCY_LOOKAHEAD);
+    pump_until_items(1);
+    for (uint32_t i = 0; i < 4; i++)
+        others[i] = load_one(LAST - 1 - i, TRESOR_STRATEGY_MMAP, TRESOR_URGENCY_NORMAL);
+    struct tresor_request one = load_one(LAST, TRESOR_STRATEGY_MMAP, TRESOR_URGENCY_URGENT);
+    must_end_well(one);
+    assert_null(session_end(&world.session, others[3]));
+    for (uint32_t i = 0; i < 4; i++)
+        must_end_well(others[i]);
+    assert_true(place_of(one, LAST) <= 3);
+    assert_null(session_end(&world.session, all));
+    must_end_well(all);
+    fake_world_close(&world);
+}
+
 static void refused(void **state)
 {
     struct tresor_request request = {0};
@@ -342,6 +368,7 @@ int main(void)
         cmocka_unit_test(lookahead_leaves_blocks_free),
         cmocka_unit_test(copies_wait_by_urgency),
         cmocka_unit_test(a_file_that_awaits_a_block),
+        cmocka_unit_test(requests_wait_for_pairs_by_urgency),
         cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
