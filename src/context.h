@@ -8,11 +8,18 @@
 #include "backend/backend.h"
 #include "tensor/controller.h"
 
+/* Whom a wake is still to reach. */
+enum {
+    TRESOR__WOKEN_WAIT = 1, /* the next tresor_wait */
+    TRESOR__WOKEN_LOOP = 2, /* the host's loop, until it dispatches */
+};
+
 struct tresor_context {
     struct tresor__controller controller;
     const struct tresor__sys *sys;
     struct tresor__backend *backend;
-    _Atomic bool woken;
+    _Atomic uint32_t woken; /* TRESOR__WOKEN_ bits */
+    bool is_watched;        /* the host has asked for the descriptor */
     struct tresor_allocator allocator;
     uint32_t dispatch_max;
     const void *_Atomic owner; /* the mark of the thread that first dispatched; NULL before */
@@ -22,6 +29,12 @@ struct tresor_context {
 
 /** TRESOR_OK, or THREAD where another thread owns the context. */
 int32_t tresor__context_enter(const struct tresor_context *context);
+
+/** Whether another dispatch would find something to do at once: a turn, or completions. */
+bool tresor__context_has_more(struct tresor_context *context);
+
+/** Make the descriptor readable or not, as it should be; before a call that changed something returns. */
+void tresor__context_level(struct tresor_context *context);
 
 /** Make a context over other system calls, as tests do. */
 int32_t tresor__context_create_over(const struct tresor__sys *sys,

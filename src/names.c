@@ -11,7 +11,7 @@ const char *tresor_strategy_name(uint32_t strategy)
 const char *tresor_verb_name(uint32_t verb)
 {
     static const char *const names[] = {"UNKNOWN", "OPEN", "CLOSE",  "LOAD",  "COPY",
-                                        "EVICT",   "LOCK", "UNLOCK", "ADVISE"};
+                                        "EVICT",   "LOCK", "UNLOCK", "ADVISE", "STREAM"};
     return verb < sizeof names / sizeof names[0] ? names[verb] : "UNKNOWN";
 }
 

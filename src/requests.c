@@ -32,13 +32,15 @@ struct tresor__request *tresor__requests_take(struct tresor__controller *control
     return request;
 }
 
-struct tresor_request tresor__requests_submit(struct tresor__controller *controller,
+struct tresor_request tresor__requests_submit(struct tresor_context *context,
                                               struct tresor__request *request)
 {
+    struct tresor__controller *controller = &context->controller;
     controller->request_total++;
     tresor__router_step_on(controller, request,
                            &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
                            &(struct tresor__input){.event = REQUEST_ON_SUBMIT});
+    tresor__context_level(context);
     return (struct tresor_request){
         tresor__handle_make(TRESOR__KIND_REQUEST, request->index, request->generation)};
 }

@@ -10,7 +10,7 @@ struct tresor__request *tresor__requests_take(struct tresor__controller *control
                                               enum tresor_verb verb, uint32_t source);
 
 /** Hand it to its machine; dispatch does the rest. */
-struct tresor_request tresor__requests_submit(struct tresor__controller *controller,
+struct tresor_request tresor__requests_submit(struct tresor_context *context,
                                               struct tresor__request *request);
 
 /** The slot of an open source's handle, for the owning thread. */

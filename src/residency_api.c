@@ -216,6 +216,19 @@ static void take_items(struct tresor__controller *controller, struct tresor__req
     request->item = request->first_item;
 }
 
+/* The one before it has ended, so it has no chunks. */
+static void start_stream(struct tresor__controller *controller,
+                         const struct tresor__request *request)
+{
+    struct tresor__stream *stream = &controller->streams[request->index];
+    stream->source = request->source;
+    stream->urgency = request->urgency;
+    stream->is_cancelled = false;
+    stream->is_stopped = false;
+    stream->started = 0;
+    stream->length = 0;
+}
+
 static int32_t submit_items(struct tresor_context *context, enum tresor_verb verb,
                             const struct tresor_item *items, size_t count,
                             const struct tresor_request_options *given, uint8_t advice,
@@ -244,11 +257,13 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
                                                               : options.strategy);
     made->urgency = urgency_of(&options);
     made->advice = advice;
+    if (verb == TRESOR_VERB_STREAM)
+        start_stream(controller, made);
     made->total = (uint32_t)total;
     made->total_bytes = total_bytes;
     made->progress_bytes = verb == TRESOR_VERB_LOAD ? options.progress_bytes : 0;
     take_items(controller, made, items, count);
-    *request = tresor__requests_submit(controller, made);
+    *request = tresor__requests_submit(context, made);
     return TRESOR_OK;
 }
 
@@ -290,6 +305,25 @@ int32_t tresor_advise(struct tresor_context *context, const struct tresor_item *
                         request);
 }
 
+int32_t tresor_stream(struct tresor_context *context, const struct tresor_item *items,
+                      size_t item_count, const struct tresor_request_options *options,
+                      struct tresor_request *request)
+{
+    return submit_items(context, TRESOR_VERB_STREAM, items, item_count, options, 0, request);
+}
+
+/* Once the last chunk is back the context may be destroyed, unless it is told before. */
+int32_t tresor_chunk_return(struct tresor_context *context, struct tresor_stage stage)
+{
+    struct tresor__controller *controller = &context->controller;
+    atomic_fetch_add(&context->wakers, 1);
+    int32_t code = tresor__stages_return(controller, stage.value);
+    if (code == TRESOR_OK && !atomic_exchange(&controller->stages_returned, true))
+        context->backend->wake(context->backend);
+    atomic_fetch_sub(&context->wakers, 1);
+    return code;
+}
+
 int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
                     uint64_t offset_bytes, uint64_t length_bytes, void *destination,
                     const struct tresor_request_options *given, struct tresor_request *request)
@@ -326,7 +360,7 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     copy->started = 0;
     copy->failure = (struct tresor__failure){0};
     controller->destinations[made->index] = destination;
-    *request = tresor__requests_submit(controller, made);
+    *request = tresor__requests_submit(context, made);
     return TRESOR_OK;
 }
 

@@ -55,7 +55,7 @@ int32_t tresor_source_open(struct tresor_context *context, const char *path, uin
     made->total = 1;
     slot->request = made->index;
     source->value = tresor__handle_make(TRESOR__KIND_SOURCE, index, slot->generation);
-    *request = tresor__requests_submit(controller, made);
+    *request = tresor__requests_submit(context, made);
     return TRESOR_OK;
 }
 
@@ -75,7 +75,7 @@ int32_t tresor_source_close(struct tresor_context *context, struct tresor_source
     made->cookie = cookie;
     made->total = 1;
     slot->request = made->index;
-    *request = tresor__requests_submit(&context->controller, made);
+    *request = tresor__requests_submit(context, made);
     return TRESOR_OK;
 }
 

@@ -2,6 +2,7 @@
 /* The composition root: options in, backend chosen, parts wired; effects out to the backend, completions in. */
 #include <string.h>
 
+#include "backend/actor.h"
 #include "context.h"
 #include "core/handle.h"
 
@@ -15,6 +16,9 @@ enum {
     BLOCK_BYTES_DEFAULT = 2 * 1024 * 1024,
     POPULATE_BYTES_DEFAULT = 64 * 1024 * 1024, /* a warm one of 2 MiB takes less than the step to the next */
     BLOCK_BYTES_UNIT = 64 * 1024,
+    STAGES_DEFAULT = 16,
+    STAGES_MAX = 4096,
+    STAGE_BYTES_DEFAULT = 1024 * 1024,
     THREADS_DEFAULT = 4,
     THREADS_MAX = 256,
     POOL_MAX = 1 << 24,
@@ -71,6 +75,7 @@ static int32_t complete_options(struct tresor_context_options *options)
         {&options->blocks_max, BLOCKS_DEFAULT, POOL_MAX},
         {&options->dispatch_max, DISPATCH_DEFAULT, POOL_MAX},
         {&options->threads_max, THREADS_DEFAULT, THREADS_MAX},
+        {&options->stages_max, STAGES_DEFAULT, STAGES_MAX},
     };
     if (options->strategy == TRESOR_STRATEGY_DEFAULT)
         options->strategy = TRESOR_STRATEGY_MMAP;
@@ -78,11 +83,12 @@ static int32_t complete_options(struct tresor_context_options *options)
         options->backend = TRESOR_BACKEND_SYNC;
     if (options->direct == TRESOR_DIRECT_DEFAULT)
         options->direct = TRESOR_DIRECT_AUTO;
-    bool valid = options->reserved == 0 && options->direct <= TRESOR_DIRECT_OFF;
+    bool valid = options->direct <= TRESOR_DIRECT_OFF;
     for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
     valid = choose_bytes(&options->block_bytes, BLOCK_BYTES_DEFAULT) && valid;
     valid = choose_bytes(&options->populate_bytes, POPULATE_BYTES_DEFAULT) && valid;
+    valid = choose_bytes(&options->stage_bytes, STAGE_BYTES_DEFAULT) && valid;
     valid = valid && options->strategy <= TRESOR_STRATEGY_READ &&
             options->backend <= TRESOR_BACKEND_POOL &&
             !options->allocator.reallocate == !options->allocator.free;
@@ -98,6 +104,8 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         .items = options->items_max,
         .pairs = options->waits_max,
         .blocks = options->blocks_max,
+        .stages = options->stages_max,
+        .stage_bytes = options->stage_bytes,
         .block_bytes = options->block_bytes,
         .populate_bytes = options->populate_bytes,
         .strategy = options->strategy,
@@ -118,6 +126,31 @@ static int32_t make_backend(struct tresor_context *context,
         return tresor__pool_create(context->sys, &context->allocator, effects_max,
                                    options->threads_max, &context->backend);
     return tresor__sync_create(context->sys, &context->allocator, effects_max, &context->backend);
+}
+
+static size_t stages_bytes(const struct tresor__controller *controller)
+{
+    return controller->limits.stages * (size_t)tresor__io_stage_room(&controller->io);
+}
+
+static int32_t make_stages(struct tresor_context *context)
+{
+    void *memory = NULL;
+    int64_t result =
+        tresor__memory_open(context->sys, stages_bytes(&context->controller), &memory);
+    context->controller.stage_memory = memory;
+    return result < 0 ? TRESOR_ERROR_NO_MEMORY : TRESOR_OK;
+}
+
+/* All that there is; its backend is gone, or never was. */
+static void free_context(struct tresor_context *context)
+{
+    struct tresor_allocator allocator = context->allocator;
+    struct tresor__controller *controller = &context->controller;
+    if (controller->stage_memory)
+        tresor__memory_close(context->sys, stages_bytes(controller), controller->stage_memory);
+    tresor__controller_free(controller);
+    tresor__free(&allocator, context, sizeof *context);
 }
 
 int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend_maker *make,
@@ -142,15 +175,15 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
     if (code == TRESOR_OK) {
         made->controller.observer = options.observer;
         made->controller.observer_cookie = options.observer_cookie;
+        code = make_stages(made);
+    }
+    if (code == TRESOR_OK)
         code = make ? make(argument, &allocator, made->controller.effects_max, &made->backend)
                     : make_backend(made, &options);
-        if (code == TRESOR_OK) {
-            *context = made;
-            return TRESOR_OK;
-        }
-        tresor__controller_free(&made->controller);
-    }
-    tresor__free(&allocator, made, sizeof *made);
+    if (code == TRESOR_OK)
+        *context = made;
+    else
+        free_context(made);
     return code;
 }
 
@@ -175,12 +208,11 @@ int32_t tresor_context_destroy(struct tresor_context *context)
     int32_t code = tresor__context_enter(context);
     if (code != TRESOR_OK)
         return code;
-    if (tresor__controller_in_use(&context->controller) || atomic_load(&context->wakers) > 0)
+    if (tresor__controller_in_use(&context->controller) ||
+        tresor__stages_held(&context->controller) || atomic_load(&context->wakers) > 0)
         return TRESOR_ERROR_BUSY;
-    struct tresor_allocator allocator = context->allocator;
     context->backend->destroy(context->backend);
-    tresor__controller_free(&context->controller);
-    tresor__free(&allocator, context, sizeof *context);
+    free_context(context);
     return TRESOR_OK;
 }
 
@@ -196,6 +228,9 @@ static void *address_of(struct tresor__controller *controller, const struct tres
         return file->header + effect->place;
     case TRESOR__SPACE_CALLER:
         return (char *)controller->destinations[controller->io.blocks[effect->slot].job] +
+               effect->place;
+    case TRESOR__SPACE_STAGE:
+        return tresor__stages_address(controller, controller->io.blocks[effect->slot].stage) +
                effect->place;
     default:
         return NULL;
@@ -255,14 +290,17 @@ static uint32_t deliver_batch(struct tresor_context *context, uint32_t limit)
     return count;
 }
 
+bool tresor__context_has_more(struct tresor_context *context)
+{
+    return tresor__controller_is_due(&context->controller) ||
+           (context->controller.in_flight > 0 && context->backend->pending(context->backend));
+}
+
 /* Rounds of completions, the machines' turns and what they ask, until nothing moves or the limit is reached. */
-int32_t tresor_dispatch(struct tresor_context *context)
+static bool work(struct tresor_context *context)
 {
     enum { TURNS_EACH = 8, TURNS_MIN = 64 };
     struct tresor__controller *controller = &context->controller;
-    int32_t code = tresor__context_enter(context);
-    if (code != TRESOR_OK)
-        return code;
     atomic_store_explicit(&context->owner, &thread_mark, memory_order_relaxed);
     for (uint32_t left = context->dispatch_max; left > 0;) {
         uint32_t completions = deliver_batch(context, left);
@@ -270,10 +308,22 @@ int32_t tresor_dispatch(struct tresor_context *context)
         uint32_t effects = submit(context);
         bool due = tresor__controller_is_due(controller);
         if (!due && (controller->in_flight == 0 || (completions == 0 && effects == 0)))
-            return 0;
+            return false;
         left -= completions > 0 ? completions : 1;
     }
-    return 1;
+    return tresor__context_has_more(context);
+}
+
+int32_t tresor_dispatch(struct tresor_context *context)
+{
+    int32_t code = tresor__context_enter(context);
+    if (code != TRESOR_OK)
+        return code;
+    if (atomic_load(&context->woken) & TRESOR__WOKEN_LOOP)
+        atomic_fetch_and(&context->woken, ~(uint32_t)TRESOR__WOKEN_LOOP);
+    bool more = work(context);
+    tresor__context_level(context);
+    return more;
 }
 
 int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *event)
@@ -283,13 +333,18 @@ int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *e
         return code;
     if (!event)
         return TRESOR_ERROR_INVALID;
-    return tresor__events_take(&context->controller, event) ? 1 : 0;
+    if (!tresor__events_take(&context->controller, event))
+        return 0;
+    tresor__context_level(context); /* what it held may be what somebody waits for */
+    return 1;
 }
 
 /* Sleeping is worth while only if something can end it: work in flight, or users of a source that closes. */
 static bool may_sleep(const struct tresor_context *context)
 {
-    return context->controller.in_flight > 0 || context->controller.draining > 0;
+    return context->controller.in_flight > 0 || context->controller.draining > 0 ||
+           (context->controller.stageless.head != TRESOR_NONE &&
+            context->controller.stages_out > 0);
 }
 
 static int32_t time_left(const struct tresor_context *context, int32_t timeout_ms, int64_t start_ms)
@@ -300,28 +355,42 @@ static int32_t time_left(const struct tresor_context *context, int32_t timeout_m
     return passed < timeout_ms ? (int32_t)(timeout_ms - passed) : 0;
 }
 
-int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms)
+/* A wake that a dispatch has seen is still due here; one that is seen here is over for both. */
+static bool is_woken(struct tresor_context *context)
+{
+    return atomic_exchange(&context->woken, 0) & TRESOR__WOKEN_WAIT;
+}
+
+static bool wait_for_event(struct tresor_context *context, int32_t timeout_ms)
 {
     int64_t start_ms = timeout_ms < 0 ? 0 : context->sys->now_ms(context->sys->cookie);
     for (;;) {
-        int32_t more = tresor_dispatch(context);
-        if (more < 0)
-            return more;
+        bool more = work(context);
         if (context->controller.events.head != TRESOR_NONE)
-            return 1;
-        if (atomic_exchange(&context->woken, false))
-            return 0;
+            return true;
+        if (is_woken(context))
+            return false;
         int32_t left_ms = time_left(context, timeout_ms, start_ms);
-        if (left_ms == 0 || (more == 0 && !may_sleep(context)))
-            return 0;
-        if (more == 0)
+        if (left_ms == 0 || (!more && !may_sleep(context)))
+            return false;
+        if (!more)
             context->backend->wait(context->backend, left_ms);
     }
 }
 
+int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms)
+{
+    int32_t code = tresor__context_enter(context);
+    if (code != TRESOR_OK)
+        return code;
+    bool has_event = wait_for_event(context, timeout_ms);
+    tresor__context_level(context);
+    return has_event;
+}
+
 void tresor_wake(struct tresor_context *context)
 {
-    atomic_store(&context->woken, true);
+    atomic_store(&context->woken, TRESOR__WOKEN_WAIT | TRESOR__WOKEN_LOOP);
     context->backend->wake(context->backend);
 }
 
@@ -347,6 +416,27 @@ static bool is_starved(const struct tresor_context *context, uint32_t index)
            context->controller.in_flight == 0;
 }
 
+/* TRESOR_OK with its end taken, or why there will be none. */
+static int32_t work_until_end(struct tresor_context *context, uint32_t index, bool discard_items,
+                              struct tresor_event *end)
+{
+    while (!tresor__events_take_end(&context->controller, index, discard_items, end)) {
+        if (work(context) || context->controller.requests[index].state == REQUEST_ENDED)
+            continue;
+        /* Its own events may be what it waits for. */
+        if (discard_items && tresor__events_discard(&context->controller, index))
+            continue;
+        if (may_sleep(context) && !is_starved(context, index))
+            context->backend->wait(context->backend, -1);
+        else
+            return tresor__turns_has_starving(&context->controller) ||
+                           context->controller.stageless.head != TRESOR_NONE
+                       ? TRESOR_ERROR_AGAIN
+                       : TRESOR_ERROR_BACKEND;
+    }
+    return TRESOR_OK;
+}
+
 int32_t tresor_finish(struct tresor_context *context, struct tresor_request request,
                       int32_t discard_items, struct tresor_event *event)
 {
@@ -357,21 +447,10 @@ int32_t tresor_finish(struct tresor_context *context, struct tresor_request requ
         code = find_request(context, request, &index);
     if (code != TRESOR_OK)
         return code;
-    while (!tresor__events_take_end(&context->controller, index, discard_items, &end)) {
-        int32_t more = tresor_dispatch(context);
-        if (more < 0)
-            return more;
-        if (more > 0 || context->controller.requests[index].state == REQUEST_ENDED)
-            continue;
-        /* Its own events may be what it waits for. */
-        if (discard_items && tresor__events_discard(&context->controller, index))
-            continue;
-        if (may_sleep(context) && !is_starved(context, index))
-            context->backend->wait(context->backend, -1);
-        else
-            return tresor__turns_has_starving(&context->controller) ? TRESOR_ERROR_AGAIN
-                                                                    : TRESOR_ERROR_BACKEND;
-    }
+    code = work_until_end(context, index, discard_items != 0, &end);
+    tresor__context_level(context);
+    if (code != TRESOR_OK)
+        return code;
     if (event)
         *event = end;
     return end.error.code;
@@ -388,6 +467,7 @@ int32_t tresor_cancel(struct tresor_context *context, struct tresor_request requ
     tresor__router_step(&context->controller,
                         &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
                         &(struct tresor__input){.event = REQUEST_ON_CANCEL});
+    tresor__context_level(context);
     return TRESOR_OK;
 }
 

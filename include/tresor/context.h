@@ -43,7 +43,8 @@ struct tresor_context_options {
     /** enum tresor_direct, of the read strategy and of copies. A file that refuses direct reads (tmpfs, FUSE, network) is
      * read through the page cache, and a DEGRADED event says so. Except with OFF every open file holds two descriptors. */
     uint32_t direct;
-    uint32_t reserved; /**< zero */
+    uint32_t stages_max;  /**< chunks of STREAM requests that are read or held by the host; default 16, at most 4096 */
+    uint64_t stage_bytes; /**< of one chunk at the most; default 1 MiB; a multiple of 64 KiB */
 };
 
 /** What a context has done so far. All counts start at zero. */
@@ -86,6 +87,15 @@ TRESOR_API int32_t tresor_context_destroy(struct tresor_context *context);
  */
 TRESOR_API int32_t tresor_dispatch(struct tresor_context *context);
 
+/**
+ * The descriptor for a host's loop: readable exactly while tresor_dispatch has something to do or an event waits, so that a
+ * loop needs to dispatch, and take all events, only when it is. The same one at every call, and kept so from the
+ * first on. It is the context's: poll it for reading (level-triggered), never read, write or close it. Work that another
+ * thread did at the same moment may leave it readable once too often, never too seldom. After tresor_wake it is readable
+ * until the next dispatch, or until a tresor_wait has returned for it. Returns the descriptor, or THREAD.
+ */
+TRESOR_API int32_t tresor_get_fd(struct tresor_context *context);
+
 /** Take the oldest event. Returns 1 with the event, 0 where there is none, THREAD or INVALID. */
 TRESOR_API int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *event);
 
@@ -95,7 +105,7 @@ TRESOR_API int32_t tresor_next_event(struct tresor_context *context, struct tres
  */
 TRESOR_API int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms);
 
-/** Make a tresor_wait return soon, now or at its next call. Any thread. */
+/** Make a tresor_wait return soon, now or at its next call, and tresor_get_fd's descriptor readable. Any thread. */
 TRESOR_API void tresor_wake(struct tresor_context *context);
 
 /**

@@ -21,6 +21,7 @@ enum tresor_verb {
     TRESOR_VERB_LOCK = 6,
     TRESOR_VERB_UNLOCK = 7,
     TRESOR_VERB_ADVISE = 8,
+    TRESOR_VERB_STREAM = 9,
 };
 
 enum tresor_event_type {
@@ -33,6 +34,9 @@ enum tresor_event_type {
      * tensors that are not complete or failed then. It rises from one to the next, by no less than
      * the request's progress_bytes; what was not taken meanwhile is told at once. */
     TRESOR_EVENT_PROGRESS = 4,
+    /** Bytes of one tensor of a STREAM: `bytes` of them at `data`, from `offset_bytes` in the tensor
+     * on. They stay until `stage` is given back by tresor_chunk_return. */
+    TRESOR_EVENT_CHUNK = 5,
 };
 
 enum tresor_event_flag {
@@ -60,12 +64,15 @@ struct tresor_event {
     uint32_t failed;
     uint32_t cancelled;
     struct tresor_request request; /**< after DONE the handle is stale */
-    struct tresor_item item;       /**< ITEM: the tensor; otherwise 0 */
+    struct tresor_item item;       /**< ITEM and CHUNK: the tensor; otherwise 0 */
     uint64_t cookie;               /**< the request's */
-    uint64_t bytes;                /**< of the tensors that succeeded; PROGRESS: arrived so far */
-    void *data; /**< ITEM of a LOAD that succeeded: the tensor's address; else NULL */
-    uint64_t total_bytes; /**< PROGRESS: of all tensors that the request named; otherwise 0 */
-    uint64_t reserved;
+    uint64_t bytes; /**< of the tensors that succeeded; CHUNK: its own; PROGRESS: arrived so far */
+    void *data; /**< ITEM of a LOAD that succeeded: the tensor's address; CHUNK: its bytes; else NULL */
+    union {
+        uint64_t offset_bytes; /**< CHUNK: of its first byte in the tensor; else 0 */
+        uint64_t total_bytes;  /**< PROGRESS: of all tensors that the request named; else 0 */
+    };
+    struct tresor_stage stage; /**< CHUNK: to be given back; else 0 */
     struct tresor_error error;
 };
 

@@ -25,4 +25,9 @@ struct tresor_request {
     uint64_t value;
 };
 
+/** A chunk of a STREAM request that the host has, until it gives it back. */
+struct tresor_stage {
+    uint64_t value;
+};
+
 #endif

@@ -43,7 +43,7 @@ enum tresor_request_flag {
     TRESOR_REQUEST_ITEMS = 1, /**< an ITEM event for every tensor, not only for those that failed */
 };
 
-/** How soon a LOAD or COPY is wanted, compared with others: the more urgent overtake. */
+/** How soon a LOAD, COPY or STREAM is wanted, compared with others: the more urgent overtake. */
 enum tresor_urgency {
     TRESOR_URGENCY_DEFAULT = 0,   /**< TRESOR_URGENCY_NORMAL */
     TRESOR_URGENCY_LOOKAHEAD = 1, /**< wanted later; leaves some blocks free for the others */
@@ -57,7 +57,7 @@ struct tresor_request_options {
     uint64_t cookie;   /**< given back in the request's events */
     uint32_t flags;    /**< enum tresor_request_flag */
     uint32_t strategy; /**< LOAD: enum tresor_strategy */
-    uint32_t urgency;  /**< LOAD, COPY: enum tresor_urgency */
+    uint32_t urgency;  /**< LOAD, COPY, STREAM: enum tresor_urgency */
     uint32_t reserved; /**< 0 */
     uint64_t progress_bytes; /**< LOAD: a PROGRESS event at most every so many bytes; 0: none */
 };
@@ -116,6 +116,23 @@ TRESOR_API int32_t tresor_copy(struct tresor_context *context, struct tresor_ite
                                uint64_t offset_bytes, uint64_t length_bytes, void *destination,
                                const struct tresor_request_options *options,
                                struct tresor_request *request);
+
+/**
+ * Deliver the bytes of every tensor of the items in chunks, for upload to a device: each CHUNK event has up to the
+ * context's `stage_bytes`, in memory of the context's own (`stages_max` chunks of it), which stays until the host gives
+ * the chunk back. While all are out nothing is read, and nothing is dropped. Chunks come in the order of the items'
+ * tensors and, in each, of its bytes; the tensors' residency does not change. A tensor that fails has an ITEM event and
+ * no more chunks. Chunks may be given back in any order, also after DONE, and after their source was closed.
+ */
+TRESOR_API int32_t tresor_stream(struct tresor_context *context, const struct tresor_item *items,
+                                 size_t item_count, const struct tresor_request_options *options,
+                                 struct tresor_request *request);
+
+/**
+ * Give a chunk back; its bytes may be overwritten from now on. Any thread; no allocation. TRESOR_OK, STALE (given back
+ * already, or no chunk of this context) or INVALID. tresor_context_destroy is BUSY until all are back.
+ */
+TRESOR_API int32_t tresor_chunk_return(struct tresor_context *context, struct tresor_stage stage);
 
 /**
  * Acquire every tensor of an item, or none: until as many releases they stay in memory, readable at

@@ -376,19 +376,17 @@ static int64_t run(const struct tresor__sys *sys, const struct tresor__effect *e
     return act ? act(sys, effect) : -ENOSYS;
 }
 
-/* Pages that no bounce ever touches cost nothing. */
-int64_t tresor__bounces_open(const struct tresor__sys *sys, uint32_t count, void **memory)
+/* Pages that nobody ever touches cost nothing. */
+int64_t tresor__memory_open(const struct tresor__sys *sys, size_t size_bytes, void **memory)
 {
-    return sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS, NULL,
-                    (size_t)count * TRESOR__BOUNCE_BYTES, -1, 0, memory);
+    return sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS, NULL, size_bytes, -1, 0, memory);
 }
 
 /* munmap(2) refuses for want of map entries, which come and go. */
-void tresor__bounces_close(const struct tresor__sys *sys, uint32_t count, void *memory)
+void tresor__memory_close(const struct tresor__sys *sys, size_t size_bytes, void *memory)
 {
     enum { TRIES_MAX = 16 };
-    size_t length = (size_t)count * TRESOR__BOUNCE_BYTES;
-    for (uint32_t i = 0; i < TRIES_MAX && sys->unmap(sys->cookie, memory, length) < 0; i++)
+    for (uint32_t i = 0; i < TRIES_MAX && sys->unmap(sys->cookie, memory, size_bytes) < 0; i++)
         continue;
 }
 

@@ -18,9 +18,11 @@ struct tresor__bounce {
     size_t size_bytes;
 };
 
-/** Room for `count` bounces side by side; -errno where there is none. */
-int64_t tresor__bounces_open(const struct tresor__sys *sys, uint32_t count, void **memory);
-void tresor__bounces_close(const struct tresor__sys *sys, uint32_t count, void *memory);
+/** Memory of a backend's or context's own, page-aligned, for as long as it lives; -errno where there is none. */
+int64_t tresor__memory_open(const struct tresor__sys *sys, size_t size_bytes, void **memory);
+void tresor__memory_close(const struct tresor__sys *sys, size_t size_bytes, void *memory);
+
+/** The bounce of one of several actors, whose bounces lie side by side in `memory`. */
 static inline struct tresor__bounce tresor__bounce_of(void *memory, uint32_t index)
 {
     return (struct tresor__bounce){(char *)memory + (size_t)index * TRESOR__BOUNCE_BYTES,

@@ -171,7 +171,8 @@ static void free_memory(struct pool_backend *pool)
 {
     struct tresor_allocator allocator = pool->allocator;
     if (pool->bounces)
-        tresor__bounces_close(pool->sys, pool->threads_max, pool->bounces);
+        tresor__memory_close(pool->sys, pool->threads_max * (size_t)TRESOR__BOUNCE_BYTES,
+                             pool->bounces);
     tresor__free(&allocator, pool->effects, pool->capacity * sizeof *pool->effects);
     tresor__free(&allocator, pool->completions, pool->capacity * sizeof *pool->completions);
     tresor__free(&allocator, pool->threads, pool->threads_max * sizeof *pool->threads);
@@ -216,7 +217,7 @@ static int32_t allocate_memory(const struct tresor__sys *sys,
     pool->completions = tresor__allocate(allocator, effects_max * sizeof *pool->completions);
     pool->threads = tresor__allocate(allocator, threads * sizeof *pool->threads);
     if (pool->effects && pool->completions && pool->threads &&
-        tresor__bounces_open(sys, threads, &pool->bounces) == 0) {
+        tresor__memory_open(sys, threads * (size_t)TRESOR__BOUNCE_BYTES, &pool->bounces) == 0) {
         *made = pool;
         return TRESOR_OK;
     }

@@ -71,7 +71,7 @@ static void free_memory(struct sync_backend *sync)
 {
     struct tresor_allocator allocator = sync->allocator;
     if (sync->bounces)
-        tresor__bounces_close(sync->sys, 1, sync->bounces);
+        tresor__memory_close(sync->sys, TRESOR__BOUNCE_BYTES, sync->bounces);
     tresor__free(&allocator, sync,
                  sizeof *sync + sync->capacity * sizeof(struct tresor__effect));
 }
@@ -102,7 +102,7 @@ int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_a
     sync->sys = sys;
     sync->allocator = *allocator;
     sync->capacity = effects_max;
-    int32_t code = tresor__bounces_open(sys, 1, &sync->bounces) < 0
+    int32_t code = tresor__memory_open(sys, TRESOR__BOUNCE_BYTES, &sync->bounces) < 0
                        ? TRESOR_ERROR_NO_MEMORY
                        : tresor__bell_open(&sync->bell, sys);
     if (code == TRESOR_OK)

@@ -27,6 +27,7 @@ enum tresor__space {
     TRESOR__SPACE_WINDOW = 1, /* the file's window, at the file's own offset */
     TRESOR__SPACE_HEADER = 2, /* the header's memory, at the file's own offset */
     TRESOR__SPACE_CALLER = 3, /* the caller's memory of a COPY request, at `place` */
+    TRESOR__SPACE_STAGE = 4,  /* the stage of a STREAM request's chunk, at `place` */
 };
 
 /** Flags of MAP, RESERVE, POPULATE and READ. */
@@ -106,6 +107,10 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_BLOCK_START, /* read, copy -> block `slot` */
     TRESOR__MESSAGE_BLOCK_END,   /* block -> its job */
     TRESOR__MESSAGE_AWAIT_BLOCK, /* read, copy: a turn when a block is free */
+    TRESOR__MESSAGE_AWAIT_STAGE, /* stream: a turn when a stage is free */
+    TRESOR__MESSAGE_CHUNK,       /* stream -> event queue: stage `slot` */
+    TRESOR__MESSAGE_NEXT,        /* stream -> its request: another tensor may come */
+    TRESOR__MESSAGE_SETTLE_PAIR, /* stream: tensor of pair `slot` is delivered, or failed */
     TRESOR__MESSAGE_CLAIM,       /* tensor -> ledger: fill it, with backing `event` */
     TRESOR__MESSAGE_HASTEN,      /* tensor -> ledger: it is wanted sooner */
     TRESOR__MESSAGE_UNCLAIM,     /* tensor -> ledger: release it, and say when it is */

@@ -11,6 +11,7 @@ enum tresor__kind {
     TRESOR__KIND_ITEM_SOURCE = 3, /* slot: the source's slot */
     TRESOR__KIND_ITEM_TENSOR = 4, /* slot: the source's slot and the tensor's index */
     TRESOR__KIND_ITEM_GROUP = 5,  /* slot: the source's slot and the group's index */
+    TRESOR__KIND_STAGE = 6,       /* slot: the stage's index */
 };
 
 enum {

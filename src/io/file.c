@@ -66,6 +66,13 @@ void tresor__io_give_block(struct tresor__io *io, uint32_t block)
     io->free_count++;
 }
 
+void tresor__io_give_stage(struct tresor__io *io, uint32_t stage)
+{
+    io->stages[stage].state = TRESOR__STAGE_FREE;
+    io->stages[stage].next = io->free_stage;
+    io->free_stage = stage;
+}
+
 struct tresor__failure tresor__failure_of(int32_t default_code, int32_t os_errno, uint64_t offset,
                                           uint64_t wanted, uint64_t got)
 {

@@ -13,6 +13,7 @@
 #include "io/mmap/mapping.h"
 #include "io/read/block.h"
 #include "io/read/read.h"
+#include "io/read/stage.h"
 
 /** Limits and the blocks in flight, one a context. */
 struct tresor__io {
@@ -22,6 +23,10 @@ struct tresor__io {
     uint32_t free_count; /* its length */
     uint32_t awaited;    /* enum tresor__urgency of the most urgent that await a block, 0 where
                             nobody does */
+    struct tresor__stage *stages;
+    uint32_t stage_count;
+    uint32_t free_stage; /* list through next, TRESOR_NONE at its end */
+    uint64_t stage_bytes; /* the most that one chunk holds */
     uint64_t page_bytes;
     uint64_t block_bytes;    /* the most that one read asks for */
     uint64_t populate_bytes; /* the most that one populate asks for */
@@ -93,6 +98,13 @@ struct tresor__block_route tresor__file_route(const struct tresor__file *file);
 /** A free block, or TRESOR_NONE. */
 uint32_t tresor__io_take_block(struct tresor__io *io);
 void tresor__io_give_block(struct tresor__io *io, uint32_t block);
+void tresor__io_give_stage(struct tresor__io *io, uint32_t stage);
+
+/** Bytes of memory that a stage takes: its chunk, and what a direct read adds at either end. */
+static inline uint64_t tresor__io_stage_room(const struct tresor__io *io)
+{
+    return io->stage_bytes + 2 * io->page_bytes;
+}
 
 /** The failure of an effect, by what the kernel said. */
 struct tresor__failure tresor__failure_of(int32_t default_code, int32_t os_errno, uint64_t offset,

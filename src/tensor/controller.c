@@ -18,6 +18,7 @@ static void init_lists(struct tresor__controller *controller)
         controller->hungry[i] = controller->turns;
         controller->starving[i] = controller->turns;
     }
+    controller->stageless = controller->turns;
     controller->events = controller->turns;
     for (uint32_t i = 0; i < limits->sources; i++) {
         controller->slots[i].source.index = (uint16_t)i;
@@ -28,12 +29,20 @@ static void init_lists(struct tresor__controller *controller)
         controller->requests[i].next = i + 1 < limits->requests ? i + 1 : TRESOR_NONE;
         controller->copies[i].index = i;
         controller->copies[i].io = &controller->io;
+        controller->streams[i] = (struct tresor__stream){.index = i,
+                                                         .io = &controller->io,
+                                                         .pair = TRESOR_NONE,
+                                                         .failed_pair = TRESOR_NONE,
+                                                         .first_stage = TRESOR_NONE,
+                                                         .last_stage = TRESOR_NONE};
     }
     for (uint32_t i = 0; i < limits->items; i++)
         controller->items[i].next = i + 1 < limits->items ? i + 1 : TRESOR_NONE;
     for (uint32_t i = 0; i < limits->pairs; i++)
         controller->pairs[i].next = i + 1 < limits->pairs ? i + 1 : TRESOR_NONE;
     tresor__io_free_blocks(&controller->io);
+    for (uint32_t i = 0; i < limits->stages; i++)
+        controller->io.stages[i].next = i + 1 < limits->stages ? i + 1 : TRESOR_NONE;
     controller->free_item_count = limits->items;
     controller->free_pair_count = limits->pairs;
 }
@@ -52,6 +61,8 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     controller->slots = allocate(controller, limits->sources, sizeof *controller->slots);
     controller->requests = allocate(controller, limits->requests, sizeof *controller->requests);
     controller->copies = allocate(controller, limits->requests, sizeof *controller->copies);
+    controller->streams = allocate(controller, limits->requests, sizeof *controller->streams);
+    controller->stage_words = allocate(controller, limits->stages, sizeof *controller->stage_words);
     controller->destinations =
         allocate(controller, limits->requests, sizeof *controller->destinations);
     controller->items = allocate(controller, limits->items, sizeof *controller->items);
@@ -62,6 +73,9 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     controller->io = (struct tresor__io){
         .blocks = allocate(controller, limits->blocks, sizeof(struct tresor__block)),
         .block_count = limits->blocks,
+        .stages = allocate(controller, limits->stages, sizeof(struct tresor__stage)),
+        .stage_count = limits->stages,
+        .stage_bytes = limits->stage_bytes,
         .page_bytes = limits->page_bytes,
         .block_bytes = limits->block_bytes,
         .populate_bytes = limits->populate_bytes,
@@ -70,6 +84,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||
+        !controller->streams || !controller->stage_words || !controller->io.stages ||
         !controller->effects || !controller->seals || !controller->io.blocks) {
         tresor__controller_free(controller);
         return TRESOR_ERROR_NO_MEMORY;
@@ -90,6 +105,10 @@ void tresor__controller_free(struct tresor__controller *controller)
     release(controller, controller->slots, limits->sources, sizeof *controller->slots);
     release(controller, controller->requests, limits->requests, sizeof *controller->requests);
     release(controller, controller->copies, limits->requests, sizeof *controller->copies);
+    release(controller, controller->streams, limits->requests, sizeof *controller->streams);
+    release(controller, controller->stage_words, limits->stages,
+            sizeof *controller->stage_words);
+    release(controller, controller->io.stages, limits->stages, sizeof(struct tresor__stage));
     release(controller, controller->destinations, limits->requests,
             sizeof *controller->destinations);
     release(controller, controller->items, limits->items, sizeof *controller->items);
@@ -97,6 +116,7 @@ void tresor__controller_free(struct tresor__controller *controller)
     release(controller, controller->effects, controller->effects_max, sizeof *controller->effects);
     release(controller, controller->seals, controller->effects_max, sizeof *controller->seals);
     release(controller, controller->io.blocks, limits->blocks, sizeof(struct tresor__block));
+    *controller = (struct tresor__controller){0};
 }
 
 bool tresor__controller_in_use(const struct tresor__controller *controller)
@@ -201,12 +221,25 @@ static bool is_quiet(const struct tresor__controller *controller, const struct t
     return tresor__gate_users(slot) == 0;
 }
 
+static bool has_drained(const struct tresor__controller *controller, uint32_t source)
+{
+    const struct tresor__slot *slot = &controller->slots[source];
+    return slot->source.state == SOURCE_DRAINING && is_quiet(controller, slot);
+}
+
+bool tresor__controller_has_quiet(const struct tresor__controller *controller)
+{
+    for (uint32_t i = 0; i < controller->limits.sources; i++)
+        if (has_drained(controller, i))
+            return true;
+    return false;
+}
+
 /* Users may leave on any thread, so sources that drain are looked at whenever the context is. */
 static void look_at_draining(struct tresor__controller *controller)
 {
     for (uint32_t i = 0; i < controller->limits.sources && controller->draining > 0; i++) {
-        struct tresor__slot *slot = &controller->slots[i];
-        if (slot->source.state != SOURCE_DRAINING || !is_quiet(controller, slot))
+        if (!has_drained(controller, i))
             continue;
         controller->draining--;
         tresor__events_forget_source(controller, i);
@@ -229,6 +262,7 @@ bool tresor__controller_is_due(const struct tresor__controller *controller)
 
 void tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
 {
+    tresor__stages_collect(controller);
     for (uint32_t i = 0; i < limit; i++) {
         /* Seals hold room until they are delivered: to wait for room first would be for ever. */
         if (controller->seal_count > 0)

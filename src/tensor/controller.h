@@ -10,6 +10,7 @@
 #include <tresor/observe.h>
 
 #include "io/read/copy.h"
+#include "io/read/stream.h"
 #include "tensor/request.h"
 #include "tensor/slot.h"
 
@@ -40,6 +41,8 @@ struct tresor__controller_limits {
     uint32_t items;
     uint32_t pairs;
     uint32_t blocks;
+    uint32_t stages;
+    uint64_t stage_bytes;
     uint64_t page_bytes;
     uint64_t block_bytes;
     uint64_t populate_bytes;
@@ -56,6 +59,11 @@ struct tresor__controller {
     struct tresor__request *requests;
     struct tresor__copy *copies; /* one a request */
     void **destinations;         /* of copies */
+    struct tresor__stream *streams;       /* one a request */
+    uint8_t *stage_memory;                /* of all stages, side by side; the composition root's */
+    _Atomic uint32_t *stage_words;        /* by stage; see stages.c */
+    _Atomic bool stages_returned;         /* some host thread gave one back */
+    uint32_t stages_out;                  /* that the host has */
     struct tresor__item_node *items;
     struct tresor__pair *pairs;
     struct tresor__effect *effects;   /* asked and not yet taken by the backend */
@@ -73,6 +81,7 @@ struct tresor__controller {
     uint32_t free_pair_count;
     struct tresor__queue turns;
     struct tresor__queue hungry[TRESOR__URGENCY_COUNT];
+    struct tresor__queue stageless;
     struct tresor__queue starving[TRESOR__URGENCY_COUNT];
     struct tresor__queue events; /* of pairs and requests, by event identifier */
     struct tresor__degraded degraded; /* the context itself */
@@ -121,6 +130,9 @@ void tresor__controller_answer_seal(struct tresor__controller *controller,
 /** Whether a turn is due, or a seal that was answered when its effect was taken. */
 bool tresor__controller_is_due(const struct tresor__controller *controller);
 
+/** Whether a source that drains has become quiet, which the next run will find. */
+bool tresor__controller_has_quiet(const struct tresor__controller *controller);
+
 /* --- turns.c: who is due --- */
 
 enum tresor__actor {
@@ -128,6 +140,7 @@ enum tresor__actor {
     TRESOR__ACTOR_FILE = 1,
     TRESOR__ACTOR_REQUEST = 2,
     TRESOR__ACTOR_COPY = 3,
+    TRESOR__ACTOR_STREAM = 4,
 };
 
 void tresor__turns_add_source(struct tresor__controller *controller, uint32_t source);
@@ -135,6 +148,9 @@ void tresor__turns_add_file(struct tresor__controller *controller, uint32_t sour
                             uint32_t turns);
 void tresor__turns_add_request(struct tresor__controller *controller, uint32_t request);
 void tresor__turns_add_copy(struct tresor__controller *controller, uint32_t copy);
+void tresor__turns_add_stream(struct tresor__controller *controller, uint32_t stream);
+/** Put a stream at the end of those that await a free stage. */
+void tresor__turns_await_stage(struct tresor__controller *controller, uint32_t stream);
 /** Tell what the file's ledger has to tell, and give turns to its machines that have work. */
 void tresor__turns_look(struct tresor__controller *controller, struct tresor__file *file);
 /** A turn when a block is free for work of their urgency, which may have risen since they last
@@ -142,9 +158,10 @@ void tresor__turns_look(struct tresor__controller *controller, struct tresor__fi
 void tresor__turns_await_block_for_file(struct tresor__controller *controller,
                                         struct tresor__file *file);
 void tresor__turns_await_block_for_copy(struct tresor__controller *controller, uint32_t copy);
+void tresor__turns_await_block_for_stream(struct tresor__controller *controller, uint32_t stream);
 /** Give the next turn; somebody is due. */
 void tresor__turns_run_one(struct tresor__controller *controller);
-/** A block or a pair is free, and somebody waits for one. */
+/** A block, a stage or a pair is free, and somebody waits for one. */
 bool tresor__turns_can_feed(const struct tresor__controller *controller);
 /** Then of the most urgent the one that has waited longest gets a turn; who does not want it any
  * more leaves it to the next. */
@@ -191,6 +208,10 @@ void tresor__waits_progress(struct tresor__controller *controller,
 bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor__request *request,
                             uint32_t limit);
 
+/** Settle one pair of a stream. */
+void tresor__waits_settle_one(struct tresor__controller *controller, uint32_t pair, int32_t code,
+                              const struct tresor__failure *failure);
+
 /** Free a pair whose event was taken. */
 void tresor__waits_free(struct tresor__controller *controller, uint32_t pair);
 
@@ -203,6 +224,7 @@ enum tresor__event_of {
     TRESOR__EVENT_OF_FILE = 2,    /* what it does without */
     TRESOR__EVENT_OF_CONTEXT = 3, /* the same */
     TRESOR__EVENT_OF_PROGRESS = 4, /* how far a request has got */
+    TRESOR__EVENT_OF_STAGE = 5,    /* its chunk */
 };
 
 static inline uint32_t tresor__event_identifier(enum tresor__event_of kind, uint32_t place)
@@ -233,6 +255,26 @@ bool tresor__events_take_end(struct tresor__controller *controller, uint32_t req
 
 /** Ask the request's next tensors; says VISITED after the last. */
 void tresor__visits_run(struct tresor__controller *controller, struct tresor__request *request);
+
+/* --- stages.c: chunks that the host has --- */
+
+/** Queue the event of a stage whose bytes are there. */
+void tresor__stages_queue(struct tresor__controller *controller, uint32_t stage);
+/** The chunk of a stage as an event; from now on the host has it. */
+void tresor__stages_hand_out(struct tresor__controller *controller, uint32_t stage,
+                             struct tresor_event *event);
+/** Any thread: a chunk is given back. STALE if it is not out. */
+int32_t tresor__stages_return(struct tresor__controller *controller, uint64_t handle);
+/** Free the stages that were given back. */
+void tresor__stages_collect(struct tresor__controller *controller);
+/** Whether the host has a chunk that it has not given back. */
+bool tresor__stages_held(const struct tresor__controller *controller);
+/** Where a stage's memory is. */
+static inline uint8_t *tresor__stages_address(const struct tresor__controller *controller,
+                                              uint32_t stage)
+{
+    return controller->stage_memory + stage * tresor__io_stage_room(&controller->io);
+}
 
 /* --- items.c --- */
 

@@ -36,6 +36,8 @@ static uint32_t *next_of(struct tresor__controller *controller, uint32_t identif
         return &controller->degraded.next;
     case TRESOR__EVENT_OF_PROGRESS:
         return &controller->requests[place_of(identifier)].next_progress;
+    case TRESOR__EVENT_OF_STAGE:
+        return &controller->io.stages[place_of(identifier)].next;
     default:
         return &controller->pairs[identifier].next;
     }
@@ -228,6 +230,9 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
     case TRESOR__EVENT_OF_PROGRESS:
         describe_progress(&controller->requests[place_of(identifier)], event);
         break;
+    case TRESOR__EVENT_OF_STAGE:
+        tresor__stages_hand_out(controller, place_of(identifier), event);
+        break;
     default:
         *event = controller->pairs[identifier].event;
         tresor__waits_free(controller, identifier);
@@ -235,6 +240,16 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
     }
     controller->event_total++;
     return true;
+}
+
+static void let_go(struct tresor__controller *controller, uint32_t identifier)
+{
+    if (kind_of(identifier) == TRESOR__EVENT_OF_PAIR)
+        tresor__waits_free(controller, identifier);
+    else if (kind_of(identifier) == TRESOR__EVENT_OF_STAGE)
+        tresor__io_give_stage(&controller->io, place_of(identifier));
+    else if (kind_of(identifier) == TRESOR__EVENT_OF_PROGRESS)
+        forget_progress(&controller->requests[place_of(identifier)]);
 }
 
 typedef bool chosen(struct tresor__controller *controller, uint32_t identifier, uint32_t argument);
@@ -249,10 +264,7 @@ static bool discard(struct tresor__controller *controller, chosen *is_chosen, ui
         uint32_t next = *next_of(controller, identifier);
         if (is_chosen(controller, identifier, argument)) {
             unlink_event(controller, previous, identifier);
-            if (kind_of(identifier) == TRESOR__EVENT_OF_PAIR)
-                tresor__waits_free(controller, identifier);
-            else if (kind_of(identifier) == TRESOR__EVENT_OF_PROGRESS)
-                forget_progress(&controller->requests[place_of(identifier)]);
+            let_go(controller, identifier);
             discarded = true;
         } else {
             previous = identifier;
@@ -272,6 +284,8 @@ static bool is_progress_of_request(struct tresor__controller *controller, uint32
 static bool is_of_request(struct tresor__controller *controller, uint32_t identifier,
                           uint32_t request)
 {
+    if (kind_of(identifier) == TRESOR__EVENT_OF_STAGE)
+        return controller->io.stages[place_of(identifier)].stream == request;
     return is_progress_of_request(controller, identifier, request) ||
            (kind_of(identifier) == TRESOR__EVENT_OF_PAIR &&
             controller->pairs[identifier].request == request);

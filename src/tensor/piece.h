@@ -55,6 +55,7 @@ enum tresor__wait {
     TRESOR__WAIT_LOCK,
     TRESOR__WAIT_UNLOCK,
     TRESOR__WAIT_ADVISE,
+    TRESOR__WAIT_STREAM,
     TRESOR__WAIT_COUNT
 };
 

@@ -23,6 +23,8 @@ static void *context_of(struct tresor__controller *controller,
         return &controller->io.blocks[address->slot];
     case TRESOR__MACHINE_COPY:
         return &controller->copies[address->slot];
+    case TRESOR__MACHINE_STREAM:
+        return &controller->streams[address->slot];
     case TRESOR__MACHINE_TENSOR:
         return &slot->pieces[address->slot].tensor;
     case TRESOR__MACHINE_LOCK:
@@ -57,6 +59,9 @@ static void again(struct tresor__controller *controller, const struct tresor__ad
     case TRESOR__MACHINE_COPY:
         tresor__turns_add_copy(controller, sender->slot);
         break;
+    case TRESOR__MACHINE_STREAM:
+        tresor__turns_add_stream(controller, sender->slot);
+        break;
     default:
         tresor__turns_add_request(controller, sender->slot);
         break;
@@ -66,16 +71,24 @@ static void again(struct tresor__controller *controller, const struct tresor__ad
 static void end_block(struct tresor__controller *controller, uint32_t index)
 {
     const struct tresor__block *block = &controller->io.blocks[index];
-    bool is_copy = block->space == TRESOR__SPACE_CALLER;
-    const struct tresor__address job = {is_copy ? TRESOR__MACHINE_COPY : TRESOR__MACHINE_READ,
-                                        block->source, block->job};
-    step(controller, &job, is_copy ? COPY_ON_BLOCK_END : READ_ON_BLOCK_END, index);
+    struct tresor__address job = {TRESOR__MACHINE_READ, block->source, block->job};
+    uint32_t event = READ_ON_BLOCK_END;
+    if (block->space == TRESOR__SPACE_CALLER) {
+        job.machine = TRESOR__MACHINE_COPY;
+        event = COPY_ON_BLOCK_END;
+    } else if (block->space == TRESOR__SPACE_STAGE) {
+        job.machine = TRESOR__MACHINE_STREAM;
+        event = STREAM_ON_BLOCK_END;
+    }
+    step(controller, &job, event, index);
 }
 
 static void await_block(struct tresor__controller *controller, const struct tresor__address *sender)
 {
     if (sender->machine == TRESOR__MACHINE_COPY)
         tresor__turns_await_block_for_copy(controller, sender->slot);
+    else if (sender->machine == TRESOR__MACHINE_STREAM)
+        tresor__turns_await_block_for_stream(controller, sender->slot);
     else
         tresor__turns_await_block_for_file(
             controller, &controller->slots[sender->source].source.model.files[sender->slot].io);
@@ -216,6 +229,9 @@ static void withdraw_request(struct tresor__controller *controller, uint32_t ind
     else if (request->verb == TRESOR_VERB_COPY)
         step(controller, &(struct tresor__address){TRESOR__MACHINE_COPY, request->source, index},
              COPY_ON_CANCEL, 0);
+    else if (request->verb == TRESOR_VERB_STREAM)
+        step(controller, &(struct tresor__address){TRESOR__MACHINE_STREAM, request->source, index},
+             STREAM_ON_CANCEL, 0);
     else if (tresor__waits_withdraw(controller, request, PAIRS))
         tresor__turns_add_request(controller, index);
 }
@@ -254,6 +270,19 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
         break;
     case TRESOR__MESSAGE_AWAIT_BLOCK:
         await_block(controller, sender);
+        break;
+    case TRESOR__MESSAGE_AWAIT_STAGE:
+        tresor__turns_await_stage(controller, sender->slot);
+        break;
+    case TRESOR__MESSAGE_CHUNK:
+        tresor__stages_queue(controller, message->slot);
+        break;
+    case TRESOR__MESSAGE_NEXT:
+        tresor__turns_add_request(controller, message->slot);
+        break;
+    case TRESOR__MESSAGE_SETTLE_PAIR:
+        tresor__waits_settle_one(controller, message->slot, message->code,
+                                 &controller->streams[sender->slot].failure);
         break;
     case TRESOR__MESSAGE_CLAIM:
     case TRESOR__MESSAGE_HASTEN:

@@ -31,6 +31,8 @@ static inline struct tresor__link *turn_of(struct tresor__controller *controller
         return &file_of(controller, id)->turn;
     case TRESOR__ACTOR_REQUEST:
         return &controller->requests[place].turn;
+    case TRESOR__ACTOR_STREAM:
+        return &controller->streams[place].turn;
     default:
         return &controller->copies[place].turn;
     }
@@ -39,8 +41,14 @@ static inline struct tresor__link *turn_of(struct tresor__controller *controller
 static inline struct tresor__link *hungry_of(struct tresor__controller *controller, uint32_t id)
 {
     uint32_t place = id & ((1u << KIND_SHIFT) - 1);
-    return id >> KIND_SHIFT == TRESOR__ACTOR_FILE ? &file_of(controller, id)->hungry
-                                                  : &controller->copies[place].hungry;
+    switch (id >> KIND_SHIFT) {
+    case TRESOR__ACTOR_FILE:
+        return &file_of(controller, id)->hungry;
+    case TRESOR__ACTOR_STREAM:
+        return &controller->streams[place].hungry;
+    default:
+        return &controller->copies[place].hungry;
+    }
 }
 
 /* So that `find` is known where it is called, and costs no call. */
@@ -139,6 +147,11 @@ void tresor__turns_add_copy(struct tresor__controller *controller, uint32_t copy
     add(controller, identifier(TRESOR__ACTOR_COPY, 0, copy));
 }
 
+void tresor__turns_add_stream(struct tresor__controller *controller, uint32_t stream)
+{
+    add(controller, identifier(TRESOR__ACTOR_STREAM, 0, stream));
+}
+
 /* The most urgent list that somebody is in; COUNT where nobody is in any. */
 static uint32_t most_urgent(const struct tresor__queue *queues)
 {
@@ -170,6 +183,13 @@ void tresor__turns_await_block_for_copy(struct tresor__controller *controller, u
     note_hungry(controller);
 }
 
+void tresor__turns_await_block_for_stream(struct tresor__controller *controller, uint32_t stream)
+{
+    push_urgent(controller, controller->hungry, hungry_of,
+                identifier(TRESOR__ACTOR_STREAM, 0, stream), controller->streams[stream].urgency);
+    note_hungry(controller);
+}
+
 static inline struct tresor__link *starving_of(struct tresor__controller *controller, uint32_t id)
 {
     return &controller->requests[id & ((1u << KIND_SHIFT) - 1)].starving;
@@ -187,6 +207,22 @@ bool tresor__turns_has_starving(const struct tresor__controller *controller)
     return most_urgent(controller->starving) < TRESOR__URGENCY_COUNT;
 }
 
+static inline struct tresor__link *stageless_of(struct tresor__controller *controller, uint32_t id)
+{
+    return &controller->streams[id & ((1u << KIND_SHIFT) - 1)].stageless;
+}
+
+void tresor__turns_await_stage(struct tresor__controller *controller, uint32_t stream)
+{
+    push(controller, &controller->stageless, stageless_of,
+         identifier(TRESOR__ACTOR_STREAM, 0, stream));
+}
+
+static bool can_feed_stageless(const struct tresor__controller *controller)
+{
+    return controller->stageless.head != TRESOR_NONE && controller->io.free_stage != TRESOR_NONE;
+}
+
 /* Where there is no block for the most urgent, there is none for the others. */
 static bool can_feed_hungry(const struct tresor__controller *controller)
 {
@@ -196,17 +232,19 @@ static bool can_feed_hungry(const struct tresor__controller *controller)
 
 bool tresor__turns_can_feed(const struct tresor__controller *controller)
 {
-    return can_feed_hungry(controller) ||
+    return can_feed_hungry(controller) || can_feed_stageless(controller) ||
            (controller->free_pair != TRESOR_NONE && tresor__turns_has_starving(controller));
 }
 
 void tresor__turns_feed(struct tresor__controller *controller)
 {
-    uint32_t id =
-        can_feed_hungry(controller)
-            ? pop(controller, &controller->hungry[most_urgent(controller->hungry)], hungry_of)
-            : pop(controller, &controller->starving[most_urgent(controller->starving)],
-                  starving_of);
+    uint32_t id = can_feed_hungry(controller)
+                      ? pop(controller, &controller->hungry[most_urgent(controller->hungry)],
+                            hungry_of)
+                  : can_feed_stageless(controller)
+                      ? pop(controller, &controller->stageless, stageless_of)
+                      : pop(controller, &controller->starving[most_urgent(controller->starving)],
+                            starving_of);
     note_hungry(controller);
     if (id >> KIND_SHIFT == TRESOR__ACTOR_FILE)
         file_of(controller, id)->turns |= TRESOR__TURN_READ;
@@ -335,6 +373,10 @@ void tresor__turns_run_one(struct tresor__controller *controller)
     case TRESOR__ACTOR_REQUEST:
         step(controller, TRESOR__MACHINE_REQUEST, &controller->requests[place], 0, place,
              REQUEST_ON_TURN);
+        break;
+    case TRESOR__ACTOR_STREAM:
+        step(controller, TRESOR__MACHINE_STREAM, &controller->streams[place],
+             controller->streams[place].source, place, STREAM_ON_TURN);
         break;
     default:
         step(controller, TRESOR__MACHINE_COPY, &controller->copies[place],

@@ -63,17 +63,68 @@ static bool has_room(const struct tresor__controller *controller)
            controller->effects_max;
 }
 
+static void visited(struct tresor__controller *controller, struct tresor__request *request)
+{
+    tresor__router_step_on(controller, request,
+                           &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
+                           &(struct tresor__input){.event = REQUEST_ON_VISITED});
+}
+
+/* A tensor without bytes is delivered already. */
+static void stream_piece(struct tresor__controller *controller, struct tresor__request *request,
+                         struct tresor__piece *piece)
+{
+    struct tresor__stream *stream = &controller->streams[request->index];
+    uint32_t pair = tresor__waits_add(controller, request, piece, TRESOR__WAIT_STREAM);
+    request->position++;
+    if (piece->size_bytes == 0) {
+        tresor__waits_settle_one(controller, pair, TRESOR_OK, NULL);
+        return;
+    }
+    stream->pair = pair;
+    stream->tensor = piece->index;
+    stream->of = &controller->slots[request->source].source.model.files[piece->file].io;
+    stream->offset = piece->offset_bytes;
+    stream->length = piece->size_bytes;
+    stream->started = 0;
+    tresor__router_step_on(
+        controller, stream,
+        &(struct tresor__address){TRESOR__MACHINE_STREAM, request->source, request->index},
+        &(struct tresor__input){.event = STREAM_ON_TENSOR});
+}
+
+/* One tensor is in the stream's hand at a time; it asks for the next. */
+static void visit_for_stream(struct tresor__controller *controller, struct tresor__request *request)
+{
+    for (uint32_t i = 0; i < VISITS_MAX; i++) {
+        struct tresor__piece *piece = current_piece(controller, request);
+        if (controller->streams[request->index].state != STREAM_IDLE)
+            return;
+        if (!piece) {
+            visited(controller, request);
+            return;
+        }
+        if (controller->free_pair == TRESOR_NONE) {
+            tresor__turns_await_pair(controller, request->index);
+            return;
+        }
+        stream_piece(controller, request, piece);
+    }
+    tresor__turns_add_request(controller, request->index);
+}
+
 void tresor__visits_run(struct tresor__controller *controller, struct tresor__request *request)
 {
+    if (request->verb == TRESOR_VERB_STREAM) {
+        visit_for_stream(controller, request);
+        return;
+    }
     struct asking asking = asking_of(request);
     struct tresor__input input = {.event = asking.event, .value = value_of(request)};
     for (uint32_t i = 0; i < VISITS_MAX && has_room(controller); i++) {
         struct tresor__piece *piece = current_piece(controller, request);
         if (!piece) {
-            tresor__router_step_on(
-                controller, request,
-                &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
-                &(struct tresor__input){.event = REQUEST_ON_VISITED});
+            visited(controller, request);
             return;
         }
         if (controller->free_pair == TRESOR_NONE) {

@@ -111,12 +111,9 @@ void tresor__waits_free(struct tresor__controller *controller, uint32_t index)
 }
 
 static struct tresor_error error_of(const struct tresor__slot *slot,
-                                    const struct tresor__piece *piece, uint8_t wait, int32_t code)
+                                    const struct tresor__piece *piece, int32_t code,
+                                    const struct tresor__failure *failure)
 {
-    const struct tresor__span *span =
-        &slot->source.model.files[piece->file].io.ledger.spans[piece->index];
-    bool is_lock = wait == TRESOR__WAIT_LOCK || wait == TRESOR__WAIT_UNLOCK;
-    const struct tresor__failure *failure = is_lock ? &span->lock_failure : &span->failure;
     struct tresor_error error = {
         .code = code,
         .source = tresor__handle_make(TRESOR__KIND_SOURCE, slot->source.index, slot->generation),
@@ -160,9 +157,20 @@ static void make_event(struct tresor__controller *controller, struct tresor__pai
     };
 }
 
+static struct tresor_error error_of_wait(const struct tresor__slot *slot,
+                                         const struct tresor__piece *piece, uint8_t wait,
+                                         int32_t code)
+{
+    const struct tresor__span *span =
+        &slot->source.model.files[piece->file].io.ledger.spans[piece->index];
+    bool is_lock = wait == TRESOR__WAIT_LOCK || wait == TRESOR__WAIT_UNLOCK;
+    return error_of(slot, piece, code, is_lock ? &span->lock_failure : &span->failure);
+}
+
 /* The pair's end: out of the lists, into the event queue where somebody wants to know, then its
  * request is told. */
-static void settle(struct tresor__controller *controller, uint32_t index, int32_t code)
+static void settle_with(struct tresor__controller *controller, uint32_t index, int32_t code,
+                        const struct tresor__failure *failure)
 {
     struct tresor__pair *pair = pair_of(controller, index);
     struct tresor__request *request = &controller->requests[pair->request];
@@ -174,7 +182,8 @@ static void settle(struct tresor__controller *controller, uint32_t index, int32_
     bool failed = code != TRESOR_OK && code != TRESOR_ERROR_CANCELLED;
     struct tresor_error error = {.file = TRESOR_NONE, .tensor = TRESOR_NONE};
     if (code != TRESOR_OK)
-        error = error_of(slot, piece, pair->wait, code);
+        error = failure ? error_of(slot, piece, code, failure)
+                        : error_of_wait(slot, piece, pair->wait, code);
     if (failed && request->error.code == TRESOR_OK)
         request->error = error;
     if (failed || request->wants_items) {
@@ -187,6 +196,17 @@ static void settle(struct tresor__controller *controller, uint32_t index, int32_
         controller, request, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
         &(struct tresor__input){.event = REQUEST_ON_SETTLED,
                                 .value = code == TRESOR_OK ? (int64_t)piece->size_bytes : code});
+}
+
+static void settle(struct tresor__controller *controller, uint32_t index, int32_t code)
+{
+    settle_with(controller, index, code, NULL);
+}
+
+void tresor__waits_settle_one(struct tresor__controller *controller, uint32_t index, int32_t code,
+                              const struct tresor__failure *failure)
+{
+    settle_with(controller, index, code, failure);
 }
 
 void tresor__waits_settle(struct tresor__controller *controller, struct tresor__piece *piece,

@@ -28,12 +28,13 @@ struct tresor__block_route {
  * has ended. */
 struct tresor__block {
     uint8_t state;
-    uint8_t space; /* enum tresor__space: WINDOW for the read job, CALLER for a copy job */
+    uint8_t space; /* enum tresor__space: WINDOW for the read job, CALLER for a copy, STAGE for a stream */
     uint16_t source;
     uint32_t index; /* its own */
-    uint32_t job;   /* slot of the job: the file's index, or the copy's */
+    uint32_t job;   /* slot of the job: the file's index, the copy's or the stream's */
     uint32_t file;
     uint32_t interval; /* the first that it is in, for the ledger */
+    uint32_t stage;    /* that it reads into, of a stream */
     uint32_t retries;  /* since the last byte arrived */
     uint32_t next_free;
     uint64_t place;  /* in its space */
