@@ -80,7 +80,7 @@ static int32_t complete_options(struct tresor_context_options *options)
     if (options->strategy == TRESOR_STRATEGY_DEFAULT)
         options->strategy = TRESOR_STRATEGY_MMAP;
     if (options->backend == TRESOR_BACKEND_DEFAULT)
-        options->backend = TRESOR_BACKEND_SYNC;
+        options->backend = TRESOR_BACKEND_AUTO;
     if (options->direct == TRESOR_DIRECT_DEFAULT)
         options->direct = TRESOR_DIRECT_AUTO;
     bool valid = options->direct <= TRESOR_DIRECT_OFF;
@@ -90,7 +90,7 @@ static int32_t complete_options(struct tresor_context_options *options)
     valid = choose_bytes(&options->populate_bytes, POPULATE_BYTES_DEFAULT) && valid;
     valid = choose_bytes(&options->stage_bytes, STAGE_BYTES_DEFAULT) && valid;
     valid = valid && options->strategy <= TRESOR_STRATEGY_READ &&
-            options->backend <= TRESOR_BACKEND_POOL &&
+            options->backend <= TRESOR_BACKEND_AUTO &&
             !options->allocator.reallocate == !options->allocator.free;
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
 }
@@ -122,10 +122,14 @@ static int32_t make_backend(struct tresor_context *context,
                             const struct tresor_context_options *options)
 {
     uint32_t effects_max = context->controller.effects_max;
-    if (options->backend == TRESOR_BACKEND_POOL)
-        return tresor__pool_create(context->sys, &context->allocator, effects_max,
-                                   options->threads_max, &context->backend);
-    return tresor__sync_create(context->sys, &context->allocator, effects_max, &context->backend);
+    if (options->backend == TRESOR_BACKEND_SYNC)
+        return tresor__sync_create(context->sys, &context->allocator, effects_max,
+                                   &context->backend);
+    return options->backend == TRESOR_BACKEND_POOL
+               ? tresor__pool_create(context->sys, &context->allocator, effects_max,
+                                     options->threads_max, &context->backend)
+               : tresor__uring_create(context->sys, &context->allocator, effects_max,
+                                      options->threads_max, &context->backend);
 }
 
 static size_t stages_bytes(const struct tresor__controller *controller)
@@ -285,6 +289,9 @@ static uint32_t deliver_batch(struct tresor_context *context, uint32_t limit)
         return 0;
     uint32_t count = context->backend->poll(context->backend, completions,
                                             limit < BATCH ? limit : BATCH);
+    if (context->backend->refused_errno != 0)
+        tresor__events_degrade(&context->controller, NULL, TRESOR_DEGRADED_BACKEND,
+                               context->backend->refused_errno);
     for (uint32_t i = 0; i < count; i++)
         tresor__controller_deliver(&context->controller, &completions[i]);
     return count;
@@ -302,13 +309,15 @@ static bool work(struct tresor_context *context)
     enum { TURNS_EACH = 8, TURNS_MIN = 64 };
     struct tresor__controller *controller = &context->controller;
     atomic_store_explicit(&context->owner, &thread_mark, memory_order_relaxed);
+    context->backend->starts_left = TRESOR__STARTS_MAX;
     for (uint32_t left = context->dispatch_max; left > 0;) {
         uint32_t completions = deliver_batch(context, left);
         tresor__controller_run(controller, TURNS_MIN + TURNS_EACH * completions);
         uint32_t effects = submit(context);
         bool due = tresor__controller_is_due(controller);
         if (!due && (controller->in_flight == 0 || (completions == 0 && effects == 0)))
-            return false;
+            /* The dispatch may have started its share of reads, and there are more. */
+            return context->backend->starts_left == 0 && tresor__context_has_more(context);
         left -= completions > 0 ? completions : 1;
     }
     return tresor__context_has_more(context);

@@ -38,8 +38,8 @@ struct tresor_context_options {
                                    64 KiB */
     tresor_observer *observer; /**< called after every transition; NULL: none */
     void *observer_cookie;
-    uint32_t backend;     /**< enum tresor_backend; DEFAULT is sync */
-    uint32_t threads_max; /**< of the pool backend; default 4, at most 256. Where the system refuses some, fewer work */
+    uint32_t backend;     /**< enum tresor_backend; DEFAULT is AUTO */
+    uint32_t threads_max; /**< of the pool and of uring; default 4, at most 256. Where the system refuses some, fewer work */
     /** enum tresor_direct, of the read strategy and of copies. A file that refuses direct reads (tmpfs, FUSE, network) is
      * read through the page cache, and a DEGRADED event says so. Except with OFF every open file holds two descriptors. */
     uint32_t direct;
@@ -67,7 +67,7 @@ struct tresor_counters {
 
 /**
  * Make a context. NULL options are the defaults. Returns TRESOR_OK, INVALID (an option is out of range), NO_MEMORY (also
- * where the pool backend gets no thread at all) or DESCRIPTORS; on failure `*context` is NULL.
+ * where a pool gets no thread at all) or DESCRIPTORS; on failure `*context` is NULL.
  * A context belongs to the thread that first dispatches; everything else than what says "any thread" is that
  * thread's.
  */
@@ -128,7 +128,8 @@ TRESOR_API int32_t tresor_cancel(struct tresor_context *context, struct tresor_r
 TRESOR_API int32_t tresor_get_counters(struct tresor_context *context,
                                        struct tresor_counters *counters);
 
-/** The backend's name: "sync" or "pool". Static text. */
+/** The name of the backend that works now: "sync", "pool" or "uring", which becomes "pool" where its ring is refused,
+ * at the first dispatch or later. Static text. */
 TRESOR_API const char *tresor_backend_name(const struct tresor_context *context);
 
 /**

@@ -66,11 +66,11 @@ struct tresor_event {
     struct tresor_request request; /**< after DONE the handle is stale */
     struct tresor_item item;       /**< ITEM and CHUNK: the tensor; otherwise 0 */
     uint64_t cookie;               /**< the request's */
-    uint64_t bytes; /**< of the tensors that succeeded; CHUNK: its own; PROGRESS: arrived so far */
-    void *data; /**< ITEM of a LOAD that succeeded: the tensor's address; CHUNK: its bytes; else NULL */
+    uint64_t bytes; /**< of the tensors that succeeded; PROGRESS: arrived so far; CHUNK: its own */
+    void *data;     /**< ITEM of a LOAD that succeeded: the tensor's address; CHUNK: its bytes; else NULL */
     union {
-        uint64_t offset_bytes; /**< CHUNK: of its first byte in the tensor; else 0 */
-        uint64_t total_bytes;  /**< PROGRESS: of all tensors that the request named; else 0 */
+        uint64_t total_bytes;  /**< PROGRESS: of all tensors that the request named; otherwise 0 */
+        uint64_t offset_bytes; /**< CHUNK: of its first byte in the tensor */
     };
     struct tresor_stage stage; /**< CHUNK: to be given back; else 0 */
     struct tresor_error error;

@@ -295,11 +295,20 @@ static int64_t read_bounced(const struct tresor__sys *sys, const struct tresor__
 static int64_t act_read(const struct tresor__sys *sys, const struct tresor__effect *effect,
                         const struct tresor__bounce *bounce)
 {
+    if (effect->is_cancelled)
+        return -ECANCELED;
     if (effect->flags & TRESOR__READ_CACHED)
         return read_cached(sys, effect);
     if (effect->flags & TRESOR__READ_BOUNCE)
         return read_bounced(sys, effect, bounce);
     return read_at(sys, effect, effect->address, effect->offset, effect->length);
+}
+
+/* The backend has looked for the read when this was submitted. */
+static int64_t act_cancel(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    (void)sys;
+    return effect->is_cancelled;
 }
 
 /* On the mapping where there is one, and on the file: each has its own readahead state. */
@@ -367,13 +376,29 @@ static int64_t run(const struct tresor__sys *sys, const struct tresor__effect *e
         [TRESOR__EFFECT_RESERVE] = act_reserve,   [TRESOR__EFFECT_RELEASE] = act_release,
         [TRESOR__EFFECT_MAP] = act_map,           [TRESOR__EFFECT_UNMAP] = act_unmap,
         [TRESOR__EFFECT_POPULATE] = act_populate, [TRESOR__EFFECT_OPEN_DIRECT] = act_open_direct,
-        [TRESOR__EFFECT_ADVISE] = act_advise,     [TRESOR__EFFECT_LOCK] = act_lock,
-        [TRESOR__EFFECT_UNLOCK] = act_unlock,     [TRESOR__EFFECT_QUERY] = act_query,
+        [TRESOR__EFFECT_CANCEL] = act_cancel,     [TRESOR__EFFECT_ADVISE] = act_advise,
+        [TRESOR__EFFECT_LOCK] = act_lock,         [TRESOR__EFFECT_UNLOCK] = act_unlock,
+        [TRESOR__EFFECT_QUERY] = act_query,
     };
     if (effect->kind == TRESOR__EFFECT_READ)
         return act_read(sys, effect, bounce);
     actor *act = effect->kind < TRESOR__EFFECT_COUNT ? actors[effect->kind] : NULL;
     return act ? act(sys, effect) : -ENOSYS;
+}
+
+struct tresor__completion tresor__actor_answer(const struct tresor__effect *effect, int64_t result)
+{
+    return (struct tresor__completion){
+        .kind = effect->kind,
+        .machine = effect->machine,
+        .event = result < 0 ? effect->on_failed : effect->on_ok,
+        .flags = effect->flags,
+        .source = effect->source,
+        .slot = effect->slot,
+        .file = effect->file,
+        .os_errno = result < 0 ? (int32_t)-result : 0,
+        .value = result < 0 ? 0 : result,
+    };
 }
 
 /* Pages that nobody ever touches cost nothing. */
@@ -400,15 +425,8 @@ struct tresor__completion tresor__actor_run(const struct tresor__sys *sys,
         effect->kind == TRESOR__EFFECT_POPULATE && !(effect->flags & TRESOR__POPULATE_WRITE);
     if (is_of_file && (result == 0 || result == -EFAULT))
         result = check_size(sys, effect, result, &size_bytes);
-    return (struct tresor__completion){
-        .kind = effect->kind,
-        .machine = effect->machine,
-        .event = result < 0 ? effect->on_failed : effect->on_ok,
-        .flags = effect->flags,
-        .source = effect->source,
-        .slot = effect->slot,
-        .file = effect->file,
-        .os_errno = result < 0 ? (int32_t)-result : 0,
-        .value = result < 0 ? (int64_t)size_bytes : result,
-    };
+    struct tresor__completion completion = tresor__actor_answer(effect, result);
+    if (result < 0)
+        completion.value = (int64_t)size_bytes;
+    return completion;
 }

@@ -34,4 +34,7 @@ struct tresor__completion tresor__actor_run(const struct tresor__sys *sys,
                                             const struct tresor__effect *effect,
                                             const struct tresor__bounce *bounce);
 
+/** The completion of an effect that came to `result`: a value, or -errno. */
+struct tresor__completion tresor__actor_answer(const struct tresor__effect *effect, int64_t result);
+
 #endif

@@ -13,8 +13,13 @@
 #include "core/effect.h"
 #include "platform/sys.h"
 
+/** Reads that a ring is given by one dispatch, which it costs some 10 us. */
+enum { TRESOR__STARTS_MAX = 16 };
+
 struct tresor__backend {
     const char *name;
+    int32_t refused_errno; /* why it does with less than it was made for; 0: it does not */
+    uint32_t starts_left;  /* of this dispatch, which sets it to TRESOR__STARTS_MAX */
     /* Takes all of them: the context never has more in flight than the `effects_max` it was made with. */
     void (*submit)(struct tresor__backend *backend, const struct tresor__effect *effects,
                    uint32_t count);
@@ -30,7 +35,7 @@ struct tresor__backend {
     void (*wake)(struct tresor__backend *backend);
     /* The readable end of its bell, from its making to its end. */
     int (*descriptor)(const struct tresor__backend *backend);
-    /* A poll would bring completions, because they are there or because it runs effects itself. */
+    /* A poll would bring completions or start effects. */
     bool (*pending)(struct tresor__backend *backend);
     /* Nothing is in flight. */
     void (*destroy)(struct tresor__backend *backend);
@@ -48,5 +53,13 @@ int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_a
 int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
                             uint32_t effects_max, uint32_t threads,
                             struct tresor__backend **backend);
+
+/**
+ * The uring backend: a pool, and a ring for direct reads, made at the first poll on the thread that polls. Where there is
+ * none it is called "pool" from then on and says why in `refused_errno`. TRESOR_OK or what the pool's may be.
+ */
+int32_t tresor__uring_create(const struct tresor__sys *sys,
+                             const struct tresor_allocator *allocator, uint32_t effects_max,
+                             uint32_t threads, struct tresor__backend **backend);
 
 #endif

@@ -6,6 +6,7 @@
 #include "backend/pool.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,6 +14,7 @@
 #include <tresor/error.h>
 
 #include "backend/actor.h"
+#include "backend/queue.h"
 
 struct pool_backend {
     struct tresor__backend base;
@@ -22,9 +24,7 @@ struct pool_backend {
     pthread_cond_t work;  /* effects to take, or stopping */
     bool stopping;
     uint32_t capacity; /* of each ring: what can be in flight */
-    uint32_t effect_head;
-    uint32_t effect_count;
-    struct tresor__effect *effects; /* a ring of what no worker has taken yet */
+    struct tresor__effect_queue effects; /* that no worker has taken yet */
     uint32_t completion_head;
     uint32_t completion_count;
     struct tresor__completion *completions; /* a ring of what poll has not taken yet */
@@ -48,26 +48,19 @@ static struct pool_backend *pool_of(struct tresor__backend *backend)
 static bool take_effect(struct pool_backend *pool, struct tresor__effect *effect)
 {
     pthread_mutex_lock(&pool->lock);
-    while (pool->effect_count == 0 && !pool->stopping)
+    while (pool->effects.count == 0 && !pool->stopping)
         pthread_cond_wait(&pool->work, &pool->lock);
-    bool taken = pool->effect_count > 0;
-    if (taken) {
-        *effect = pool->effects[pool->effect_head];
-        pool->effect_head = (pool->effect_head + 1) % pool->capacity;
-        pool->effect_count--;
-    }
+    bool taken = tresor__effect_queue_pop(&pool->effects, effect);
     pthread_mutex_unlock(&pool->lock);
     return taken;
 }
 
+/* Under the lock. */
 static void put_completion(struct pool_backend *pool, const struct tresor__completion *completion)
 {
-    pthread_mutex_lock(&pool->lock);
     assert(pool->completion_count < pool->capacity);
     uint32_t place = (pool->completion_head + pool->completion_count++) % pool->capacity;
     pool->completions[place] = *completion;
-    pthread_mutex_unlock(&pool->lock);
-    tresor__bell_ring(pool->bell);
 }
 
 static void *work(void *argument)
@@ -78,7 +71,10 @@ static void *work(void *argument)
     struct tresor__effect effect;
     while (take_effect(pool, &effect)) {
         struct tresor__completion completion = tresor__actor_run(pool->sys, &effect, &bounce);
+        pthread_mutex_lock(&pool->lock);
         put_completion(pool, &completion);
+        pthread_mutex_unlock(&pool->lock);
+        tresor__bell_ring(pool->bell);
     }
     return NULL;
 }
@@ -109,14 +105,30 @@ static void stop_workers(struct pool_backend *pool)
 
 /* --- the context's thread --- */
 
+/* Under the lock. Both are answered at once, for all workers may be held. */
+static void cancel_read(struct pool_backend *pool, const struct tresor__effect *cancel)
+{
+    struct tresor__effect read;
+    bool is_found = tresor__effect_queue_cancel(&pool->effects, cancel, &read);
+    struct tresor__completion completion = tresor__actor_answer(cancel, is_found);
+    put_completion(pool, &completion);
+    if (is_found) {
+        completion = tresor__actor_answer(&read, -ECANCELED);
+        put_completion(pool, &completion);
+    }
+}
+
 static void pool_submit(struct tresor__backend *backend, const struct tresor__effect *effects,
                         uint32_t count)
 {
     struct pool_backend *pool = pool_of(backend);
     pthread_mutex_lock(&pool->lock);
-    assert(pool->effect_count + pool->completion_count + count <= pool->capacity);
+    assert(pool->effects.count + pool->completion_count + count <= pool->capacity);
     for (uint32_t i = 0; i < count; i++)
-        pool->effects[(pool->effect_head + pool->effect_count++) % pool->capacity] = effects[i];
+        if (effects[i].kind == TRESOR__EFFECT_CANCEL)
+            cancel_read(pool, &effects[i]);
+        else
+            tresor__effect_queue_push(&pool->effects, &effects[i]);
     pthread_mutex_unlock(&pool->lock);
     if (count == 1)
         pthread_cond_signal(&pool->work);
@@ -173,7 +185,8 @@ static void free_memory(struct pool_backend *pool)
     if (pool->bounces)
         tresor__memory_close(pool->sys, pool->threads_max * (size_t)TRESOR__BOUNCE_BYTES,
                              pool->bounces);
-    tresor__free(&allocator, pool->effects, pool->capacity * sizeof *pool->effects);
+    tresor__free(&allocator, pool->effects.effects,
+                 pool->capacity * sizeof *pool->effects.effects);
     tresor__free(&allocator, pool->completions, pool->capacity * sizeof *pool->completions);
     tresor__free(&allocator, pool->threads, pool->threads_max * sizeof *pool->threads);
     tresor__free(&allocator, pool, sizeof *pool);
@@ -213,10 +226,11 @@ static int32_t allocate_memory(const struct tresor__sys *sys,
     pool->allocator = *allocator;
     pool->capacity = effects_max;
     pool->threads_max = threads;
-    pool->effects = tresor__allocate(allocator, effects_max * sizeof *pool->effects);
+    pool->effects.capacity = effects_max;
+    pool->effects.effects = tresor__allocate(allocator, effects_max * sizeof(struct tresor__effect));
     pool->completions = tresor__allocate(allocator, effects_max * sizeof *pool->completions);
     pool->threads = tresor__allocate(allocator, threads * sizeof *pool->threads);
-    if (pool->effects && pool->completions && pool->threads &&
+    if (pool->effects.effects && pool->completions && pool->threads &&
         tresor__memory_open(sys, threads * (size_t)TRESOR__BOUNCE_BYTES, &pool->bounces) == 0) {
         *made = pool;
         return TRESOR_OK;

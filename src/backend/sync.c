@@ -5,6 +5,7 @@
 #include "backend/actor.h"
 #include "backend/backend.h"
 #include "backend/bell.h"
+#include "backend/queue.h"
 
 struct sync_backend {
     struct tresor__backend base;
@@ -12,10 +13,8 @@ struct sync_backend {
     struct tresor_allocator allocator;
     struct tresor__bell bell;
     void *bounces; /* one */
-    uint32_t capacity;
-    uint32_t head;
-    uint32_t count;
-    struct tresor__effect effects[]; /* a ring of what was submitted and has not run */
+    struct tresor__effect_queue queue;
+    struct tresor__effect effects[]; /* of the queue */
 };
 
 static struct sync_backend *sync_of(struct tresor__backend *backend)
@@ -27,8 +26,17 @@ static void sync_submit(struct tresor__backend *backend, const struct tresor__ef
                         uint32_t count)
 {
     struct sync_backend *sync = sync_of(backend);
-    for (uint32_t i = 0; i < count; i++)
-        sync->effects[(sync->head + sync->count++) % sync->capacity] = effects[i];
+    for (uint32_t i = 0; i < count; i++) {
+        struct tresor__effect effect = effects[i];
+        struct tresor__effect read;
+        if (effect.kind == TRESOR__EFFECT_CANCEL &&
+            tresor__effect_queue_cancel(&sync->queue, &effect, &read)) {
+            read.is_cancelled = true;
+            tresor__effect_queue_push(&sync->queue, &read);
+            effect.is_cancelled = true;
+        }
+        tresor__effect_queue_push(&sync->queue, &effect);
+    }
 }
 
 static uint32_t sync_poll(struct tresor__backend *backend, struct tresor__completion *completions,
@@ -36,19 +44,17 @@ static uint32_t sync_poll(struct tresor__backend *backend, struct tresor__comple
 {
     struct sync_backend *sync = sync_of(backend);
     const struct tresor__bounce bounce = tresor__bounce_of(sync->bounces, 0);
+    struct tresor__effect effect;
     uint32_t done = 0;
-    while (done < limit && sync->count > 0) {
-        completions[done++] = tresor__actor_run(sync->sys, &sync->effects[sync->head], &bounce);
-        sync->head = (sync->head + 1) % sync->capacity;
-        sync->count--;
-    }
+    while (done < limit && tresor__effect_queue_pop(&sync->queue, &effect))
+        completions[done++] = tresor__actor_run(sync->sys, &effect, &bounce);
     return done;
 }
 
 static void sync_wait(struct tresor__backend *backend, int32_t timeout_ms)
 {
     struct sync_backend *sync = sync_of(backend);
-    if (sync->count == 0)
+    if (sync->queue.count == 0)
         tresor__bell_wait(&sync->bell, timeout_ms);
 }
 
@@ -64,7 +70,7 @@ static int sync_descriptor(const struct tresor__backend *backend)
 
 static bool sync_pending(struct tresor__backend *backend)
 {
-    return sync_of(backend)->count > 0;
+    return sync_of(backend)->queue.count > 0;
 }
 
 static void free_memory(struct sync_backend *sync)
@@ -73,7 +79,7 @@ static void free_memory(struct sync_backend *sync)
     if (sync->bounces)
         tresor__memory_close(sync->sys, TRESOR__BOUNCE_BYTES, sync->bounces);
     tresor__free(&allocator, sync,
-                 sizeof *sync + sync->capacity * sizeof(struct tresor__effect));
+                 sizeof *sync + sync->queue.capacity * sizeof(struct tresor__effect));
 }
 
 static void sync_destroy(struct tresor__backend *backend)
@@ -101,7 +107,8 @@ int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_a
     };
     sync->sys = sys;
     sync->allocator = *allocator;
-    sync->capacity = effects_max;
+    sync->queue =
+        (struct tresor__effect_queue){.effects = sync->effects, .capacity = effects_max};
     int32_t code = tresor__memory_open(sys, TRESOR__BOUNCE_BYTES, &sync->bounces) < 0
                        ? TRESOR_ERROR_NO_MEMORY
                        : tresor__bell_open(&sync->bell, sys);

@@ -65,6 +65,7 @@ struct tresor__effect {
     uint64_t length; /* bytes */
 
     int descriptor;
+    bool is_cancelled; /* by a backend: READ: was asked to end early; CANCEL: has found its read */
     void *address;                   /* of `place` */
     const char *path;                /* OPEN */
     int64_t (*work)(void *argument); /* WORK */

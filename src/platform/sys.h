@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/allocator.h"
+
 /** What fstat(2) says of a file. */
 struct tresor__sys_stat {
     uint64_t device;
@@ -44,6 +46,30 @@ enum tresor__sys_file_advice {
     TRESOR__SYS_FILE_RANDOM,
     TRESOR__SYS_FILE_WILLNEED,
     TRESOR__SYS_FILE_DONTNEED,
+};
+
+/** A ring of reads in the kernel (io_uring). One thread makes, uses and closes it. */
+struct tresor__sys_ring;
+
+enum tresor__sys_ring_kind {
+    TRESOR__SYS_RING_READ,
+    TRESOR__SYS_RING_CANCEL, /* the read of that tag, if it is still there; has no result of its own */
+};
+
+/** What a ring is asked. */
+struct tresor__sys_ring_entry {
+    enum tresor__sys_ring_kind kind;
+    int descriptor;
+    uint64_t tag; /* below 2^63; of READ: no other on the ring has it */
+    void *address;
+    size_t length;
+    uint64_t offset;
+};
+
+/** What became of a read: what read returns, or -errno. */
+struct tresor__sys_ring_result {
+    uint64_t tag;
+    int64_t result;
 };
 
 struct tresor__sys {
@@ -81,6 +107,19 @@ struct tresor__sys {
     int64_t (*bell_ring)(void *cookie, int descriptor);
     int64_t (*bell_clear)(void *cookie, int descriptor);
     int64_t (*bell_wait)(void *cookie, int descriptor, int32_t timeout_ms);
+    /* A ring for at least `entries` reads at a time, which rings the bell (its second descriptor)
+     * whenever there may be something to reap. ENOSYS where this system or build has none. */
+    int64_t (*ring_init)(void *cookie, const struct tresor_allocator *allocator, uint32_t entries,
+                         int bell, struct tresor__sys_ring **ring);
+    /* How many of the first it has taken, at least one; -errno: none. What was not taken is the
+     * caller's, as if it had not been asked. */
+    int64_t (*ring_submit)(void *cookie, struct tresor__sys_ring *ring,
+                           const struct tresor__sys_ring_entry *entries, uint32_t count);
+    /* How many have ended, at most `limit`; each read that was taken once, in any order. */
+    int64_t (*ring_reap)(void *cookie, struct tresor__sys_ring *ring,
+                         struct tresor__sys_ring_result *results, uint32_t limit);
+    /* Does not wait for what is on it. Frees it, whatever it answers. */
+    int64_t (*ring_close)(void *cookie, struct tresor__sys_ring *ring);
 };
 
 /** The operating system's own. Static. */

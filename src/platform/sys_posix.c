@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "platform/sys.h"
+#include "platform/sys_ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -339,6 +339,10 @@ const struct tresor__sys *tresor__sys_posix(void)
         .bell_ring = posix_bell_ring,
         .bell_clear = posix_bell_clear,
         .bell_wait = posix_bell_wait,
+        .ring_init = tresor__sys_ring_init,
+        .ring_submit = tresor__sys_ring_submit,
+        .ring_reap = tresor__sys_ring_reap,
+        .ring_close = tresor__sys_ring_close,
     };
     return &table;
 }

@@ -81,8 +81,8 @@ struct tresor__controller {
     uint32_t free_pair_count;
     struct tresor__queue turns;
     struct tresor__queue hungry[TRESOR__URGENCY_COUNT];
-    struct tresor__queue stageless;
     struct tresor__queue starving[TRESOR__URGENCY_COUNT];
+    struct tresor__queue stageless;
     struct tresor__queue events; /* of pairs and requests, by event identifier */
     struct tresor__degraded degraded; /* the context itself */
     uint32_t draining;           /* sources that wait to become quiet */
@@ -224,7 +224,7 @@ enum tresor__event_of {
     TRESOR__EVENT_OF_FILE = 2,    /* what it does without */
     TRESOR__EVENT_OF_CONTEXT = 3, /* the same */
     TRESOR__EVENT_OF_PROGRESS = 4, /* how far a request has got */
-    TRESOR__EVENT_OF_STAGE = 5,    /* its chunk */
+    TRESOR__EVENT_OF_STAGE = 5,   /* its chunk */
 };
 
 static inline uint32_t tresor__event_identifier(enum tresor__event_of kind, uint32_t place)

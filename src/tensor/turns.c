@@ -202,11 +202,6 @@ void tresor__turns_await_pair(struct tresor__controller *controller, uint32_t re
                 controller->requests[request].urgency);
 }
 
-bool tresor__turns_has_starving(const struct tresor__controller *controller)
-{
-    return most_urgent(controller->starving) < TRESOR__URGENCY_COUNT;
-}
-
 static inline struct tresor__link *stageless_of(struct tresor__controller *controller, uint32_t id)
 {
     return &controller->streams[id & ((1u << KIND_SHIFT) - 1)].stageless;
@@ -221,6 +216,11 @@ void tresor__turns_await_stage(struct tresor__controller *controller, uint32_t s
 static bool can_feed_stageless(const struct tresor__controller *controller)
 {
     return controller->stageless.head != TRESOR_NONE && controller->io.free_stage != TRESOR_NONE;
+}
+
+bool tresor__turns_has_starving(const struct tresor__controller *controller)
+{
+    return most_urgent(controller->starving) < TRESOR__URGENCY_COUNT;
 }
 
 /* Where there is no block for the most urgent, there is none for the others. */
@@ -238,13 +238,13 @@ bool tresor__turns_can_feed(const struct tresor__controller *controller)
 
 void tresor__turns_feed(struct tresor__controller *controller)
 {
-    uint32_t id = can_feed_hungry(controller)
-                      ? pop(controller, &controller->hungry[most_urgent(controller->hungry)],
-                            hungry_of)
-                  : can_feed_stageless(controller)
-                      ? pop(controller, &controller->stageless, stageless_of)
-                      : pop(controller, &controller->starving[most_urgent(controller->starving)],
-                            starving_of);
+    uint32_t id =
+        can_feed_hungry(controller)
+            ? pop(controller, &controller->hungry[most_urgent(controller->hungry)], hungry_of)
+        : can_feed_stageless(controller)
+            ? pop(controller, &controller->stageless, stageless_of)
+            : pop(controller, &controller->starving[most_urgent(controller->starving)],
+                  starving_of);
     note_hungry(controller);
     if (id >> KIND_SHIFT == TRESOR__ACTOR_FILE)
         file_of(controller, id)->turns |= TRESOR__TURN_READ;

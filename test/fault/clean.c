@@ -32,11 +32,19 @@ static void nothing_fails_on_workers(void **state)
         nothing_fails(TRESOR_BACKEND_POOL);
 }
 
+static void nothing_fails_with_a_ring(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 10; i++)
+        nothing_fails(TRESOR_BACKEND_URING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_fails_inside_dispatch),
         cmocka_unit_test(nothing_fails_on_workers),
+        cmocka_unit_test(nothing_fails_with_a_ring),
     };
     return cmocka_run_group_tests_name("fault_clean", tests, scenario_setup, scenario_teardown);
 }

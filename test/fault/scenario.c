@@ -267,14 +267,14 @@ void scenario_run(struct scenario *scenario)
     run.faulty.judge_cookie = scenario->judge_cookie;
     run.faulty.reads = scenario->reads;
     run.faulty.seed = scenario->seed;
-    run.faulty.has_workers = scenario->backend == TRESOR_BACKEND_POOL;
+    run.faulty.has_workers = scenario->backend > TRESOR_BACKEND_SYNC;
     run.memory.fail_call = scenario->fail_allocation;
     run.memory.is_persistent = scenario->allocations_stay_failed;
     run.memory.lose_free = scenario->lose_free;
     struct tresor_context_options options = session_options(&run.memory);
     options.waits_max = 24; /* fewer than some requests need, and blocks too */
     options.blocks_max = 3;
-    options.backend = scenario->backend;
+    options.backend = scenario->backend ? scenario->backend : TRESOR_BACKEND_SYNC;
     options.threads_max = 3;
     options.direct = scenario->direct ? scenario->direct : TRESOR_DIRECT_OFF;
     if (scenario->default_allocator)

@@ -23,7 +23,7 @@ struct scenario {
     bool allocations_stay_failed;
     uint64_t lose_free;
     uint64_t lose_event;
-    uint32_t backend; /* enum tresor_backend */
+    uint32_t backend; /* enum tresor_backend; 0: sync */
     uint32_t direct;  /* enum tresor_direct; DEFAULT: off */
     bool default_allocator; /* malloc and free instead of an allocator of the test's */
     void (*arm)(bool on); /* called around every call of the library, where not NULL */

@@ -22,6 +22,7 @@ static void must_succeed(enum faulty_reads reads, uint64_t seed)
 {
     must_succeed_on(TRESOR_BACKEND_SYNC, reads, seed);
     must_succeed_on(TRESOR_BACKEND_POOL, reads, seed);
+    must_succeed_on(TRESOR_BACKEND_URING, reads, seed);
 }
 
 static void one_byte_at_a_time(void **state)

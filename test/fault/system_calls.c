@@ -42,7 +42,7 @@ static void tell(const struct totals *totals)
 static void every_row_and_error(bool persistent)
 {
     struct totals totals = {0};
-    for (uint32_t row = 0; row < FAULTY_ROWS; row++) {
+    for (uint32_t row = 0; row < FAULTY_RING_INIT; row++) {
         uint32_t count;
         const int32_t *errors = faulty_row_errors((enum faulty_row)row, &count);
         uint64_t before = totals.runs;
@@ -101,17 +101,41 @@ static void questions_after_a_refused_lock(void **state)
 }
 
 /* On workers the nth call is now this, now that. A bell that cannot be rung is left out: who waits would not wake. */
-static void each_call_on_workers(void **state)
+static void each_call_on(uint32_t backend)
 {
     struct totals totals = {0};
-    (void)state;
-    for (uint32_t row = 0; row < FAULTY_BELL_RING; row++)
+    for (uint32_t row = 0; row < FAULTY_ROWS; row++)
         for (uint32_t persistent = 0; persistent < 2; persistent++)
-            fail_each((struct faulty_plan){.row = (enum faulty_row)row,
-                                           .persistent = persistent,
-                                           .choice = row},
-                      TRESOR_BACKEND_POOL, &totals);
+            if (row < FAULTY_BELL_RING || row > FAULTY_BELL_WAIT)
+                fail_each((struct faulty_plan){.row = (enum faulty_row)row,
+                                               .persistent = persistent,
+                                               .choice = row},
+                          backend, &totals);
     tell(&totals);
+}
+
+static void each_call_on_workers(void **state)
+{
+    (void)state;
+    each_call_on(TRESOR_BACKEND_POOL);
+}
+
+/* Whatever keeps the ring from being made, the requests do not suffer. */
+static void each_call_with_a_ring(void **state)
+{
+    uint32_t count;
+    const int32_t *errors = faulty_row_errors(FAULTY_RING_INIT, &count);
+    (void)state;
+    each_call_on(TRESOR_BACKEND_URING);
+    for (uint32_t i = 0; i < count; i++) {
+        struct scenario scenario = {
+            .set = scenario_model(kind),
+            .plan = {.row = FAULTY_RING_INIT, .nth = 1, .os_errno = errors[i]},
+            .backend = TRESOR_BACKEND_URING};
+        scenario_must_hold(&scenario);
+        assert_int_equal(scenario.injected, 1);
+        assert_int_equal(scenario.failed_requests, 0);
+    }
 }
 
 int main(int argc, char **argv)
@@ -122,6 +146,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(everything_from_then_on),
         cmocka_unit_test(questions_after_a_refused_lock),
         cmocka_unit_test(each_call_on_workers),
+        cmocka_unit_test(each_call_with_a_ring),
     };
     for (uint32_t i = 0; argc == 2 && i < MODEL_KINDS; i++)
         if (strcmp(argv[1], model_kind_name((enum model_kind)i)) == 0)

@@ -93,8 +93,11 @@ static void see_degraded(struct host *host, const struct tresor_event *event)
 {
     uint32_t alignment = host->fake->direct_alignment_bytes;
     bool is_refused = alignment == 0 || alignment > FAKE_PAGE_BYTES || host->is_disturbed;
-    if (event->flags != TRESOR_DEGRADED_DIRECT || !is_refused)
-        host_violate(host, "a file does without %s", tresor_degradation_name(event->flags));
+    bool is_ring_refused = host->plan.backend == TRESOR_BACKEND_URING &&
+                           (host->fake->has_no_ring || host->is_disturbed);
+    if (event->flags == TRESOR_DEGRADED_BACKEND ? !is_ring_refused
+                                                : event->flags != TRESOR_DEGRADED_DIRECT || !is_refused)
+        host_violate(host, "it does without %s", tresor_degradation_name(event->flags));
 }
 
 static void see_progress(struct host *host, struct host_request *request,

@@ -29,13 +29,15 @@ static int32_t choose_errno(uint64_t *seed, enum faulty_row row)
 int32_t faults_judge(void *cookie, struct faulty_call *call)
 {
     struct faults *faults = cookie;
-    if (faults->rate == 0)
+    /* Who waits would not wake. */
+    if (faults->rate == 0 || call->row == FAULTY_BELL_RING)
         return 0;
     if (random_once_in(&faults->seed, faults->rate))
         return choose_errno(&faults->seed, call->row);
-    if (call->row == FAULTY_READ && call->length > 1 && random_once_in(&faults->seed, SHORT_READS))
+    bool is_read = call->row == FAULTY_READ || call->row == FAULTY_RING_RESULT;
+    if (is_read && call->length > 1 && random_once_in(&faults->seed, SHORT_READS))
         call->length = 1 + random_below(&faults->seed, (uint32_t)call->length);
-    if (call->row == FAULTY_READ && random_once_in(&faults->seed, 2 * faults->rate))
+    if (is_read && random_once_in(&faults->seed, 2 * faults->rate))
         call->length = 0; /* the file ends here */
     return 0;
 }

@@ -55,6 +55,8 @@ static void choose_options(struct host *host)
         .populate_bytes = UNIT_BYTES * (1 + random_below(&host->seed, 3)),
         .observer = observe,
         .observer_cookie = host,
+        .backend = host->plan.backend,
+        .threads_max = 2,
         .direct = random_below(&host->seed, TRESOR_DIRECT_OFF + 1),
     };
 }
@@ -74,6 +76,11 @@ static void choose_faults(struct host *host)
         host->memory.fail_call = 1 + random_below(&host->seed, 150);
 }
 
+static bool has_workers(const struct host *host)
+{
+    return !host->plan.is_shuffled && host->plan.backend != TRESOR_BACKEND_SYNC;
+}
+
 bool host_start(struct host *host, const struct host_plan *plan, const struct models *models,
                 struct fake_sys *fake)
 {
@@ -89,6 +96,9 @@ bool host_start(struct host *host, const struct host_plan *plan, const struct mo
                                  ? random_below(&host->seed, 40) * UINT64_C(4096)
                                  : UINT64_MAX;
     fake->is_old = random_once_in(&host->seed, 6);
+    fake->has_workers = host->faulty.has_workers = has_workers(host);
+    fake->has_no_ring = random_once_in(&host->seed, 6);
+    fake->ring.seed = host->seed;
     fake->direct_alignment_bytes = random_once_in(&host->seed, 4) ? 0 : 512u << random_below(&host->seed, 4);
     fake->is_direct_silent = random_once_in(&host->seed, 4);
     for (uint32_t i = 0; i < fake->file_count; i++) {
@@ -151,8 +161,9 @@ int32_t host_dispatch(struct host *host)
     int32_t more = tresor_dispatch(host->context);
     if (more < 0)
         host_violate(host, "dispatch answered %s", tresor_error_name(more));
+    /* What workers do in the meantime is not seen here. */
     bool is_idle =
-        more == 1 && host->transitions == steps && host->context->controller.in_flight == in_flight;
+        !has_workers(host) && more == 1 && host->transitions == steps && host->context->controller.in_flight == in_flight;
     if (is_idle)
         host_violate(host, "dispatch says that more is to do, and does nothing");
     if (host->shuffled.answers - answers > host->options.dispatch_max)
@@ -175,6 +186,8 @@ void host_settle(struct host *host)
         uint32_t taken = host_take(host, UINT32_MAX);
         if (more == 0 && taken == 0 && !is_under_way(host))
             break;
+        if (more == 0 && taken == 0 && has_workers(host))
+            host->context->backend->wait(host->context->backend, -1);
         if (i == SETTLE_MAX)
             host_violate(host, "no rest after %u dispatches", i);
     }

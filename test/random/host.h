@@ -26,6 +26,7 @@ struct host_plan {
     uint64_t seed;
     bool is_shuffled;
     bool has_faults;
+    uint32_t backend; /* enum tresor_backend, where it is not shuffled */
 };
 
 struct host_tensor {

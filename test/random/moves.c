@@ -209,6 +209,7 @@ static void touch_file(struct host *host)
 {
     if (!host->plan.has_faults)
         return;
+    pthread_mutex_lock(&host->faulty.lock); /* workers read it */
     struct fake_file *file = &host->fake->files[random_below(&host->seed, host->fake->file_count)];
     bool is_whole = file->size_bytes == file->bytes->size;
     if (is_whole && random_once_in(&host->seed, 2))
@@ -216,6 +217,7 @@ static void touch_file(struct host *host)
     else
         file->size_bytes = file->bytes->size;
     file->modified_ns++;
+    pthread_mutex_unlock(&host->faulty.lock);
 }
 
 void host_move(struct host *host)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hosts that do anything in any order, in pools that are too small, over a system that fails at
- * times and a backend that answers in any order. A seed decides everything; one that fails is
- * printed, and TRESOR_SEED=N runs it alone.
+ * times and a backend that answers in any order. A seed decides everything, but for what threads do
+ * at the same time; one that fails is printed, and TRESOR_SEED=N runs it alone.
  */
 #include "support/test.h"
 
@@ -15,8 +15,8 @@
 #include "support/sanitizer.h"
 
 enum {
-    KINDS = 4, /* the seed's last two bits */
-    SEEDS = HAS_ADDRESS_SANITIZER ? 1000 : 2000,
+    KINDS = 8, /* the seed's last three bits */
+    SEEDS = HAS_ADDRESS_SANITIZER ? 2000 : 4000,
     MOVES = 240,
     ARENA_BYTES = 128 * 1024 * 1024, /* so that only a fault is a lack of memory */
 };
@@ -73,7 +73,11 @@ static int tell_failed_seed(void **state)
 static void run(uint64_t seed)
 {
     struct host_plan plan = {
-        .seed = seed, .is_shuffled = (seed & 1) != 0, .has_faults = (seed & 2) != 0};
+        .seed = seed, .has_faults = (seed & 2) != 0, .backend = TRESOR_BACKEND_SYNC};
+    if (seed & 4)
+        plan.backend = seed & 1 ? TRESOR_BACKEND_URING : TRESOR_BACKEND_POOL;
+    else
+        plan.is_shuffled = (seed & 1) != 0;
     running = seed;
     models_add_to(&models, &fake);
     fake.used.count = 0;
@@ -127,6 +131,30 @@ static void failures_in_any_order(void **state)
     run_kind(3);
 }
 
+static void a_good_system_on_workers(void **state)
+{
+    (void)state;
+    run_kind(4);
+}
+
+static void a_good_system_with_a_ring(void **state)
+{
+    (void)state;
+    run_kind(5);
+}
+
+static void failures_on_workers(void **state)
+{
+    (void)state;
+    run_kind(6);
+}
+
+static void failures_with_a_ring(void **state)
+{
+    (void)state;
+    run_kind(7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +162,10 @@ int main(void)
         cmocka_unit_test_teardown(completions_in_any_order, tell_failed_seed),
         cmocka_unit_test_teardown(a_system_that_fails, tell_failed_seed),
         cmocka_unit_test_teardown(failures_in_any_order, tell_failed_seed),
+        cmocka_unit_test_teardown(a_good_system_on_workers, tell_failed_seed),
+        cmocka_unit_test_teardown(a_good_system_with_a_ring, tell_failed_seed),
+        cmocka_unit_test_teardown(failures_on_workers, tell_failed_seed),
+        cmocka_unit_test_teardown(failures_with_a_ring, tell_failed_seed),
     };
     signal(SIGABRT, on_signal);
     signal(SIGTERM, on_signal);

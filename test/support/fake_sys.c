@@ -50,11 +50,14 @@ static int64_t direct_alignment(void *cookie, int descriptor, uint32_t *alignmen
     return fake->is_direct_silent ? -ENOSYS : 0;
 }
 
+static bool is_real_bell(const struct fake_sys *fake, int descriptor)
+{
+    return fake->has_workers && (descriptor == fake->bell[0] || descriptor == fake->bell[1]);
+}
+
 static int64_t close_descriptor(void *cookie, int descriptor)
 {
-    (void)cookie;
-    (void)descriptor;
-    return 0;
+    return is_real_bell(cookie, descriptor) ? tresor__sys_posix()->close(NULL, descriptor) : 0;
 }
 
 static int64_t stat_file(void *cookie, int descriptor, struct tresor__sys_stat *stat)
@@ -287,27 +290,36 @@ static int64_t now_ms(void *cookie)
     return 0;
 }
 
+/* A real one is taken where no file of the fake system is. */
 static int64_t bell_open(void *cookie, int descriptors[2])
 {
-    (void)cookie;
-    descriptors[0] = FAKE_DESCRIPTOR_FIRST + FAKE_FILES;
-    descriptors[1] = descriptors[0];
-    return 0;
+    struct fake_sys *fake = self(cookie);
+    int64_t result = 0;
+    fake->bell[0] = fake->bell[1] = FAKE_DESCRIPTOR_FIRST + FAKE_FILES;
+    if (fake->has_workers)
+        result = tresor__sys_posix()->bell_open(NULL, fake->bell);
+    if (fake->bell[0] > FAKE_DESCRIPTOR_FIRST + FAKE_FILES)
+        abort();
+    descriptors[0] = fake->bell[0];
+    descriptors[1] = fake->bell[1];
+    return result;
 }
 
-static int64_t bell_do(void *cookie, int descriptor)
+static int64_t bell_ring(void *cookie, int descriptor)
 {
-    (void)cookie;
-    (void)descriptor;
-    return 0;
+    return is_real_bell(cookie, descriptor) ? tresor__sys_posix()->bell_ring(NULL, descriptor) : 0;
+}
+
+static int64_t bell_clear(void *cookie, int descriptor)
+{
+    return is_real_bell(cookie, descriptor) ? tresor__sys_posix()->bell_clear(NULL, descriptor) : 0;
 }
 
 static int64_t bell_wait(void *cookie, int descriptor, int32_t timeout_ms)
 {
-    (void)cookie;
-    (void)descriptor;
-    (void)timeout_ms;
-    return 0;
+    return is_real_bell(cookie, descriptor)
+               ? tresor__sys_posix()->bell_wait(NULL, descriptor, timeout_ms)
+               : 0;
 }
 
 void fake_sys_init(struct fake_sys *fake)
@@ -337,9 +349,13 @@ void fake_sys_init(struct fake_sys *fake)
         .page_bytes = page_bytes,
         .now_ms = now_ms,
         .bell_open = bell_open,
-        .bell_ring = bell_do,
-        .bell_clear = bell_do,
+        .bell_ring = bell_ring,
+        .bell_clear = bell_clear,
         .bell_wait = bell_wait,
+        .ring_init = fake_ring_init,
+        .ring_submit = fake_ring_submit,
+        .ring_reap = fake_ring_reap,
+        .ring_close = fake_ring_close,
     };
 }
 

@@ -14,6 +14,7 @@
 #include "support/range_set.h"
 
 enum {
+    FAKE_RING_READS = 256,
     FAKE_FILES = 16,
     FAKE_DESCRIPTOR_FIRST = 1000, /* file i is FIRST + i, the bell the one after the last file */
     FAKE_DIRECT_FIRST = 2000,     /* file i for direct reads */
@@ -30,6 +31,15 @@ struct fake_file {
     uint64_t cached_end_bytes;
 };
 
+/** The one ring that there can be at a time. */
+struct fake_ring {
+    bool is_open;
+    uint64_t seed; /* 0: reads end in their order and all at the first reap */
+    struct tresor__sys_ring_entry reads[FAKE_RING_READS];
+    bool is_cancelled[FAKE_RING_READS];
+    uint32_t count;
+};
+
 struct fake_sys {
     struct tresor__sys sys;
     struct fake_file files[FAKE_FILES];
@@ -39,6 +49,10 @@ struct fake_sys {
     struct range_set used;
     uint64_t lock_limit_bytes; /* UINT64_MAX: none */
     struct range_set locked;
+    struct fake_ring ring;
+    bool has_no_ring; /* ENOSYS */
+    bool has_workers; /* the bell is a real one, for threads to wait for */
+    int bell[2];
     uint32_t direct_alignment_bytes; /* 512; 0: no direct reads; what does not keep to it is EINVAL */
     bool is_direct_silent;           /* it does not tell its alignment, only keeps to it */
     bool is_old; /* it cannot populate: EINVAL, as before Linux 5.14 */
@@ -46,6 +60,15 @@ struct fake_sys {
 
 void fake_sys_init(struct fake_sys *fake);
 void fake_sys_free(struct fake_sys *fake);
+
+/** fake_ring.c: the rows of rings. Reads are made when they are reaped. */
+int64_t fake_ring_init(void *cookie, const struct tresor_allocator *allocator, uint32_t entries,
+                       int bell, struct tresor__sys_ring **ring);
+int64_t fake_ring_submit(void *cookie, struct tresor__sys_ring *ring,
+                         const struct tresor__sys_ring_entry *entries, uint32_t count);
+int64_t fake_ring_reap(void *cookie, struct tresor__sys_ring *ring,
+                       struct tresor__sys_ring_result *results, uint32_t limit);
+int64_t fake_ring_close(void *cookie, struct tresor__sys_ring *ring);
 
 /** `path` and `bytes` must outlive it. */
 void fake_sys_add(struct fake_sys *fake, const char *path, const struct bytes *bytes);

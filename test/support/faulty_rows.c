@@ -29,6 +29,11 @@ static const int32_t page_errors[] = {EINVAL};
 static const int32_t bell_open_errors[] = {EMFILE, ENFILE, ENODEV, ENOMEM};
 static const int32_t bell_errors[] = {EINTR, EAGAIN, EIO};
 static const int32_t bell_wait_errors[] = {EINTR, ENOMEM, EINVAL};
+static const int32_t ring_init_errors[] = {ENOSYS, EPERM, ENOMEM, EMFILE, ENFILE, EINVAL, EFAULT};
+static const int32_t ring_submit_errors[] = {EAGAIN, EBUSY, EINTR, ENOMEM, EBADF, EINVAL, ENXIO};
+static const int32_t ring_reap_errors[] = {EAGAIN, EBUSY, EINTR, ENOMEM, EBADF, EEXIST, ENXIO};
+static const int32_t ring_result_errors[] = {EAGAIN, EINTR, EIO, ECANCELED, ENOMEM, EFAULT};
+static const int32_t ring_close_errors[] = {EIO};
 
 struct row {
     const char *name;
@@ -60,6 +65,11 @@ static const struct row rows[FAULTY_ROWS] = {
     [FAULTY_BELL_RING] = ROW("bell_ring", bell_errors),
     [FAULTY_BELL_CLEAR] = ROW("bell_clear", bell_errors),
     [FAULTY_BELL_WAIT] = ROW("bell_wait", bell_wait_errors),
+    [FAULTY_RING_INIT] = ROW("ring_init", ring_init_errors),
+    [FAULTY_RING_SUBMIT] = ROW("ring_submit", ring_submit_errors),
+    [FAULTY_RING_REAP] = ROW("ring_reap", ring_reap_errors),
+    [FAULTY_RING_RESULT] = ROW("ring_result", ring_result_errors),
+    [FAULTY_RING_CLOSE] = ROW("ring_close", ring_close_errors),
 };
 
 const int32_t *faulty_row_errors(enum faulty_row row, uint32_t *count)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "support/faulty_sys.h"
+#include "support/faulty_inner.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -7,8 +7,7 @@
 #include <string.h>
 
 /* The first thing that went wrong tells most. */
-static void __attribute__((format(printf, 2, 3)))
-violate(struct faulty_sys *faulty, const char *format, ...)
+void faulty_violate(struct faulty_sys *faulty, const char *format, ...)
 {
     va_list arguments;
     if (faulty->violation[0])
@@ -19,12 +18,6 @@ violate(struct faulty_sys *faulty, const char *format, ...)
 }
 
 /* --- which calls fail --- */
-
-enum verdict {
-    CARRY_OUT,
-    FAIL,
-    LOSE,
-};
 
 static bool is_planned(const struct faulty_sys *faulty, enum faulty_row row)
 {
@@ -42,8 +35,8 @@ static int32_t planned_errno(const struct faulty_plan *plan, enum faulty_row row
     return plan->os_errno ? plan->os_errno : errors[plan->choice % count];
 }
 
-/* Counts the call and decides on it; `*result` is what it answers if it is not carried out. */
-static enum verdict decide(struct faulty_sys *faulty, struct faulty_call *call, int64_t *result)
+enum faulty_verdict faulty_decide(struct faulty_sys *faulty, struct faulty_call *call,
+                                  int64_t *result)
 {
     faulty->total++;
     call->number = ++faulty->counts[call->row];
@@ -52,14 +45,14 @@ static enum verdict decide(struct faulty_sys *faulty, struct faulty_call *call, 
         faulty->injected++;
         *result = 0;
         if (faulty->plan.lost)
-            return LOSE;
+            return FAULTY_LOSE;
         os_errno = planned_errno(&faulty->plan, call->row);
     } else if (faulty->judge) {
         os_errno = faulty->judge(faulty->judge_cookie, call);
         faulty->injected += os_errno != 0;
     }
     *result = -os_errno;
-    return os_errno ? FAIL : CARRY_OUT;
+    return os_errno ? FAULTY_FAIL : FAULTY_CARRY_OUT;
 }
 
 /* --- the books --- */
@@ -69,8 +62,7 @@ static size_t page_size(const struct faulty_sys *faulty)
     return (size_t)faulty->under->page_bytes(faulty->under->cookie);
 }
 
-/* The pages that the kernel takes for [address, address + length). */
-static struct range pages_of(const struct faulty_sys *faulty, const void *address, size_t length)
+struct range faulty_pages_of(const struct faulty_sys *faulty, const void *address, size_t length)
 {
     uintptr_t page = page_size(faulty);
     uintptr_t start = (uintptr_t)address / page * page;
@@ -86,16 +78,16 @@ static bool is_open(const struct faulty_sys *faulty, int descriptor)
     return false;
 }
 
-static void need_open(struct faulty_sys *faulty, enum faulty_row row, int descriptor)
+void faulty_need_open(struct faulty_sys *faulty, enum faulty_row row, int descriptor)
 {
     if (!is_open(faulty, descriptor))
-        violate(faulty, "%s of descriptor %d, which is not open", faulty_row_name(row), descriptor);
+        faulty_violate(faulty, "%s of descriptor %d, which is not open", faulty_row_name(row), descriptor);
 }
 
 static void note_open(struct faulty_sys *faulty, int64_t descriptor)
 {
     if (faulty->descriptor_count == FAULTY_DESCRIPTORS)
-        violate(faulty, "more than %d descriptors open", FAULTY_DESCRIPTORS);
+        faulty_violate(faulty, "more than %d descriptors open", FAULTY_DESCRIPTORS);
     else
         faulty->descriptors[faulty->descriptor_count++] = (int)descriptor;
 }
@@ -110,38 +102,34 @@ static void note_closed(struct faulty_sys *faulty, int descriptor)
     }
 }
 
-static void need_mapped(struct faulty_sys *faulty, enum faulty_row row, struct range range)
+void faulty_need_mapped(struct faulty_sys *faulty, enum faulty_row row, struct range range)
 {
     if (!range_set_covers(&faulty->mapped, range))
-        violate(faulty, "%s of %zu bytes that are not all mapped", faulty_row_name(row),
+        faulty_violate(faulty, "%s of %zu bytes that are not all mapped", faulty_row_name(row),
                 (size_t)(range.end - range.start));
 }
 
 /* Rows are called on workers too, so one call is made, and written down, at a time. */
-static struct faulty_sys *enter(void *cookie)
+struct faulty_sys *faulty_enter(void *cookie)
 {
     struct faulty_sys *faulty = cookie;
     pthread_mutex_lock(&faulty->lock);
     return faulty;
 }
 
-static void leave(struct faulty_sys **faulty)
+void faulty_leave(struct faulty_sys **faulty)
 {
     pthread_mutex_unlock(&(*faulty)->lock);
 }
-
-/* Until the row returns. */
-#define ENTER(faulty, cookie)                                                                      \
-    struct faulty_sys *faulty __attribute__((cleanup(leave))) = enter(cookie)
 
 /* --- rows --- */
 
 static int64_t open_file(void *cookie, const char *path)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_OPEN_FILE, .path = path};
     int64_t result;
-    if (decide(faulty, &call, &result) != CARRY_OUT)
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
         return result;
     result = faulty->under->open_file(faulty->under->cookie, path);
     if (result >= 0)
@@ -151,11 +139,11 @@ static int64_t open_file(void *cookie, const char *path)
 
 static int64_t open_direct(void *cookie, int descriptor)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_OPEN_DIRECT, .descriptor = descriptor};
     int64_t result;
-    need_open(faulty, FAULTY_OPEN_DIRECT, descriptor);
-    if (decide(faulty, &call, &result) != CARRY_OUT)
+    faulty_need_open(faulty, FAULTY_OPEN_DIRECT, descriptor);
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
         return faulty->plan.lost ? -EINVAL : result;
     result = faulty->under->open_direct(faulty->under->cookie, descriptor);
     if (result >= 0)
@@ -166,25 +154,26 @@ static int64_t open_direct(void *cookie, int descriptor)
 /* A close that failed has still closed. */
 static int64_t close_descriptor(void *cookie, int descriptor)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_CLOSE, .descriptor = descriptor};
     int64_t result;
-    enum verdict verdict = decide(faulty, &call, &result);
-    need_open(faulty, FAULTY_CLOSE, descriptor);
-    if (verdict == LOSE)
+    enum faulty_verdict verdict = faulty_decide(faulty, &call, &result);
+    faulty_need_open(faulty, FAULTY_CLOSE, descriptor);
+    faulty_ring_need_none_of(faulty, descriptor);
+    if (verdict == FAULTY_LOSE)
         return result;
     note_closed(faulty, descriptor);
     int64_t closed = faulty->under->close(faulty->under->cookie, descriptor);
-    return verdict == FAIL ? result : closed;
+    return verdict == FAULTY_FAIL ? result : closed;
 }
 
 static int64_t stat_file(void *cookie, int descriptor, struct tresor__sys_stat *stat)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_STAT, .descriptor = descriptor};
     int64_t result;
-    need_open(faulty, FAULTY_STAT, descriptor);
-    return decide(faulty, &call, &result) == CARRY_OUT
+    faulty_need_open(faulty, FAULTY_STAT, descriptor);
+    return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT
                ? faulty->under->stat(faulty->under->cookie, descriptor, stat)
                : result;
 }
@@ -195,7 +184,7 @@ static uint64_t random_below(struct faulty_sys *faulty, uint64_t limit)
     return (faulty->seed >> 33) % limit;
 }
 
-static size_t shorten(struct faulty_sys *faulty, size_t length)
+size_t faulty_shorten(struct faulty_sys *faulty, size_t length)
 {
     switch (faulty->reads) {
     case FAULTY_READS_BYTE:
@@ -221,8 +210,8 @@ static int64_t read_by(struct faulty_sys *faulty, enum faulty_row row, reading *
                                .length = length,
                                .offset = offset};
     int64_t result;
-    need_open(faulty, row, descriptor);
-    if (decide(faulty, &call, &result) != CARRY_OUT)
+    faulty_need_open(faulty, row, descriptor);
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
         return result;
     faulty->interrupted = faulty->reads == FAULTY_READS_INTERRUPTED && !faulty->interrupted;
     if (faulty->interrupted)
@@ -231,21 +220,21 @@ static int64_t read_by(struct faulty_sys *faulty, enum faulty_row row, reading *
     if (result <= 0)
         return result;
     /* The answer is cut short, not the question: that of a direct read has to stay aligned. */
-    result = (int64_t)shorten(faulty, (size_t)result);
+    result = (int64_t)faulty_shorten(faulty, (size_t)result);
     faulty->read_bytes += (uint64_t)result;
     return result;
 }
 
 static int64_t read_file(void *cookie, int descriptor, void *address, size_t length, uint64_t offset)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     return read_by(faulty, FAULTY_READ, faulty->under->read, descriptor, address, length, offset);
 }
 
 static int64_t read_cached(void *cookie, int descriptor, void *address, size_t length,
                            uint64_t offset)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     return read_by(faulty, FAULTY_READ_CACHED, faulty->under->read_cached, descriptor, address,
                    length, offset);
 }
@@ -254,7 +243,7 @@ static int64_t read_cached(void *cookie, int descriptor, void *address, size_t l
 static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
                    int descriptor, uint64_t offset, void **mapped)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_MAP,
                                .descriptor = descriptor,
                                .address = address,
@@ -263,18 +252,19 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
                                .kind = (int)kind};
     int64_t result;
     if (kind == TRESOR__SYS_MAP_FILE)
-        need_open(faulty, FAULTY_MAP, descriptor);
+        faulty_need_open(faulty, FAULTY_MAP, descriptor);
     if (address)
-        need_mapped(faulty, FAULTY_MAP, pages_of(faulty, address, length));
-    if (decide(faulty, &call, &result) != CARRY_OUT)
+        faulty_need_mapped(faulty, FAULTY_MAP, faulty_pages_of(faulty, address, length));
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
         return result;
     result = faulty->under->map(faulty->under->cookie, kind, address, length, descriptor, offset,
                                 mapped);
     if (result < 0)
         return result;
-    struct range range = pages_of(faulty, *mapped, length);
+    struct range range = faulty_pages_of(faulty, *mapped, length);
+    faulty_ring_need_none_in(faulty, FAULTY_MAP, range);
     if (!address && range_set_touches(&faulty->mapped, range))
-        violate(faulty, "the system mapped %zu bytes where something is", length);
+        faulty_violate(faulty, "the system mapped %zu bytes where something is", length);
     range_set_add(&faulty->mapped, range);
     range_set_remove(&faulty->locked, range);
     range_set_remove(&faulty->refused, range);
@@ -283,17 +273,18 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
 
 static int64_t unmap(void *cookie, void *address, size_t length)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_UNMAP, .address = address, .length = length};
-    struct range range = pages_of(faulty, address, length);
+    struct range range = faulty_pages_of(faulty, address, length);
     int64_t result;
-    need_mapped(faulty, FAULTY_UNMAP, range);
-    enum verdict verdict = decide(faulty, &call, &result);
-    if (verdict == CARRY_OUT)
+    faulty_need_mapped(faulty, FAULTY_UNMAP, range);
+    faulty_ring_need_none_in(faulty, FAULTY_UNMAP, range);
+    enum faulty_verdict verdict = faulty_decide(faulty, &call, &result);
+    if (verdict == FAULTY_CARRY_OUT)
         result = faulty->under->unmap(faulty->under->cookie, address, length);
-    else if (verdict == FAIL)
+    else if (verdict == FAULTY_FAIL)
         range_set_add(&faulty->refused, range);
-    if (verdict != CARRY_OUT || result < 0)
+    if (verdict != FAULTY_CARRY_OUT || result < 0)
         return result;
     range_set_remove(&faulty->mapped, range);
     range_set_remove(&faulty->locked, range);
@@ -304,15 +295,15 @@ static int64_t unmap(void *cookie, void *address, size_t length)
 static int64_t advise_memory(void *cookie, void *address, size_t length,
                              enum tresor__sys_memory_advice advice)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {
         .row = FAULTY_ADVISE_MEMORY, .address = address, .length = length, .kind = (int)advice};
     int64_t result;
-    struct range range = pages_of(faulty, address, length);
+    struct range range = faulty_pages_of(faulty, address, length);
     /* Memory of the host's own may be populated too. */
     if (advice != TRESOR__SYS_POPULATE_WRITE || range_set_touches(&faulty->mapped, range))
-        need_mapped(faulty, FAULTY_ADVISE_MEMORY, range);
-    return decide(faulty, &call, &result) == CARRY_OUT
+        faulty_need_mapped(faulty, FAULTY_ADVISE_MEMORY, range);
+    return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT
                ? faulty->under->advise_memory(faulty->under->cookie, address, length, advice)
                : result;
 }
@@ -320,15 +311,15 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
 static int64_t advise_file(void *cookie, int descriptor, uint64_t offset, uint64_t length,
                            enum tresor__sys_file_advice advice)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_ADVISE_FILE,
                                .descriptor = descriptor,
                                .length = (size_t)length,
                                .offset = offset,
                                .kind = (int)advice};
     int64_t result;
-    need_open(faulty, FAULTY_ADVISE_FILE, descriptor);
-    return decide(faulty, &call, &result) == CARRY_OUT
+    faulty_need_open(faulty, FAULTY_ADVISE_FILE, descriptor);
+    return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT
                ? faulty->under->advise_file(faulty->under->cookie, descriptor, offset, length,
                                             advice)
                : result;
@@ -336,12 +327,12 @@ static int64_t advise_file(void *cookie, int descriptor, uint64_t offset, uint64
 
 static int64_t lock(void *cookie, const void *address, size_t length)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_LOCK, .address = address, .length = length};
-    struct range range = pages_of(faulty, address, length);
+    struct range range = faulty_pages_of(faulty, address, length);
     int64_t result;
-    need_mapped(faulty, FAULTY_LOCK, range);
-    if (decide(faulty, &call, &result) != CARRY_OUT)
+    faulty_need_mapped(faulty, FAULTY_LOCK, range);
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
         return result;
     result = faulty->under->lock(faulty->under->cookie, address, length);
     if (result >= 0)
@@ -351,12 +342,12 @@ static int64_t lock(void *cookie, const void *address, size_t length)
 
 static int64_t unlock(void *cookie, const void *address, size_t length)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_UNLOCK, .address = address, .length = length};
-    struct range range = pages_of(faulty, address, length);
+    struct range range = faulty_pages_of(faulty, address, length);
     int64_t result;
-    need_mapped(faulty, FAULTY_UNLOCK, range);
-    if (decide(faulty, &call, &result) != CARRY_OUT)
+    faulty_need_mapped(faulty, FAULTY_UNLOCK, range);
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
         return result;
     result = faulty->under->unlock(faulty->under->cookie, address, length);
     if (result >= 0)
@@ -368,10 +359,10 @@ static int64_t unlock(void *cookie, const void *address, size_t length)
 #define PLAIN_ROW(function, row_name, parameters, arguments)                                       \
     static int64_t function parameters                                                             \
     {                                                                                              \
-        ENTER(faulty, cookie);                                                                     \
+        FAULTY_ENTER(faulty, cookie);                                                                     \
         struct faulty_call call = {.row = row_name};                                               \
         int64_t result;                                                                            \
-        return decide(faulty, &call, &result) == CARRY_OUT ? faulty->under->function arguments     \
+        return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT ? faulty->under->function arguments     \
                                                            : result;                               \
     }
 
@@ -392,10 +383,10 @@ PLAIN_ROW(bell_clear, FAULTY_BELL_CLEAR, (void *cookie, int descriptor),
 
 static int64_t bell_open(void *cookie, int descriptors[2])
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_BELL_OPEN};
     int64_t result;
-    if (decide(faulty, &call, &result) != CARRY_OUT)
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
         return result;
     result = faulty->under->bell_open(faulty->under->cookie, descriptors);
     if (result >= 0)
@@ -411,12 +402,12 @@ static int64_t bell_open(void *cookie, int descriptors[2])
  */
 static int64_t bell_wait(void *cookie, int descriptor, int32_t timeout_ms)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_BELL_WAIT, .descriptor = descriptor};
     int64_t result;
     faulty->clock_ms += timeout_ms > 0 ? timeout_ms : 0;
-    need_open(faulty, FAULTY_BELL_WAIT, descriptor);
-    if (decide(faulty, &call, &result) != CARRY_OUT)
+    faulty_need_open(faulty, FAULTY_BELL_WAIT, descriptor);
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
         return result;
     if (!faulty->has_workers)
         return faulty->under->bell_wait(faulty->under->cookie, descriptor, 0);
@@ -428,7 +419,7 @@ static int64_t bell_wait(void *cookie, int descriptor, int32_t timeout_ms)
 
 static int64_t now_ms(void *cookie)
 {
-    ENTER(faulty, cookie);
+    FAULTY_ENTER(faulty, cookie);
     return faulty->clock_ms++;
 }
 
@@ -461,6 +452,10 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
         .bell_ring = bell_ring,
         .bell_clear = bell_clear,
         .bell_wait = bell_wait,
+        .ring_init = faulty_ring_init,
+        .ring_submit = faulty_ring_submit,
+        .ring_reap = faulty_ring_reap,
+        .ring_close = faulty_ring_close,
     };
 }
 
@@ -481,12 +476,14 @@ const char *faulty_sys_check(struct faulty_sys *faulty)
         residue += is_tolerated ? 0 : mapped->ranges[i].end - mapped->ranges[i].start;
     }
     if (faulty->descriptor_count > 0)
-        violate(faulty, "held: %u descriptors", faulty->descriptor_count);
+        faulty_violate(faulty, "held: %u descriptors", faulty->descriptor_count);
+    if (faulty->ring_count > 0)
+        faulty_violate(faulty, "held: %u rings", faulty->ring_count);
     if (residue > 0)
-        violate(faulty, "held: %zu mapped bytes", residue);
+        faulty_violate(faulty, "held: %zu mapped bytes", residue);
     for (size_t i = 0; i < faulty->locked.count; i++)
         if (!range_set_covers(&faulty->refused, faulty->locked.ranges[i]))
-            violate(faulty, "held: %zu locked bytes", range_set_bytes(&faulty->locked));
+            faulty_violate(faulty, "held: %zu locked bytes", range_set_bytes(&faulty->locked));
     return faulty->violation[0] ? faulty->violation : NULL;
 }
 

@@ -36,6 +36,11 @@ enum faulty_row {
     FAULTY_BELL_RING,
     FAULTY_BELL_CLEAR,
     FAULTY_BELL_WAIT,
+    FAULTY_RING_INIT, /* from here on only a backend with a ring asks */
+    FAULTY_RING_SUBMIT,
+    FAULTY_RING_REAP,
+    FAULTY_RING_RESULT, /* not a call: each result that a reap brings */
+    FAULTY_RING_CLOSE,
     FAULTY_ROWS,
     FAULTY_ANY = FAULTY_ROWS, /* in a plan: whatever row */
 };
@@ -47,7 +52,7 @@ struct faulty_call {
     int descriptor;
     const char *path;
     const void *address;
-    size_t length; /* a judge may make a READ's shorter */
+    size_t length; /* a judge may lower a READ's; entries of a RING_SUBMIT, bytes of a RING_RESULT */
     uint64_t offset;
     int kind; /* of MAP: enum tresor__sys_map; of ADVISE: the advice */
 };
@@ -70,7 +75,19 @@ enum faulty_reads {
     FAULTY_READS_INTERRUPTED, /* each is EINTR once before it is made */
 };
 
-enum { FAULTY_DESCRIPTORS = 64 };
+enum {
+    FAULTY_DESCRIPTORS = 64,
+    FAULTY_RING_READS = 512,
+};
+
+/** A read that a ring has taken: until it ends its memory stays mapped and its file open. */
+struct faulty_ring_read {
+    const struct tresor__sys_ring *ring;
+    uint64_t tag;
+    int descriptor;
+    struct range range;
+    uint64_t offset;
+};
 
 struct faulty_sys {
     struct tresor__sys sys; /* give it to the context */
@@ -94,6 +111,9 @@ struct faulty_sys {
 
     int descriptors[FAULTY_DESCRIPTORS]; /* open */
     uint32_t descriptor_count;
+    struct faulty_ring_read ring_reads[FAULTY_RING_READS];
+    uint32_t ring_read_count;
+    uint32_t ring_count; /* made and not closed */
     struct range_set mapped;
     struct range_set locked;
     struct range_set refused; /* mapped, and an unmap of it was made to fail */

@@ -39,6 +39,7 @@ struct tresor_context_options session_options(struct failing_allocator *memory)
         .dispatch_max = 16,
         .block_bytes = 64 * 1024,
         .populate_bytes = 64 * 1024,
+        .backend = TRESOR_BACKEND_SYNC,
         .direct = TRESOR_DIRECT_OFF,
     };
 }

@@ -47,7 +47,7 @@ struct session {
     char violation[256];
 };
 
-/** Small pools, blocks of 64 KiB, and the test's allocator. */
+/** Small pools, blocks of 64 KiB, the sync backend, and the test's allocator. */
 struct tresor_context_options session_options(struct failing_allocator *memory);
 
 /** Make the context. */

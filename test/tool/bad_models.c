@@ -77,7 +77,7 @@ static void check_refused(const char *path, const char *named, int32_t code,
         check_errors(line, named, code);
         assert_int_equal(tool_result.output.length, 0);
     }
-    snprintf(line, sizeof line, "load --json %s", path);
+    snprintf(line, sizeof line, "load --backend sync --json %s", path);
     tool_limited(line, limits);
     check_errors(line, named, code);
     check_report(line, code);

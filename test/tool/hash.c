@@ -51,7 +51,8 @@ static void check_hashes(const char *path)
 {
     static const char *const options[] = {"", "--strategy mmap ", "--strategy read ",
                                           "--backend pool ", "--backend pool --strategy read ",
-                                          "--tensor * "};
+                                          "--backend uring --strategy read ",
+                                          "--backend sync ", "--tensor * "};
     struct bytes wanted = wanted_lines(path);
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         char line[128];

@@ -20,7 +20,7 @@ enum {
 };
 
 #define FOR_EACH_BACKEND(name)                                                                     \
-    for (uint32_t name = TRESOR_BACKEND_SYNC; name <= TRESOR_BACKEND_POOL; name++)
+    for (uint32_t name = TRESOR_BACKEND_SYNC; name <= TRESOR_BACKEND_URING; name++)
 
 static struct {
     char folder[TEMPORARY_PATH_BYTES];
@@ -130,6 +130,7 @@ static void start(uint32_t backend)
     memset(&world.memory, 0, sizeof world.memory);
     world.options = session_options(&world.memory);
     world.options.backend = backend;
+    world.options.direct = TRESOR_DIRECT_ON; /* where there is a ring it is used */
     world.options.requests_max = 64;
     world.options.waits_max = 256;
     world.owner = pthread_self();

@@ -259,9 +259,9 @@ static void the_timer_ticks_while_workers_are_held(void **state)
             world.sys = *tresor__sys_posix();
             options.backend = TRESOR_BACKEND_POOL;
             options.threads_max = threads;
-            be_slow();
             assert_error(tresor__context_create_over(&world.sys, &options, &world.context),
                          TRESOR_OK);
+            be_slow(); /* but not to make the context */
             start_loop();
             open_load_close(strategy, run_free);
             assert_true(world.held >= 6);

@@ -572,14 +572,14 @@ static void fewer_workers_do(void **state)
 static void options_are_checked(void **state)
 {
     struct tresor_context *context;
-    struct tresor_context_options options = {.size_bytes = sizeof options, .backend = 3};
+    struct tresor_context_options options = {.size_bytes = sizeof options, .backend = 5};
     (void)state;
     assert_error(tresor_context_create(&options, &context), TRESOR_ERROR_INVALID);
     options = (struct tresor_context_options){
         .size_bytes = sizeof options, .backend = TRESOR_BACKEND_POOL, .threads_max = 257};
     assert_error(tresor_context_create(&options, &context), TRESOR_ERROR_INVALID);
     assert_error(tresor_context_create(NULL, &context), TRESOR_OK);
-    assert_string_equal(tresor_backend_name(context), "sync");
+    assert_string_equal(tresor_backend_name(context), "uring");
     assert_error(tresor_context_destroy(context), TRESOR_OK);
 }
 

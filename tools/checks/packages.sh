@@ -99,4 +99,5 @@ need_build() {
     need_tool pkg-config pkg-config
     need_library libjansson-dev jansson
     need_library libxxhash-dev libxxhash
+    need_library liburing-dev liburing
 }

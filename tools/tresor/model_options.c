@@ -10,7 +10,7 @@
 bool model_options_begin(struct model_options *options, int argc)
 {
     *options = (struct model_options){.strategy = TRESOR_STRATEGY_MMAP,
-                                      .backend = TRESOR_BACKEND_SYNC};
+                                      .backend = TRESOR_BACKEND_AUTO};
     options->patterns = calloc((size_t)argc, sizeof *options->patterns);
     if (!options->patterns)
         fputs("tresor: out of memory\n", stderr);
@@ -40,14 +40,17 @@ bool model_options_take_backend(const struct option_reader *reader, struct model
     static const struct {
         const char *name;
         uint32_t backend;
-    } rows[] = {{"sync", TRESOR_BACKEND_SYNC}, {"pool", TRESOR_BACKEND_POOL}};
+    } rows[] = {{"auto", TRESOR_BACKEND_AUTO},
+                {"sync", TRESOR_BACKEND_SYNC},
+                {"pool", TRESOR_BACKEND_POOL},
+                {"uring", TRESOR_BACKEND_URING}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (strcmp(reader->value, rows[i].name) == 0) {
             options->backend = rows[i].backend;
             return true;
         }
     }
-    options_wrong(reader, "--backend: '%s' is not sync or pool", reader->value);
+    options_wrong(reader, "--backend: '%s' is not auto, sync, pool or uring", reader->value);
     return false;
 }
 

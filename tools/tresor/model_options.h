@@ -13,7 +13,10 @@
     }
 #define MODEL_OPTION_BACKEND(key)                                                                  \
     {                                                                                              \
-        (key), "backend", "NAME", "sync (default): one system call at a time; pool: on threads"   \
+        (key), "backend", "NAME",                                                                  \
+            "auto (default): uring, or pool where that is refused;\n"                              \
+            "uring: direct reads by io_uring, the rest on threads;\n"                              \
+            "pool: all on threads; sync: one system call at a time"                                \
     }
 #define MODEL_OPTION_TENSOR(key)                                                                   \
     {                                                                                              \
