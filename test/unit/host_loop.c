@@ -571,7 +571,7 @@ static void a_loop_that_sleeps_for_it_alone(void **state)
 struct progress {
     uint64_t steps;
     uint64_t completions;
-    uint32_t polled; /* completions in the backend's hands */
+    uint64_t polled; /* completions in the backend's hands */
 };
 
 static struct progress progress_of(const struct shuffled *shuffled)
