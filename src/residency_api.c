@@ -162,18 +162,32 @@ static int32_t check_options(const struct tresor_request_options *given,
         return TRESOR_OK;
     int32_t code = tresor__options_copy(options, sizeof *options, given);
     if (code == TRESOR_OK && (options->flags & ~(uint32_t)TRESOR_REQUEST_ITEMS ||
-                              options->strategy > TRESOR_STRATEGY_READ))
+                              options->strategy > TRESOR_STRATEGY_READ ||
+                              options->urgency > TRESOR_URGENCY_URGENT || options->reserved))
         code = TRESOR_ERROR_INVALID;
     return code;
 }
 
-/* All items live and of one source; `total` tensors together. */
+static uint8_t urgency_of(const struct tresor_request_options *options)
+{
+    static const uint8_t urgencies[] = {
+        [TRESOR_URGENCY_DEFAULT] = TRESOR__URGENCY_NORMAL,
+        [TRESOR_URGENCY_LOOKAHEAD] = TRESOR__URGENCY_LOOKAHEAD,
+        [TRESOR_URGENCY_NORMAL] = TRESOR__URGENCY_NORMAL,
+        [TRESOR_URGENCY_URGENT] = TRESOR__URGENCY_URGENT,
+    };
+    return urgencies[options->urgency];
+}
+
+/* All items live and of one source; `total` tensors together, of `total_bytes`. */
 static int32_t check_items(struct tresor_context *context, const struct tresor_item *items,
-                           size_t count, struct tresor__slot **slot, uint64_t *total)
+                           size_t count, struct tresor__slot **slot, uint64_t *total,
+                           uint64_t *total_bytes)
 {
     if (!items || count == 0)
         return TRESOR_ERROR_INVALID;
     *total = 0;
+    *total_bytes = 0;
     for (size_t i = 0; i < count; i++) {
         struct tresor__slot *found = NULL;
         int32_t code = find_item(context, items[i], &found);
@@ -183,6 +197,7 @@ static int32_t check_items(struct tresor_context *context, const struct tresor_i
             return TRESOR_ERROR_INVALID;
         *slot = found;
         *total += tresor__items_count(found, items[i].value);
+        *total_bytes += tresor__items_bytes(found, items[i].value);
     }
     return *total > UINT32_MAX ? TRESOR_ERROR_LIMIT : TRESOR_OK;
 }
@@ -207,6 +222,7 @@ static void start_stream(struct tresor__controller *controller,
 {
     struct tresor__stream *stream = &controller->streams[request->index];
     stream->source = request->source;
+    stream->urgency = request->urgency;
     stream->is_cancelled = false;
     stream->is_stopped = false;
     stream->started = 0;
@@ -222,9 +238,11 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     struct tresor_request_options options;
     struct tresor__slot *slot = NULL;
     uint64_t total = 0;
+    uint64_t total_bytes = 0;
     int32_t code = check_options(given, &options);
     if (code == TRESOR_OK)
-        code = request ? check_items(context, items, count, &slot, &total) : TRESOR_ERROR_INVALID;
+        code = request ? check_items(context, items, count, &slot, &total, &total_bytes)
+                       : TRESOR_ERROR_INVALID;
     if (code != TRESOR_OK)
         return code;
     if (count > controller->limits.items)
@@ -237,10 +255,13 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     made->strategy =
         (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT ? controller->limits.strategy
                                                               : options.strategy);
+    made->urgency = urgency_of(&options);
     made->advice = advice;
     if (verb == TRESOR_VERB_STREAM)
         start_stream(controller, made);
     made->total = (uint32_t)total;
+    made->total_bytes = total_bytes;
+    made->progress_bytes = verb == TRESOR_VERB_LOAD ? options.progress_bytes : 0;
     take_items(controller, made, items, count);
     *request = tresor__requests_submit(context, made);
     return TRESOR_OK;
@@ -331,6 +352,7 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     copy->source = slot->source.index;
     copy->file = piece->file;
     copy->tensor = piece->index;
+    copy->urgency = urgency_of(&options);
     copy->offset = piece->offset_bytes + offset_bytes;
     copy->length = length_bytes;
     copy->of = &slot->source.model.files[piece->file].io;

@@ -438,7 +438,7 @@ static int32_t work_until_end(struct tresor_context *context, uint32_t index, bo
         if (may_sleep(context) && !is_starved(context, index))
             context->backend->wait(context->backend, -1);
         else
-            return context->controller.starving.head != TRESOR_NONE ||
+            return tresor__turns_has_starving(&context->controller) ||
                            context->controller.stageless.head != TRESOR_NONE
                        ? TRESOR_ERROR_AGAIN
                        : TRESOR_ERROR_BACKEND;

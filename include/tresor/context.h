@@ -111,7 +111,7 @@ TRESOR_API void tresor_wake(struct tresor_context *context);
 /**
  * The blocking form of every request: dispatch until `request` ends and take its DONE event into `event`
  * (NULL: not wanted). All other events stay, in their order; ITEM events of this request too, unless
- * `discard_items` is not zero. Returns the event's error code, STALE, THREAD, or AGAIN where events that were not taken hold
+ * `discard_items` is not zero, but not its PROGRESS events. Returns the event's error code, STALE, THREAD, or AGAIN where events that were not taken hold
  * all of the context's pairs: take some, and call again.
  */
 TRESOR_API int32_t tresor_finish(struct tresor_context *context, struct tresor_request request,

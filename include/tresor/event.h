@@ -30,6 +30,10 @@ enum tresor_event_type {
     /** The context or a file does with less than was asked for, and goes on; `flags` is an enum
      * tresor_degradation, `error` has the file and says why. */
     TRESOR_EVENT_DEGRADED = 3,
+    /** How far a LOAD has got, if that was asked for: `bytes` of `total_bytes` have arrived, also of
+     * tensors that are not complete or failed then. It rises from one to the next, by no less than
+     * the request's progress_bytes; what was not taken meanwhile is told at once. */
+    TRESOR_EVENT_PROGRESS = 4,
     /** Bytes of one tensor of a STREAM: `bytes` of them at `data`, from `offset_bytes` in the tensor
      * on. They stay until `stage` is given back by tresor_chunk_return. */
     TRESOR_EVENT_CHUNK = 5,
@@ -55,16 +59,19 @@ struct tresor_event {
     uint16_t type;  /**< enum tresor_event_type */
     uint16_t verb;  /**< enum tresor_verb of the request; DEGRADED: 0 */
     uint32_t flags; /**< enum tresor_event_flag; DEGRADED: enum tresor_degradation */
-    uint32_t total; /**< DONE: tensors that the request named; ITEM: 1 */
-    uint32_t done;  /**< tensors that succeeded */
+    uint32_t total; /**< DONE, PROGRESS: tensors that the request named; ITEM: 1 */
+    uint32_t done;  /**< tensors that succeeded; PROGRESS: so far */
     uint32_t failed;
     uint32_t cancelled;
     struct tresor_request request; /**< after DONE the handle is stale */
     struct tresor_item item;       /**< ITEM and CHUNK: the tensor; otherwise 0 */
     uint64_t cookie;               /**< the request's */
-    uint64_t bytes;                /**< of the tensors that succeeded; CHUNK: its own */
-    void *data; /**< ITEM of a LOAD that succeeded: the tensor's address; CHUNK: its bytes; else NULL */
-    uint64_t offset_bytes;     /**< CHUNK: of its first byte in the tensor; else 0 */
+    uint64_t bytes; /**< of the tensors that succeeded; PROGRESS: arrived so far; CHUNK: its own */
+    void *data;     /**< ITEM of a LOAD that succeeded: the tensor's address; CHUNK: its bytes; else NULL */
+    union {
+        uint64_t total_bytes;  /**< PROGRESS: of all tensors that the request named; otherwise 0 */
+        uint64_t offset_bytes; /**< CHUNK: of its first byte in the tensor */
+    };
     struct tresor_stage stage; /**< CHUNK: to be given back; else 0 */
     struct tresor_error error;
 };

@@ -43,12 +43,23 @@ enum tresor_request_flag {
     TRESOR_REQUEST_ITEMS = 1, /**< an ITEM event for every tensor, not only for those that failed */
 };
 
+/** How soon a LOAD or COPY is wanted, compared with others: the more urgent overtake. */
+enum tresor_urgency {
+    TRESOR_URGENCY_DEFAULT = 0,   /**< TRESOR_URGENCY_NORMAL */
+    TRESOR_URGENCY_LOOKAHEAD = 1, /**< wanted later; leaves some blocks free for the others */
+    TRESOR_URGENCY_NORMAL = 2,
+    TRESOR_URGENCY_URGENT = 3, /**< somebody waits for it */
+};
+
 /** How a request runs. Zero is the default of every field. */
 struct tresor_request_options {
     size_t size_bytes; /**< sizeof of this struct */
     uint64_t cookie;   /**< given back in the request's events */
     uint32_t flags;    /**< enum tresor_request_flag */
     uint32_t strategy; /**< LOAD: enum tresor_strategy */
+    uint32_t urgency;  /**< LOAD, COPY: enum tresor_urgency */
+    uint32_t reserved; /**< 0 */
+    uint64_t progress_bytes; /**< LOAD: a PROGRESS event at most every so many bytes; 0: none */
 };
 
 /**
@@ -58,8 +69,10 @@ struct tresor_request_options {
  * LIMIT (more items than the context's pool has) or THREAD.
  *
  * LOAD brings tensors into memory at their addresses. What is resident already, by either strategy,
- * is loaded. A tensor that fails does not end the others. Two requests for one tensor share its
- * load. A file that is not the one that was opened (another inode, size or modification time) fails
+ * is loaded. A tensor that fails does not end the others. Tensors complete as their own bytes
+ * arrive, of one urgency in file order; what is more urgent overtakes what has not begun. Two
+ * requests for one tensor share its load, at the higher urgency; cancelling one leaves the other.
+ * A file that is not the one that was opened (another inode, size or modification time) fails
  * with CHANGED; one that only became shorter with TRUNCATED, where the missing bytes are needed.
  *
  * EVICT takes tensors out of memory. One that is acquired, locked or being loaded fails with BUSY;

@@ -94,9 +94,10 @@ struct tresor__input {
 
 /** What one machine tells another, or its controller. The receiver knows its meaning by `kind`. */
 struct tresor__message {
-    uint8_t kind;  /* enum tresor__message_kind */
-    uint8_t event; /* of the receiving machine */
-    int32_t code;  /* enum tresor_error_code */
+    uint8_t kind;    /* enum tresor__message_kind */
+    uint8_t event;   /* of the receiving machine */
+    uint8_t urgency; /* CLAIM, HASTEN: enum tresor__urgency */
+    int32_t code;    /* enum tresor_error_code */
     uint32_t slot;
 };
 
@@ -112,6 +113,7 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_NEXT,        /* stream -> its request: another tensor may come */
     TRESOR__MESSAGE_SETTLE_PAIR, /* stream: tensor of pair `slot` is delivered, or failed */
     TRESOR__MESSAGE_CLAIM,       /* tensor -> ledger: fill it, with backing `event` */
+    TRESOR__MESSAGE_HASTEN,      /* tensor -> ledger: it is wanted sooner */
     TRESOR__MESSAGE_UNCLAIM,     /* tensor -> ledger: release it, and say when it is */
     TRESOR__MESSAGE_WITHDRAW,    /* tensor -> ledger: release it, nobody waits */
     TRESOR__MESSAGE_OPEN_PINS,   /* tensor: it may be acquired */

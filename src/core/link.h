@@ -10,6 +10,7 @@
 struct tresor__link {
     uint32_t next;
     bool queued;
+    uint8_t urgency; /* which list it is in, where there is one for each urgency */
 };
 
 struct tresor__queue {

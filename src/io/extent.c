@@ -19,6 +19,31 @@ void tresor__extent_take(struct tresor__ledger *ledger, enum tresor__backing bac
     walk->offset = tresor__ledger_start(ledger, walk->extent.first);
 }
 
+/* The intervals that have not begun; the first is kept, for no extent in hand is empty. */
+static struct tresor__extent rest_of(const struct tresor__ledger *ledger,
+                                     const struct tresor__extent_walk *walk)
+{
+    uint32_t first = walk->interval;
+    bool begun = walk->offset > tresor__ledger_start(ledger, first);
+    if (first < walk->extent.last && (begun || first == walk->extent.first))
+        first++;
+    return (struct tresor__extent){first, walk->extent.last};
+}
+
+bool tresor__extent_is_overtaken(const struct tresor__ledger *ledger, enum tresor__backing backing,
+                                 const struct tresor__extent_walk *walk)
+{
+    struct tresor__extent rest = rest_of(ledger, walk);
+    return rest.first < rest.last && tresor__ledger_is_overtaken(ledger, backing);
+}
+
+void tresor__extent_put_back(struct tresor__ledger *ledger, struct tresor__extent_walk *walk)
+{
+    struct tresor__extent rest = rest_of(ledger, walk);
+    tresor__ledger_put_back(ledger, rest);
+    walk->extent.last = rest.first;
+}
+
 static bool wanted(const struct tresor__ledger *ledger, uint32_t interval)
 {
     return ledger->intervals[interval].users > 0 && !ledger->intervals[interval].failed;

@@ -32,6 +32,14 @@ bool tresor__may_retry(uint32_t retries, int32_t os_errno);
 void tresor__extent_take(struct tresor__ledger *ledger, enum tresor__backing backing,
                          struct tresor__extent_walk *walk);
 
+/** Something more urgent could come first, for some intervals of the extent have not begun. Pure.
+ */
+bool tresor__extent_is_overtaken(const struct tresor__ledger *ledger, enum tresor__backing backing,
+                                 const struct tresor__extent_walk *walk);
+
+/** Put back what has not begun, so that the extent in hand is only what has. */
+void tresor__extent_put_back(struct tresor__ledger *ledger, struct tresor__extent_walk *walk);
+
 /** Some interval of the extent from `offset` on still has users. Pure. */
 bool tresor__extent_has_more(const struct tresor__ledger *ledger,
                              const struct tresor__extent_walk *walk);

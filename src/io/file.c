@@ -21,6 +21,23 @@ bool tresor__file_busy(const struct tresor__file *file)
            file->read.blocks_running > 0 || file->mlock.state != MLOCK_IDLE;
 }
 
+void tresor__io_free_blocks(struct tresor__io *io)
+{
+    io->free_block = io->block_count > 0 ? 0 : TRESOR_NONE;
+    io->free_count = io->block_count;
+    for (uint32_t i = 0; i < io->block_count; i++)
+        io->blocks[i].next_free = i + 1 < io->block_count ? i + 1 : TRESOR_NONE;
+}
+
+bool tresor__io_has_block(const struct tresor__io *io, enum tresor__urgency urgency)
+{
+    uint32_t left = io->block_count / 4;
+    if (left == 0 && io->block_count > 1)
+        left = 1;
+    return urgency >= io->awaited &&
+           io->free_count > (urgency == TRESOR__URGENCY_LOOKAHEAD ? left : 0);
+}
+
 struct tresor__block_route tresor__file_route(const struct tresor__file *file)
 {
     bool direct = file->direct.is_open;
@@ -35,8 +52,10 @@ struct tresor__block_route tresor__file_route(const struct tresor__file *file)
 uint32_t tresor__io_take_block(struct tresor__io *io)
 {
     uint32_t block = io->free_block;
-    if (block != TRESOR_NONE)
-        io->free_block = io->blocks[block].next_free;
+    if (block == TRESOR_NONE)
+        return block;
+    io->free_block = io->blocks[block].next_free;
+    io->free_count--;
     return block;
 }
 
@@ -44,6 +63,7 @@ void tresor__io_give_block(struct tresor__io *io, uint32_t block)
 {
     io->blocks[block].next_free = io->free_block;
     io->free_block = block;
+    io->free_count++;
 }
 
 void tresor__io_give_stage(struct tresor__io *io, uint32_t stage)

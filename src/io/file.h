@@ -20,6 +20,9 @@ struct tresor__io {
     struct tresor__block *blocks;
     uint32_t block_count;
     uint32_t free_block; /* list through next_free, TRESOR_NONE at its end */
+    uint32_t free_count; /* its length */
+    uint32_t awaited;    /* enum tresor__urgency of the most urgent that await a block, 0 where
+                            nobody does */
     struct tresor__stage *stages;
     uint32_t stage_count;
     uint32_t free_stage; /* list through next, TRESOR_NONE at its end */
@@ -81,6 +84,13 @@ bool tresor__file_busy(const struct tresor__file *file);
 #define TRESOR__FILE_OF(machine, member)                                                           \
     ((struct tresor__file *)(void *)((char *)(uintptr_t)(machine)-offsetof(struct tresor__file,    \
                                                                            member)))
+
+/** All blocks are free. */
+void tresor__io_free_blocks(struct tresor__io *io);
+
+/** Whether a block is free for work of that urgency: nobody more urgent awaits one, and lookahead
+ * leaves a quarter of all, but not an only one, to others. */
+bool tresor__io_has_block(const struct tresor__io *io, enum tresor__urgency urgency);
 
 /** How a block that lies aligned in memory and in the file is read. */
 struct tresor__block_route tresor__file_route(const struct tresor__file *file);

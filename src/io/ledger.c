@@ -25,10 +25,10 @@ static uint32_t first_cover(const struct tresor__ledger *ledger, uint32_t interv
     return ledger->intervals[interval].first_cover;
 }
 
-static void tell(struct tresor__ledger *ledger, uint32_t index, uint8_t news)
+static void tell(struct tresor__ledger *ledger, uint32_t index, enum tresor__span_news news)
 {
     struct tresor__span *span = &ledger->spans[index];
-    span->news |= news;
+    span->news = (uint16_t)(span->news | news);
     if (span->in_news)
         return;
     span->in_news = true;
@@ -57,7 +57,52 @@ static void want(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];
     interval->fill = TRESOR__FILL_WANTED;
-    tresor__bitset_add(&ledger->fill[interval->wanted], number);
+    tresor__bitset_add(&ledger->fill[interval->wanted][interval->urgency], number);
+}
+
+/* Another user is in more of a hurry: what waits changes its set, what is being filled is hurried
+ * on. */
+static void hasten_interval(struct tresor__ledger *ledger, uint32_t number, enum tresor__urgency urgency)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    if (interval->urgency >= urgency)
+        return;
+    if (interval->fill == TRESOR__FILL_WANTED) {
+        tresor__bitset_remove(&ledger->fill[interval->wanted][interval->urgency], number);
+        tresor__bitset_add(&ledger->fill[interval->wanted][urgency], number);
+    } else if (interval->fill == TRESOR__FILL_RUNNING &&
+               ledger->in_hand[interval->backing] < urgency) {
+        ledger->in_hand[interval->backing] = (uint8_t)urgency;
+        ledger->hastened[interval->backing] = true;
+    }
+    interval->urgency = (uint8_t)urgency;
+}
+
+void tresor__ledger_hasten(struct tresor__ledger *ledger, uint32_t index,
+                           enum tresor__urgency urgency)
+{
+    const struct tresor__span *span = &ledger->spans[index];
+    if (span->role != TRESOR__SPAN_LOADING)
+        return;
+    for (uint32_t i = 0; i < span->interval_count; i++)
+        hasten_interval(ledger, span->first_interval + i, urgency);
+}
+
+/* The most urgent of those that wait; COUNT where nobody does. */
+static uint32_t most_urgent(const struct tresor__ledger *ledger, enum tresor__backing backing)
+{
+    for (uint32_t i = TRESOR__URGENCY_COUNT; i-- > 0;)
+        if (ledger->fill[backing][i].count > 0)
+            return i;
+    return TRESOR__URGENCY_COUNT;
+}
+
+enum tresor__urgency tresor__ledger_urgency(const struct tresor__ledger *ledger,
+                                            enum tresor__backing backing)
+{
+    uint32_t waiting = most_urgent(ledger, backing);
+    uint32_t in_hand = ledger->in_hand[backing];
+    return waiting < TRESOR__URGENCY_COUNT && waiting > in_hand ? waiting : in_hand;
 }
 
 static void spend(struct tresor__ledger *ledger, uint32_t number)
@@ -80,8 +125,15 @@ static void cease_full(struct tresor__ledger *ledger, uint32_t number)
         interval_mapped_bytes(ledger, number);
 }
 
+bool tresor__ledger_is_overtaken(const struct tresor__ledger *ledger,
+                                 enum tresor__backing backing)
+{
+    return ledger->hastened[backing] ||
+           tresor__ledger_urgency(ledger, backing) > ledger->in_hand[backing];
+}
+
 void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index,
-                          enum tresor__backing backing)
+                          enum tresor__backing backing, enum tresor__urgency urgency)
 {
     struct tresor__span *span = &ledger->spans[index];
     assert(span->role == TRESOR__SPAN_ABSENT);
@@ -91,8 +143,11 @@ void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index,
         uint32_t number = span->first_interval + i;
         struct tresor__interval *interval = &ledger->intervals[number];
         interval->users++;
-        if (interval->users == 1)
+        if (interval->users == 1) {
             interval->wanted = (uint8_t)backing;
+            interval->urgency = TRESOR__URGENCY_LOOKAHEAD;
+        }
+        hasten_interval(ledger, number, urgency);
         if (interval->fill == TRESOR__FILL_SPENT && !interval->failed) {
             /* The bytes are still there, so they are taken back. */
             tresor__bitset_remove(&ledger->release[interval->backing], number);
@@ -123,7 +178,8 @@ void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t index, bool 
     struct tresor__span *span = &ledger->spans[index];
     assert(span->role != TRESOR__SPAN_ABSENT && span->role != TRESOR__SPAN_LEAVING);
     span->waiting = 0;
-    span->news = (uint8_t)(span->news & ~(TRESOR__NEWS_FILLED | TRESOR__NEWS_FILL_FAILED));
+    span->news = (uint16_t)(span->news & ~(TRESOR__NEWS_FILLED | TRESOR__NEWS_FILL_FAILED |
+                                           TRESOR__NEWS_PROGRESS));
     for (uint32_t i = 0; i < span->interval_count; i++) {
         uint32_t number = span->first_interval + i;
         struct tresor__interval *interval = &ledger->intervals[number];
@@ -131,7 +187,7 @@ void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t index, bool 
         if (--interval->users > 0)
             continue;
         if (interval->fill == TRESOR__FILL_WANTED) {
-            tresor__bitset_remove(&ledger->fill[interval->wanted], number);
+            tresor__bitset_remove(&ledger->fill[interval->wanted][interval->urgency], number);
             interval->fill = TRESOR__FILL_EMPTY;
         } else if (interval->fill == TRESOR__FILL_FULL) {
             cease_full(ledger, number);
@@ -165,9 +221,14 @@ static bool take_extent(struct tresor__bitset *set, uint32_t from, struct tresor
 bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
                               struct tresor__extent *extent)
 {
-    if (!take_extent(&ledger->fill[backing], ledger->cursor[backing], extent))
+    uint32_t urgency = most_urgent(ledger, backing);
+    if (urgency == TRESOR__URGENCY_COUNT)
         return false;
-    ledger->cursor[backing] = extent->last;
+    uint32_t *cursor = &ledger->cursor[backing][urgency];
+    take_extent(&ledger->fill[backing][urgency], *cursor, extent);
+    *cursor = extent->last;
+    ledger->in_hand[backing] = (uint8_t)urgency;
+    ledger->hastened[backing] = false;
     for (uint32_t i = extent->first; i < extent->last; i++) {
         struct tresor__interval *interval = &ledger->intervals[i];
         interval->fill = TRESOR__FILL_RUNNING;
@@ -206,6 +267,46 @@ static void tell_failed(struct tresor__ledger *ledger, uint32_t number,
         span->failure = *failure;
         tell(ledger, index, TRESOR__NEWS_FILL_FAILED);
     }
+}
+
+static void tell_progress(struct tresor__ledger *ledger, uint32_t number)
+{
+    if (ledger->intervals[number].failed)
+        return;
+    for (uint32_t i = first_cover(ledger, number); i < first_cover(ledger, number + 1); i++) {
+        uint32_t index = ledger->covers[i];
+        const struct tresor__span *span = &ledger->spans[index];
+        if (span->watchers > 0 && span->role == TRESOR__SPAN_LOADING)
+            tell(ledger, index, TRESOR__NEWS_PROGRESS);
+    }
+}
+
+void tresor__ledger_watch(struct tresor__ledger *ledger, uint32_t index)
+{
+    ledger->spans[index].watchers++;
+    ledger->watchers++;
+}
+
+void tresor__ledger_unwatch(struct tresor__ledger *ledger, uint32_t index)
+{
+    assert(ledger->spans[index].watchers > 0);
+    ledger->spans[index].watchers--;
+    ledger->watchers--;
+}
+
+uint64_t tresor__ledger_arrived(const struct tresor__ledger *ledger, uint32_t index)
+{
+    const struct tresor__span *span = &ledger->spans[index];
+    uint64_t arrived = 0;
+    for (uint32_t i = 0; i < span->interval_count; i++) {
+        uint32_t number = span->first_interval + i;
+        const struct tresor__interval *interval = &ledger->intervals[number];
+        if (interval->fill == TRESOR__FILL_FULL)
+            arrived += interval_bytes(ledger, number);
+        else if (interval->fill == TRESOR__FILL_RUNNING && !interval->failed)
+            arrived += interval_bytes(ledger, number) - interval->missing_bytes;
+    }
+    return arrived;
 }
 
 static void forget_leaked_lock(struct tresor__ledger *ledger, uint32_t number)
@@ -258,6 +359,21 @@ bool tresor__ledger_abandon(struct tresor__ledger *ledger, uint32_t number, uint
     return true;
 }
 
+void tresor__ledger_put_back(struct tresor__ledger *ledger, struct tresor__extent rest)
+{
+    uint8_t backing = ledger->intervals[rest.first].backing;
+    for (uint32_t i = rest.first; i < rest.last; i++) {
+        struct tresor__interval *interval = &ledger->intervals[i];
+        assert(interval->missing_bytes == interval_bytes(ledger, i));
+        interval->failed = true; /* what is mapped there holds nothing */
+        subtract_missing(ledger, i, interval->missing_bytes);
+    }
+    for (uint32_t i = 0; i < TRESOR__URGENCY_COUNT; i++)
+        if (ledger->cursor[backing][i] == rest.last)
+            ledger->cursor[backing][i] = rest.first; /* the sweep goes on where it was overtaken */
+    ledger->hastened[backing] = false;
+}
+
 void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_t offset,
                            uint64_t length, const struct tresor__failure *failure)
 {
@@ -276,6 +392,8 @@ void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_
             tell_failed(ledger, number, failure);
         }
         subtract_missing(ledger, number, to - from);
+        if (ledger->watchers > 0)
+            tell_progress(ledger, number);
     }
 }
 
@@ -378,7 +496,7 @@ void tresor__ledger_unlock(struct tresor__ledger *ledger, uint32_t index, bool w
     struct tresor__span *span = &ledger->spans[index];
     assert(span->lock_role != TRESOR__SPAN_ABSENT && span->lock_role != TRESOR__SPAN_LEAVING);
     span->lock_waiting = 0;
-    span->news = (uint8_t)(span->news & ~(TRESOR__NEWS_LOCKED | TRESOR__NEWS_LOCK_FAILED));
+    span->news = (uint16_t)(span->news & ~(TRESOR__NEWS_LOCKED | TRESOR__NEWS_LOCK_FAILED));
     for (uint32_t i = 0; i < span->interval_count; i++) {
         uint32_t number = span->first_interval + i;
         struct tresor__interval *interval = &ledger->intervals[number];

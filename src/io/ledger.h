@@ -27,6 +27,14 @@ enum tresor__backing {
     TRESOR__BACKING_NONE = 3,
 };
 
+/** How soon a filling is wanted: enum tresor_urgency without its default. */
+enum tresor__urgency {
+    TRESOR__URGENCY_LOOKAHEAD = 0,
+    TRESOR__URGENCY_NORMAL = 1,
+    TRESOR__URGENCY_URGENT = 2,
+    TRESOR__URGENCY_COUNT = 3,
+};
+
 enum tresor__fill {
     TRESOR__FILL_EMPTY = 0,     /* nothing mapped, nobody asked */
     TRESOR__FILL_WANTED = 1,    /* a user asked, no machine has taken it */
@@ -55,7 +63,8 @@ struct tresor__interval {
     uint32_t unlocker;    /* the tensor that waits for its unlock, or TRESOR_NONE */
     uint8_t fill;
     uint8_t backing;
-    uint8_t wanted; /* enum tresor__backing that the next fill shall use */
+    uint8_t wanted;  /* enum tresor__backing that the next fill shall use */
+    uint8_t urgency; /* the highest of its users, those who have gone meanwhile among them */
     uint8_t lock;
     bool failed;      /* of what runs, some part failed */
     bool lock_leaked; /* an unlock failed here: it is locked though nobody wants it */
@@ -80,6 +89,7 @@ enum tresor__span_news {
     TRESOR__NEWS_LOCK_FAILED = 32,
     TRESOR__NEWS_UNLOCKED = 64,
     TRESOR__NEWS_UNLOCK_FAILED = 128,
+    TRESOR__NEWS_PROGRESS = 256, /* bytes arrived; only where somebody watches */
 };
 
 /** Why a span failed; the wanted and got of struct tresor_error. */
@@ -101,8 +111,9 @@ struct tresor__span {
     uint8_t role;
     uint8_t lock_role; /* TRESOR__SPAN_ABSENT, LOADING (locking), RESIDENT (locked), FAILED, LEAVING
                           (unlocking) */
-    uint8_t news;      /* enum tresor__span_news, not yet told */
+    uint16_t news;     /* enum tresor__span_news, not yet told */
     bool in_news;
+    uint32_t watchers; /* who want to know how its load gets on */
     struct tresor__failure failure;
     struct tresor__failure lock_failure;
 };
@@ -122,12 +133,15 @@ struct tresor__ledger {
     const uint32_t *covers; /* the tensors of each interval, by offset */
     uint64_t file_bytes;
 
-    struct tresor__bitset fill[TRESOR__BACKING_COUNT];
+    struct tresor__bitset fill[TRESOR__BACKING_COUNT][TRESOR__URGENCY_COUNT];
     struct tresor__bitset release[TRESOR__BACKING_COUNT];
     struct tresor__bitset lock;
     struct tresor__bitset unlock;
-    uint32_t cursor[TRESOR__BACKING_COUNT]; /* where each strategy's sweep of the file stands */
+    uint32_t cursor[TRESOR__BACKING_COUNT][TRESOR__URGENCY_COUNT]; /* where each sweep stands */
+    uint8_t in_hand[TRESOR__BACKING_COUNT]; /* urgency of what was taken last to be filled */
+    bool hastened[TRESOR__BACKING_COUNT];   /* a part of what runs, since then */
 
+    uint32_t watchers;  /* of all spans */
     uint32_t news_head; /* spans with news, in order */
     uint32_t news_tail;
 
@@ -141,27 +155,56 @@ static inline uint64_t tresor__ledger_start(const struct tresor__ledger *ledger,
     return ledger->intervals[interval].start_bytes;
 }
 
+/** Whether something waits to be filled with `backing`. */
+static inline bool tresor__ledger_wants(const struct tresor__ledger *ledger,
+                                        enum tresor__backing backing)
+{
+    const struct tresor__bitset *fill = ledger->fill[backing];
+    return fill[TRESOR__URGENCY_LOOKAHEAD].count | fill[TRESOR__URGENCY_NORMAL].count |
+           fill[TRESOR__URGENCY_URGENT].count;
+}
+
 /** Whether any machine could take something. */
 static inline bool tresor__ledger_has_work(const struct tresor__ledger *ledger)
 {
-    return ledger->fill[0].count | ledger->fill[1].count | ledger->release[0].count |
-           ledger->release[1].count | ledger->lock.count | ledger->unlock.count;
+    return tresor__ledger_wants(ledger, TRESOR__BACKING_FILE) ||
+           tresor__ledger_wants(ledger, TRESOR__BACKING_ANONYMOUS) ||
+           (ledger->release[0].count | ledger->release[1].count | ledger->lock.count |
+            ledger->unlock.count);
 }
+
+/** How urgent it is that what was taken to be filled gets on: as urgent as it is itself, or what
+ * waits behind it. */
+enum tresor__urgency tresor__ledger_urgency(const struct tresor__ledger *ledger,
+                                            enum tresor__backing backing);
 
 /** End of an extent, clipped to the file: the bytes that can be read. */
 uint64_t tresor__ledger_end(const struct tresor__ledger *ledger, uint32_t last);
 
 /** A tensor becomes a user of its intervals, to be filled with `backing` where they are empty. */
 void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t span,
-                          enum tresor__backing backing);
+                          enum tresor__backing backing, enum tresor__urgency urgency);
+
+/** A tensor that is being loaded is wanted sooner than it was. */
+void tresor__ledger_hasten(struct tresor__ledger *ledger, uint32_t span,
+                           enum tresor__urgency urgency);
 
 /** A tensor is no user any more; what it was the last user of becomes spent, and is awaited if
  * `wait`. */
 void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t span, bool wait);
 
-/** Take the next wanted extent in file order, round and round; false where there is none. */
+/** Take the next wanted extent, of the most urgent there are: each urgency in file order, round and
+ * round. False where there is none. */
 bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
                               struct tresor__extent *extent);
+
+/** Something is in more of a hurry than what was taken last: it waits, or is a part of it. */
+bool tresor__ledger_is_overtaken(const struct tresor__ledger *ledger,
+                                 enum tresor__backing backing);
+
+/** The end of what was taken last, of which nothing has begun, is put back: it is released, and
+ * wanted again. */
+void tresor__ledger_put_back(struct tresor__ledger *ledger, struct tresor__extent rest);
 
 /** Taken intervals whose users have gone need not be filled: from `offset` on, this one is given
  * up. */
@@ -199,6 +242,14 @@ bool tresor__ledger_take_unlock(struct tresor__ledger *ledger, struct tresor__ex
 /** With `failure` the pages stay locked until they are unmapped, and stay on the books. */
 void tresor__ledger_unlocked(struct tresor__ledger *ledger, struct tresor__extent extent,
                              const struct tresor__failure *failure);
+
+/** One more or one less wants to know how a tensor's load gets on. */
+void tresor__ledger_watch(struct tresor__ledger *ledger, uint32_t span);
+void tresor__ledger_unwatch(struct tresor__ledger *ledger, uint32_t span);
+
+/** The bytes that have arrived in a tensor's intervals, which reach past its own to whole pages. It
+ * never falls while it is being loaded. */
+uint64_t tresor__ledger_arrived(const struct tresor__ledger *ledger, uint32_t span);
 
 /** The next tensor with news, or TRESOR_NONE; its news are the caller's to clear. */
 uint32_t tresor__ledger_pop_news(struct tresor__ledger *ledger);

@@ -39,8 +39,10 @@ static void check_sets(const struct tresor__ledger *ledger, uint32_t number)
 {
     const struct tresor__interval *interval = &ledger->intervals[number];
     for (uint8_t backing = 0; backing < TRESOR__BACKING_COUNT; backing++) {
-        assert(tresor__bitset_has(&ledger->fill[backing], number) ==
-               (interval->fill == TRESOR__FILL_WANTED && interval->wanted == backing));
+        for (uint8_t urgency = 0; urgency < TRESOR__URGENCY_COUNT; urgency++)
+            assert(tresor__bitset_has(&ledger->fill[backing][urgency], number) ==
+                   (interval->fill == TRESOR__FILL_WANTED && interval->wanted == backing &&
+                    interval->urgency == urgency));
         assert(tresor__bitset_has(&ledger->release[backing], number) ==
                (interval->fill == TRESOR__FILL_SPENT && interval->backing == backing));
     }
@@ -131,9 +133,13 @@ static void check_span(const struct tresor__ledger *ledger, uint32_t index)
 static void check_news(const struct tresor__ledger *ledger)
 {
     uint32_t queued = 0;
+    uint32_t watchers = 0;
     uint32_t last = TRESOR_NONE;
-    for (uint32_t rank = 0; rank < ledger->order_count; rank++)
+    for (uint32_t rank = 0; rank < ledger->order_count; rank++) {
         queued += ledger->spans[ledger->order[rank]].in_news;
+        watchers += ledger->spans[ledger->order[rank]].watchers;
+    }
+    assert(watchers == ledger->watchers);
     for (uint32_t i = ledger->news_head; i != TRESOR_NONE; i = ledger->spans[i].next_news) {
         assert(ledger->spans[i].in_news && queued > 0);
         queued--;
@@ -157,7 +163,9 @@ static void check_bitset(const struct tresor__bitset *set)
 static void check_bitsets(const struct tresor__ledger *ledger)
 {
     for (uint32_t backing = 0; backing < TRESOR__BACKING_COUNT; backing++) {
-        check_bitset(&ledger->fill[backing]);
+        for (uint32_t urgency = 0; urgency < TRESOR__URGENCY_COUNT; urgency++)
+            check_bitset(&ledger->fill[backing][urgency]);
+        assert(ledger->in_hand[backing] < TRESOR__URGENCY_COUNT);
         check_bitset(&ledger->release[backing]);
     }
     check_bitset(&ledger->lock);

@@ -213,22 +213,27 @@ static void place_covers(struct tresor__ledger *ledger, uint32_t *covers)
     ledger->covers = covers;
 }
 
+enum {
+    FILL_BITSETS = TRESOR__BACKING_COUNT * TRESOR__URGENCY_COUNT,
+    OTHER_BITSETS = 4,
+    BITSETS = FILL_BITSETS + OTHER_BITSETS,
+    COVERS_EACH = 16, /* on average of an interval, at the most; three are normal */
+};
+
 static uint64_t *place_bits(struct tresor__ledger *ledger, uint64_t *bits)
 {
     uint32_t count = ledger->interval_count;
-    struct tresor__bitset *sets[] = {&ledger->fill[0],    &ledger->fill[1], &ledger->release[0],
-                                     &ledger->release[1], &ledger->lock,    &ledger->unlock};
-    for (uint32_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+    struct tresor__bitset *sets[BITSETS] = {&ledger->release[0], &ledger->release[1], &ledger->lock,
+                                            &ledger->unlock};
+    for (uint32_t i = 0; i < FILL_BITSETS; i++)
+        sets[OTHER_BITSETS + i] =
+            &ledger->fill[i / TRESOR__URGENCY_COUNT][i % TRESOR__URGENCY_COUNT];
+    for (uint32_t i = 0; i < BITSETS; i++) {
         tresor__bitset_init(sets[i], bits, count);
         bits += tresor__bitset_words(count);
     }
     return bits;
 }
-
-enum {
-    BITSETS = 6,
-    COVERS_EACH = 16, /* on average of an interval, at the most; three are normal */
-};
 
 static void make_file(struct tresor__model *model, uint32_t index, const uint32_t *order,
                       uint32_t order_count, struct tresor__interval *intervals,

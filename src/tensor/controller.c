@@ -14,8 +14,10 @@ static void init_lists(struct tresor__controller *controller)
 {
     const struct tresor__controller_limits *limits = &controller->limits;
     controller->turns = (struct tresor__queue){TRESOR_NONE, TRESOR_NONE};
-    controller->hungry = controller->turns;
-    controller->starving = controller->turns;
+    for (uint32_t i = 0; i < TRESOR__URGENCY_COUNT; i++) {
+        controller->hungry[i] = controller->turns;
+        controller->starving[i] = controller->turns;
+    }
     controller->stageless = controller->turns;
     controller->events = controller->turns;
     for (uint32_t i = 0; i < limits->sources; i++) {
@@ -38,8 +40,7 @@ static void init_lists(struct tresor__controller *controller)
         controller->items[i].next = i + 1 < limits->items ? i + 1 : TRESOR_NONE;
     for (uint32_t i = 0; i < limits->pairs; i++)
         controller->pairs[i].next = i + 1 < limits->pairs ? i + 1 : TRESOR_NONE;
-    for (uint32_t i = 0; i < limits->blocks; i++)
-        controller->io.blocks[i].next_free = i + 1 < limits->blocks ? i + 1 : TRESOR_NONE;
+    tresor__io_free_blocks(&controller->io);
     for (uint32_t i = 0; i < limits->stages; i++)
         controller->io.stages[i].next = i + 1 < limits->stages ? i + 1 : TRESOR_NONE;
     controller->free_item_count = limits->items;

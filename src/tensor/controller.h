@@ -25,6 +25,7 @@ struct tresor__pair {
     uint32_t next_of_request;
     uint32_t previous_of_request;
     uint32_t next; /* in the list of free pairs or of events */
+    uint64_t arrived_bytes; /* of the tensor, that its request counts as such */
     struct tresor_event event;
 };
 
@@ -79,9 +80,9 @@ struct tresor__controller {
     uint32_t free_pair;
     uint32_t free_pair_count;
     struct tresor__queue turns;
-    struct tresor__queue hungry;
+    struct tresor__queue hungry[TRESOR__URGENCY_COUNT];
+    struct tresor__queue starving[TRESOR__URGENCY_COUNT];
     struct tresor__queue stageless;
-    struct tresor__queue starving;
     struct tresor__queue events; /* of pairs and requests, by event identifier */
     struct tresor__degraded degraded; /* the context itself */
     uint32_t draining;           /* sources that wait to become quiet */
@@ -152,17 +153,23 @@ void tresor__turns_add_stream(struct tresor__controller *controller, uint32_t st
 void tresor__turns_await_stage(struct tresor__controller *controller, uint32_t stream);
 /** Tell what the file's ledger has to tell, and give turns to its machines that have work. */
 void tresor__turns_look(struct tresor__controller *controller, struct tresor__file *file);
-void tresor__turns_await_block(struct tresor__controller *controller, uint32_t actor,
-                               uint32_t source, uint32_t index);
+/** A turn when a block is free for work of their urgency, which may have risen since they last
+ * asked: the more urgent first. */
+void tresor__turns_await_block_for_file(struct tresor__controller *controller,
+                                        struct tresor__file *file);
+void tresor__turns_await_block_for_copy(struct tresor__controller *controller, uint32_t copy);
+void tresor__turns_await_block_for_stream(struct tresor__controller *controller, uint32_t stream);
 /** Give the next turn; somebody is due. */
 void tresor__turns_run_one(struct tresor__controller *controller);
 /** A block, a stage or a pair is free, and somebody waits for one. */
 bool tresor__turns_can_feed(const struct tresor__controller *controller);
-/** Then the one that has waited longest gets a turn; who does not want it any more leaves it to the
- * next. */
+/** Then of the most urgent the one that has waited longest gets a turn; who does not want it any
+ * more leaves it to the next. */
 void tresor__turns_feed(struct tresor__controller *controller);
-/** Put a request at the end of those that await a free pair. */
+/** Put a request at the end of those of its urgency that await a free pair. */
 void tresor__turns_await_pair(struct tresor__controller *controller, uint32_t request);
+/** Some request awaits a free pair. */
+bool tresor__turns_has_starving(const struct tresor__controller *controller);
 
 /* --- router.c: one step and what follows from it --- */
 
@@ -192,6 +199,10 @@ uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor_
 void tresor__waits_settle(struct tresor__controller *controller, struct tresor__piece *piece,
                           enum tresor__wait wait, int32_t code, bool only_first);
 
+/** More of the tensor's bytes have arrived: tell those who load it and want to know. */
+void tresor__waits_progress(struct tresor__controller *controller,
+                            const struct tresor__piece *piece);
+
 /** Withdraw up to `limit` of a cancelled request's pairs, where withdrawing means something. True
  * if more may be left. */
 bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor__request *request,
@@ -212,6 +223,7 @@ enum tresor__event_of {
     TRESOR__EVENT_OF_REQUEST = 1, /* its end */
     TRESOR__EVENT_OF_FILE = 2,    /* what it does without */
     TRESOR__EVENT_OF_CONTEXT = 3, /* the same */
+    TRESOR__EVENT_OF_PROGRESS = 4, /* how far a request has got */
     TRESOR__EVENT_OF_STAGE = 5,   /* its chunk */
 };
 
@@ -229,10 +241,13 @@ void tresor__events_degrade(struct tresor__controller *controller, struct tresor
 void tresor__events_open_source(struct tresor__controller *controller, uint32_t source);
 /** The source's files will be gone: forget what they had to tell. */
 void tresor__events_forget_source(struct tresor__controller *controller, uint32_t source);
-/** Throw a request's ITEM events away. Whether there were any. */
+/** So many more bytes of a request have arrived: queue its PROGRESS event where one is due. */
+void tresor__events_progress(struct tresor__controller *controller,
+                             struct tresor__request *request, uint64_t bytes);
+/** Throw a request's ITEM and PROGRESS events away. Whether there were any. */
 bool tresor__events_discard(struct tresor__controller *controller, uint32_t request);
-/** Take a request's end out of its order; with `discard_items` its ITEM events too. False if it has
- * not ended. */
+/** Take a request's end out of its order, and PROGRESS events away; with `discard_items` its ITEM
+ * events too. False if it has not ended. */
 bool tresor__events_take_end(struct tresor__controller *controller, uint32_t request,
                              bool discard_items, struct tresor_event *event);
 

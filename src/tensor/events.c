@@ -34,6 +34,8 @@ static uint32_t *next_of(struct tresor__controller *controller, uint32_t identif
         return &file_of(controller, identifier)->degraded.next;
     case TRESOR__EVENT_OF_CONTEXT:
         return &controller->degraded.next;
+    case TRESOR__EVENT_OF_PROGRESS:
+        return &controller->requests[place_of(identifier)].next_progress;
     case TRESOR__EVENT_OF_STAGE:
         return &controller->io.stages[place_of(identifier)].next;
     default:
@@ -113,6 +115,45 @@ static void take_end(struct tresor__controller *controller, uint32_t index,
     controller->event_total++;
 }
 
+/* --- progress --- */
+
+void tresor__events_progress(struct tresor__controller *controller,
+                             struct tresor__request *request, uint64_t bytes)
+{
+    request->arrived_bytes += bytes;
+    if (request->has_progress ||
+        request->arrived_bytes - request->told_bytes < request->progress_bytes)
+        return;
+    request->has_progress = true;
+    tresor__events_add(controller,
+                       tresor__event_identifier(TRESOR__EVENT_OF_PROGRESS, request->index));
+}
+
+static void forget_progress(struct tresor__request *request)
+{
+    request->has_progress = false;
+    request->told_bytes = request->arrived_bytes;
+}
+
+static void describe_progress(struct tresor__request *request, struct tresor_event *event)
+{
+    forget_progress(request);
+    *event = (struct tresor_event){
+        .type = TRESOR_EVENT_PROGRESS,
+        .verb = request->verb,
+        .total = request->total,
+        .done = request->done,
+        .failed = request->failed,
+        .cancelled = request->cancelled,
+        .request.value =
+            tresor__handle_make(TRESOR__KIND_REQUEST, request->index, request->generation),
+        .cookie = request->cookie,
+        .bytes = request->arrived_bytes,
+        .total_bytes = request->total_bytes,
+        .error = {.file = TRESOR_NONE, .tensor = TRESOR_NONE},
+    };
+}
+
 /* --- degraded --- */
 
 static void queue_degraded(struct tresor__controller *controller, struct tresor__degraded *degraded,
@@ -186,6 +227,9 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
     case TRESOR__EVENT_OF_CONTEXT:
         describe_degraded(controller, identifier, event);
         break;
+    case TRESOR__EVENT_OF_PROGRESS:
+        describe_progress(&controller->requests[place_of(identifier)], event);
+        break;
     case TRESOR__EVENT_OF_STAGE:
         tresor__stages_hand_out(controller, place_of(identifier), event);
         break;
@@ -204,6 +248,8 @@ static void let_go(struct tresor__controller *controller, uint32_t identifier)
         tresor__waits_free(controller, identifier);
     else if (kind_of(identifier) == TRESOR__EVENT_OF_STAGE)
         tresor__io_give_stage(&controller->io, place_of(identifier));
+    else if (kind_of(identifier) == TRESOR__EVENT_OF_PROGRESS)
+        forget_progress(&controller->requests[place_of(identifier)]);
 }
 
 typedef bool chosen(struct tresor__controller *controller, uint32_t identifier, uint32_t argument);
@@ -228,18 +274,26 @@ static bool discard(struct tresor__controller *controller, chosen *is_chosen, ui
     return discarded;
 }
 
-static bool is_item_of_request(struct tresor__controller *controller, uint32_t identifier,
-                               uint32_t request)
+static bool is_progress_of_request(struct tresor__controller *controller, uint32_t identifier,
+                                   uint32_t request)
+{
+    (void)controller;
+    return identifier == tresor__event_identifier(TRESOR__EVENT_OF_PROGRESS, request);
+}
+
+static bool is_of_request(struct tresor__controller *controller, uint32_t identifier,
+                          uint32_t request)
 {
     if (kind_of(identifier) == TRESOR__EVENT_OF_STAGE)
         return controller->io.stages[place_of(identifier)].stream == request;
-    return kind_of(identifier) == TRESOR__EVENT_OF_PAIR &&
-           controller->pairs[identifier].request == request;
+    return is_progress_of_request(controller, identifier, request) ||
+           (kind_of(identifier) == TRESOR__EVENT_OF_PAIR &&
+            controller->pairs[identifier].request == request);
 }
 
 bool tresor__events_discard(struct tresor__controller *controller, uint32_t request)
 {
-    return discard(controller, is_item_of_request, request);
+    return discard(controller, is_of_request, request);
 }
 
 static bool is_of_file_of_source(struct tresor__controller *controller, uint32_t identifier,
@@ -263,6 +317,8 @@ bool tresor__events_take_end(struct tresor__controller *controller, uint32_t req
         tresor__events_discard(controller, request);
     if (controller->requests[request].state != REQUEST_ENDED)
         return false;
+    if (controller->requests[request].has_progress) /* it would come after the end */
+        discard(controller, is_progress_of_request, request);
     uint32_t previous = TRESOR_NONE;
     uint32_t identifier = controller->events.head;
     while (identifier != end) {

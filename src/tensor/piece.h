@@ -22,8 +22,26 @@ struct tresor__tensor {
     uint8_t state;
     uint8_t backing; /* enum tresor__backing that its next load shall use */
     uint16_t source;
+    uint8_t urgency;      /* enum tresor__urgency, the highest that its load was asked for with */
     int32_t failure_code; /* of the eviction under way */
 };
+
+/** The value of a LOAD input: how the tensor shall be filled, and how soon. */
+static inline int64_t tresor__load_value(enum tresor__backing backing,
+                                         enum tresor__urgency urgency)
+{
+    return (int64_t)urgency << 8 | (int64_t)backing;
+}
+
+static inline uint8_t tresor__load_backing(int64_t value)
+{
+    return (uint8_t)(value & 0xff);
+}
+
+static inline uint8_t tresor__load_urgency(int64_t value)
+{
+    return (uint8_t)(value >> 8 & 0xff);
+}
 
 struct tresor__lock {
     uint8_t state;

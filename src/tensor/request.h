@@ -18,6 +18,7 @@ struct tresor__request {
     uint8_t verb;     /* enum tresor_verb */
     uint8_t strategy; /* enum tresor_strategy, of LOAD */
     uint8_t advice;   /* enum tresor_advice, of ADVISE */
+    uint8_t urgency;  /* enum tresor__urgency, of LOAD and COPY */
     uint16_t source;
     bool wants_items; /* an ITEM event for every tensor, not only for failed ones */
     bool withdrawn;   /* cancelled before all tensors were asked or settled */
@@ -37,6 +38,12 @@ struct tresor__request {
     uint32_t failed;
     uint32_t cancelled;
     uint64_t done_bytes;
+    uint64_t total_bytes;
+    uint64_t progress_bytes; /* a PROGRESS event at most every so many; 0: none */
+    uint64_t arrived_bytes;  /* counted only if there are such events */
+    uint64_t told_bytes;     /* by the last of them */
+    uint32_t next_progress;  /* in the list of events */
+    bool has_progress;       /* and it is in there */
     uint64_t cookie;
     struct tresor_error error; /* the first failure */
 };

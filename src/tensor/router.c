@@ -85,10 +85,13 @@ static void end_block(struct tresor__controller *controller, uint32_t index)
 
 static void await_block(struct tresor__controller *controller, const struct tresor__address *sender)
 {
-    uint32_t actor = sender->machine == TRESOR__MACHINE_COPY     ? TRESOR__ACTOR_COPY
-                     : sender->machine == TRESOR__MACHINE_STREAM ? TRESOR__ACTOR_STREAM
-                                                                 : TRESOR__ACTOR_FILE;
-    tresor__turns_await_block(controller, actor, sender->source, sender->slot);
+    if (sender->machine == TRESOR__MACHINE_COPY)
+        tresor__turns_await_block_for_copy(controller, sender->slot);
+    else if (sender->machine == TRESOR__MACHINE_STREAM)
+        tresor__turns_await_block_for_stream(controller, sender->slot);
+    else
+        tresor__turns_await_block_for_file(
+            controller, &controller->slots[sender->source].source.model.files[sender->slot].io);
 }
 
 /* A tensor's word to the ledger of its file; the file then looks for what there is to tell and to
@@ -98,10 +101,14 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
 {
     const struct tresor__slot *slot = &controller->slots[sender->source];
     const struct tresor__piece *piece = &slot->pieces[sender->slot];
-    struct tresor__ledger *ledger = &slot->source.model.files[piece->file].io.ledger;
+    struct tresor__file *file = &slot->source.model.files[piece->file].io;
+    struct tresor__ledger *ledger = &file->ledger;
     switch (message->kind) {
     case TRESOR__MESSAGE_CLAIM:
-        tresor__ledger_claim(ledger, sender->slot, message->event);
+        tresor__ledger_claim(ledger, sender->slot, message->event, message->urgency);
+        break;
+    case TRESOR__MESSAGE_HASTEN:
+        tresor__ledger_hasten(ledger, sender->slot, message->urgency);
         break;
     case TRESOR__MESSAGE_UNCLAIM:
         tresor__ledger_unclaim(ledger, sender->slot, true);
@@ -116,6 +123,8 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
         tresor__ledger_unlock(ledger, sender->slot, message->kind == TRESOR__MESSAGE_LOCK_UNCLAIM);
         break;
     }
+    if (file->hungry.queued)
+        tresor__turns_await_block_for_file(controller, file); /* perhaps sooner than before */
     tresor__turns_add_file(controller, sender->source, piece->file, TRESOR__TURN_NEWS);
 }
 
@@ -276,6 +285,7 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
                                  &controller->streams[sender->slot].failure);
         break;
     case TRESOR__MESSAGE_CLAIM:
+    case TRESOR__MESSAGE_HASTEN:
     case TRESOR__MESSAGE_UNCLAIM:
     case TRESOR__MESSAGE_WITHDRAW:
     case TRESOR__MESSAGE_LOCK_CLAIM:

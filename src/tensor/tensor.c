@@ -15,6 +15,12 @@ static bool is_wanted(const void *context, const struct tresor__input *input)
     return piece_of(context)->waits[TRESOR__WAIT_LOAD] > 0;
 }
 
+static bool is_more_urgent(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__tensor *tensor = context;
+    return tresor__load_urgency(input->value) > tensor->urgency;
+}
+
 static bool is_locked(const void *context, const struct tresor__input *input)
 {
     (void)input;
@@ -26,6 +32,7 @@ static void say(const struct tresor__tensor *tensor, struct tresor__outbox *out,
 {
     tresor__outbox_message(out, (struct tresor__message){.kind = kind,
                                                          .event = tensor->backing,
+                                                         .urgency = tensor->urgency,
                                                          .code = code,
                                                          .slot = piece_of(tensor)->index});
 }
@@ -39,12 +46,14 @@ static void tell_lock(const struct tresor__tensor *tensor, struct tresor__outbox
                                                              .slot = piece_of(tensor)->index});
 }
 
-/* Input value: how a load that begins from now on shall fill it. */
+/* Input value: how a load that begins from now on shall fill it, and how soon. */
 static void choose(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__tensor *tensor = context;
     (void)out;
-    tensor->backing = (uint8_t)input->value;
+    tensor->backing = tresor__load_backing(input->value);
+    if (is_more_urgent(context, input))
+        tensor->urgency = tresor__load_urgency(input->value);
 }
 
 static void claim(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -56,8 +65,17 @@ static void claim(void *context, const struct tresor__input *input, struct treso
 static void choose_and_claim(void *context, const struct tresor__input *input,
                              struct tresor__outbox *out)
 {
+    struct tresor__tensor *tensor = context;
+    tensor->urgency = TRESOR__URGENCY_LOOKAHEAD;
     choose(context, input, out);
     claim(context, input, out);
+}
+
+static void hasten(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    tensor->urgency = tresor__load_urgency(input->value);
+    say(tensor, out, TRESOR__MESSAGE_HASTEN, TRESOR_OK);
 }
 
 static void open_and_settle(void *context, const struct tresor__input *input,
@@ -116,6 +134,7 @@ static void ask_seal(void *context, const struct tresor__input *input, struct tr
     struct tresor__tensor *tensor = context;
     (void)input;
     tensor->failure_code = TRESOR_OK;
+    tensor->urgency = TRESOR__URGENCY_LOOKAHEAD; /* of the loads that arrive from now on */
     ask(tensor, out, TRESOR__EFFECT_SEAL, TENSOR_ON_SEAL_OK, 0);
 }
 
@@ -197,6 +216,7 @@ static void check(const void *context)
     const struct tresor__tensor *tensor = context;
     uint8_t lock = piece_of(tensor)->lock.state;
     assert(tensor->backing < TRESOR__BACKING_COUNT);
+    assert(tensor->urgency < TRESOR__URGENCY_COUNT);
     assert(tensor->state == TENSOR_EVICTING || tensor->failure_code == TRESOR_OK);
     assert(lock == LOCK_UNLOCKED || lock == LOCK_AWAITING || tensor->state == TENSOR_RESIDENT);
     (void)tensor;

@@ -62,7 +62,7 @@ ALWAYS_INLINE static inline void push(struct tresor__controller *controller,
     struct tresor__link *link = find(controller, id);
     if (link->queued)
         return;
-    *link = (struct tresor__link){TRESOR_NONE, true};
+    *link = (struct tresor__link){.next = TRESOR_NONE, .queued = true};
     if (queue->tail == TRESOR_NONE)
         queue->head = id;
     else
@@ -82,6 +82,41 @@ ALWAYS_INLINE static inline uint32_t pop(struct tresor__controller *controller,
     if (queue->head == TRESOR_NONE)
         queue->tail = TRESOR_NONE;
     return id;
+}
+
+/* Out of the list that it is in; rare, so it is looked for. */
+ALWAYS_INLINE static inline void unlink_from(struct tresor__controller *controller,
+                                             struct tresor__queue *queue, link_of *find,
+                                             uint32_t id)
+{
+    uint32_t previous = TRESOR_NONE;
+    uint32_t at = queue->head;
+    while (at != id) {
+        previous = at;
+        at = find(controller, at)->next;
+    }
+    struct tresor__link *link = find(controller, id);
+    if (previous == TRESOR_NONE)
+        queue->head = link->next;
+    else
+        find(controller, previous)->next = link->next;
+    if (queue->tail == id)
+        queue->tail = previous;
+    link->queued = false;
+}
+
+/* Into the list of its urgency, where it is not in that of a higher one. */
+ALWAYS_INLINE static inline void push_urgent(struct tresor__controller *controller,
+                                             struct tresor__queue *queues, link_of *find,
+                                             uint32_t id, uint8_t urgency)
+{
+    struct tresor__link *link = find(controller, id);
+    if (link->queued && link->urgency >= urgency)
+        return;
+    if (link->queued)
+        unlink_from(controller, &queues[link->urgency], find, id);
+    push(controller, &queues[urgency], find, id);
+    link->urgency = urgency;
 }
 
 static void add(struct tresor__controller *controller, uint32_t id)
@@ -117,10 +152,42 @@ void tresor__turns_add_stream(struct tresor__controller *controller, uint32_t st
     add(controller, identifier(TRESOR__ACTOR_STREAM, 0, stream));
 }
 
-void tresor__turns_await_block(struct tresor__controller *controller, uint32_t actor,
-                               uint32_t source, uint32_t index)
+/* The most urgent list that somebody is in; COUNT where nobody is in any. */
+static uint32_t most_urgent(const struct tresor__queue *queues)
 {
-    push(controller, &controller->hungry, hungry_of, identifier(actor, source, index));
+    for (uint32_t i = TRESOR__URGENCY_COUNT; i-- > 0;)
+        if (queues[i].head != TRESOR_NONE)
+            return i;
+    return TRESOR__URGENCY_COUNT;
+}
+
+static void note_hungry(struct tresor__controller *controller)
+{
+    uint32_t urgency = most_urgent(controller->hungry);
+    controller->io.awaited = urgency < TRESOR__URGENCY_COUNT ? urgency : 0;
+}
+
+void tresor__turns_await_block_for_file(struct tresor__controller *controller,
+                                        struct tresor__file *file)
+{
+    push_urgent(controller, controller->hungry, hungry_of,
+                identifier(TRESOR__ACTOR_FILE, file->source, file->index),
+                (uint8_t)tresor__ledger_urgency(&file->ledger, TRESOR__BACKING_ANONYMOUS));
+    note_hungry(controller);
+}
+
+void tresor__turns_await_block_for_copy(struct tresor__controller *controller, uint32_t copy)
+{
+    push_urgent(controller, controller->hungry, hungry_of, identifier(TRESOR__ACTOR_COPY, 0, copy),
+                controller->copies[copy].urgency);
+    note_hungry(controller);
+}
+
+void tresor__turns_await_block_for_stream(struct tresor__controller *controller, uint32_t stream)
+{
+    push_urgent(controller, controller->hungry, hungry_of,
+                identifier(TRESOR__ACTOR_STREAM, 0, stream), controller->streams[stream].urgency);
+    note_hungry(controller);
 }
 
 static inline struct tresor__link *starving_of(struct tresor__controller *controller, uint32_t id)
@@ -130,8 +197,9 @@ static inline struct tresor__link *starving_of(struct tresor__controller *contro
 
 void tresor__turns_await_pair(struct tresor__controller *controller, uint32_t request)
 {
-    push(controller, &controller->starving, starving_of,
-         identifier(TRESOR__ACTOR_REQUEST, 0, request));
+    push_urgent(controller, controller->starving, starving_of,
+                identifier(TRESOR__ACTOR_REQUEST, 0, request),
+                controller->requests[request].urgency);
 }
 
 static inline struct tresor__link *stageless_of(struct tresor__controller *controller, uint32_t id)
@@ -150,23 +218,34 @@ static bool can_feed_stageless(const struct tresor__controller *controller)
     return controller->stageless.head != TRESOR_NONE && controller->io.free_stage != TRESOR_NONE;
 }
 
+bool tresor__turns_has_starving(const struct tresor__controller *controller)
+{
+    return most_urgent(controller->starving) < TRESOR__URGENCY_COUNT;
+}
+
+/* Where there is no block for the most urgent, there is none for the others. */
 static bool can_feed_hungry(const struct tresor__controller *controller)
 {
-    return controller->hungry.head != TRESOR_NONE && controller->io.free_block != TRESOR_NONE;
+    uint32_t urgency = most_urgent(controller->hungry);
+    return urgency < TRESOR__URGENCY_COUNT && tresor__io_has_block(&controller->io, urgency);
 }
 
 bool tresor__turns_can_feed(const struct tresor__controller *controller)
 {
     return can_feed_hungry(controller) || can_feed_stageless(controller) ||
-           (controller->starving.head != TRESOR_NONE && controller->free_pair != TRESOR_NONE);
+           (controller->free_pair != TRESOR_NONE && tresor__turns_has_starving(controller));
 }
 
 void tresor__turns_feed(struct tresor__controller *controller)
 {
-    uint32_t id = can_feed_hungry(controller) ? pop(controller, &controller->hungry, hungry_of)
-                  : can_feed_stageless(controller)
-                      ? pop(controller, &controller->stageless, stageless_of)
-                      : pop(controller, &controller->starving, starving_of);
+    uint32_t id =
+        can_feed_hungry(controller)
+            ? pop(controller, &controller->hungry[most_urgent(controller->hungry)], hungry_of)
+        : can_feed_stageless(controller)
+            ? pop(controller, &controller->stageless, stageless_of)
+            : pop(controller, &controller->starving[most_urgent(controller->starving)],
+                  starving_of);
+    note_hungry(controller);
     if (id >> KIND_SHIFT == TRESOR__ACTOR_FILE)
         file_of(controller, id)->turns |= TRESOR__TURN_READ;
     add(controller, id);
@@ -198,12 +277,14 @@ static void tell(struct tresor__controller *controller, struct tresor__file *fil
         {TRESOR__NEWS_UNLOCKED, TRESOR__MACHINE_LOCK, LOCK_ON_UNLOCK_OK},
     };
     struct tresor__span *span = &file->ledger.spans[tensor];
-    uint8_t news = span->news;
+    uint16_t news = span->news & (uint16_t)~TRESOR__NEWS_PROGRESS;
+    if (span->news & TRESOR__NEWS_PROGRESS)
+        tresor__waits_progress(controller, &controller->slots[file->source].pieces[tensor]);
     span->news = 0;
     for (uint32_t i = 0; news; i++) {
         if (!(news & rows[i].news))
             continue;
-        news = (uint8_t)(news & ~rows[i].news);
+        news = (uint16_t)(news & ~rows[i].news);
         tresor__router_step(
             controller, &(struct tresor__address){rows[i].machine, file->source, tensor},
             &(struct tresor__input){.event = rows[i].event,
@@ -240,12 +321,12 @@ static void kick(struct tresor__controller *controller, struct tresor__file *fil
     if (ledger->release[TRESOR__BACKING_FILE].count > 0 &&
         (mapping == MAPPING_IDLE || mapping == MAPPING_MAPPED))
         turns |= TRESOR__TURN_MAPPING;
-    if (ledger->fill[TRESOR__BACKING_FILE].count > 0 && mapping == MAPPING_IDLE)
+    if (tresor__ledger_wants(ledger, TRESOR__BACKING_FILE) && mapping == MAPPING_IDLE)
         turns |= TRESOR__TURN_MAPPING;
     if (ledger->release[TRESOR__BACKING_ANONYMOUS].count > 0 &&
         (read == READ_IDLE || read == READ_FILLING))
         turns |= TRESOR__TURN_READ;
-    if (ledger->fill[TRESOR__BACKING_ANONYMOUS].count > 0 && read == READ_IDLE)
+    if (tresor__ledger_wants(ledger, TRESOR__BACKING_ANONYMOUS) && read == READ_IDLE)
         turns |= TRESOR__TURN_READ;
     if ((ledger->lock.count > 0 || ledger->unlock.count > 0) && file->mlock.state == MLOCK_IDLE)
         turns |= TRESOR__TURN_MLOCK;

@@ -36,8 +36,9 @@ static int64_t value_of(const struct tresor__request *request)
 {
     if (request->verb == TRESOR_VERB_ADVISE)
         return request->advice;
-    return request->strategy == TRESOR_STRATEGY_READ ? TRESOR__BACKING_ANONYMOUS
-                                                     : TRESOR__BACKING_FILE;
+    return tresor__load_value(request->strategy == TRESOR_STRATEGY_READ ? TRESOR__BACKING_ANONYMOUS
+                                                                        : TRESOR__BACKING_FILE,
+                              request->urgency);
 }
 
 /* The tensor where visiting stands; NULL after the last. */

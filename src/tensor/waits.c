@@ -9,6 +9,20 @@ static struct tresor__pair *pair_of(struct tresor__controller *controller, uint3
     return &controller->pairs[index];
 }
 
+static struct tresor__ledger *ledger_of(struct tresor__controller *controller,
+                                        const struct tresor__piece *piece)
+{
+    struct tresor__slot *slot = &controller->slots[piece->tensor.source];
+    return &slot->source.model.files[piece->file].io.ledger;
+}
+
+static bool is_watching(const struct tresor__controller *controller,
+                        const struct tresor__pair *pair)
+{
+    return pair->wait == TRESOR__WAIT_LOAD &&
+           controller->requests[pair->request].progress_bytes > 0;
+}
+
 uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor__request *request,
                            struct tresor__piece *piece, enum tresor__wait wait)
 {
@@ -20,6 +34,7 @@ uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor_
     pair->tensor = piece->index;
     pair->source = piece->tensor.source;
     pair->wait = (uint8_t)wait;
+    pair->arrived_bytes = 0;
     pair->next_of_tensor = TRESOR_NONE;
     pair->previous_of_tensor = piece->last_wait;
     pair->next_of_request = request->first_wait;
@@ -34,6 +49,8 @@ uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor_
         pair_of(controller, request->first_wait)->previous_of_request = index;
     request->first_wait = index;
     request->unsettled++;
+    if (is_watching(controller, pair))
+        tresor__ledger_watch(ledger_of(controller, piece), piece->index);
     return index;
 }
 
@@ -56,6 +73,33 @@ static void unlink_pair(struct tresor__controller *controller, struct tresor__pi
     if (pair->next_of_request != TRESOR_NONE)
         pair_of(controller, pair->next_of_request)->previous_of_request = pair->previous_of_request;
     piece->waits[pair->wait]--;
+    if (is_watching(controller, pair))
+        tresor__ledger_unwatch(ledger_of(controller, piece), piece->index);
+}
+
+/* The pages of a tensor hold more than its own bytes. */
+static void count_arrived(struct tresor__controller *controller, struct tresor__pair *pair,
+                          const struct tresor__piece *piece, uint64_t bytes)
+{
+    uint64_t arrived = bytes < piece->size_bytes ? bytes : piece->size_bytes;
+    if (arrived <= pair->arrived_bytes)
+        return;
+    uint64_t more = arrived - pair->arrived_bytes;
+    pair->arrived_bytes = arrived;
+    tresor__events_progress(controller, &controller->requests[pair->request], more);
+}
+
+void tresor__waits_progress(struct tresor__controller *controller,
+                            const struct tresor__piece *piece)
+{
+    const struct tresor__ledger *ledger = ledger_of(controller, piece);
+    if (ledger->spans[piece->index].role != TRESOR__SPAN_LOADING)
+        return; /* its end is told next */
+    uint64_t arrived = tresor__ledger_arrived(ledger, piece->index);
+    for (uint32_t i = piece->first_wait; i != TRESOR_NONE;
+         i = pair_of(controller, i)->next_of_tensor)
+        if (is_watching(controller, pair_of(controller, i)))
+            count_arrived(controller, pair_of(controller, i), piece, arrived);
 }
 
 void tresor__waits_free(struct tresor__controller *controller, uint32_t index)
@@ -133,6 +177,8 @@ static void settle_with(struct tresor__controller *controller, uint32_t index, i
     const struct tresor__slot *slot = &controller->slots[pair->source];
     struct tresor__piece *piece = &slot->pieces[pair->tensor];
     unlink_pair(controller, piece, pair);
+    if (code == TRESOR_OK && is_watching(controller, pair))
+        count_arrived(controller, pair, piece, piece->size_bytes);
     bool failed = code != TRESOR_OK && code != TRESOR_ERROR_CANCELLED;
     struct tresor_error error = {.file = TRESOR_NONE, .tensor = TRESOR_NONE};
     if (code != TRESOR_OK)

@@ -43,8 +43,7 @@ static void make_io(void)
         .populate_bytes = FILE_PAGE_BYTES,
         .lock_bytes = UINT64_C(16) * FILE_PAGE_BYTES,
     };
-    for (uint32_t i = 0; i < FILE_BLOCKS; i++)
-        file_world.blocks[i].next_free = i + 1 < FILE_BLOCKS ? i + 1 : TRESOR_NONE;
+    tresor__io_free_blocks(&file_world.io);
 }
 
 static void make_once(void)
@@ -85,7 +84,7 @@ struct tresor__file *file_world_make(void)
 void file_world_load(uint32_t tensor, enum tresor__backing backing)
 {
     struct tresor__extent extent;
-    tresor__ledger_claim(ledger(), tensor, backing);
+    tresor__ledger_claim(ledger(), tensor, backing, TRESOR__URGENCY_NORMAL);
     while (tresor__ledger_take_fill(ledger(), backing, &extent)) {
         uint64_t start = tresor__ledger_start(ledger(), extent.first);
         uint64_t end = tresor__ledger_end(ledger(), extent.last);
@@ -117,6 +116,7 @@ void file_world_check(void)
     for (uint32_t i = file_world.io.free_block; i != TRESOR_NONE;
          i = file_world.blocks[i].next_free)
         free_blocks++;
+    assert_int_equal(free_blocks, file_world.io.free_count);
     assert_true(free_blocks + file->read.blocks_running <= FILE_BLOCKS);
     tresor__ledger_check(&file->ledger);
 }

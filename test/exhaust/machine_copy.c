@@ -14,6 +14,7 @@ enum {
     GOOD = 32, /* block 0 has read all its bytes */
     DIRECT = 64,     /* past the page cache */
     CONGRUENT = 128, /* the caller's memory lies as the file does */
+    RESERVED = 256,  /* it is lookahead, and the block that is free is left to others */
     BLOCK_BYTES = 65536,
     LENGTH = 3 * BLOCK_BYTES,
 };
@@ -29,7 +30,10 @@ static void make_io(uint32_t knobs)
 {
     world.io = (struct tresor__io){.blocks = world.blocks,
                                    .block_count = 4,
-                                   .free_block = knobs & FREE ? 2 : TRESOR_NONE,
+                                   .free_block = !(knobs & FREE)    ? TRESOR_NONE
+                                                 : knobs & RESERVED ? 3
+                                                                    : 2,
+                                   .free_count = !(knobs & FREE) ? 0 : knobs & RESERVED ? 1 : 2,
                                    .block_bytes = BLOCK_BYTES};
     for (uint32_t i = 0; i < 4; i++)
         world.blocks[i] = (struct tresor__block){
@@ -44,11 +48,15 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     bool runs = knobs & ONE;
     bool ends = event == COPY_ON_BLOCK_END && state != COPY_IDLE && !runs;
     bool stuck = state == COPY_RUNNING && !(knobs & (MORE | ONE));
+    if ((knobs & RESERVED) && !(knobs & FREE))
+        return NULL;
     if (ends || stuck || (!runs && (knobs & TWO)) || (state == COPY_DRAINING && !runs))
         return NULL;
     memset(&world, 0, sizeof world);
     make_io(knobs);
     world.copy.state = (uint8_t)state;
+    world.copy.urgency =
+        knobs & RESERVED ? TRESOR__URGENCY_LOOKAHEAD : TRESOR__URGENCY_NORMAL;
     world.copy.source = 3;
     world.copy.index = 5;
     world.copy.file = 1;
@@ -81,6 +89,7 @@ static void check(void)
     uint32_t free_blocks = 0;
     for (uint32_t i = world.io.free_block; i != TRESOR_NONE; i = world.blocks[i].next_free)
         free_blocks++;
+    assert_int_equal(free_blocks, world.io.free_count);
     assert_true(free_blocks + world.copy.blocks_running <= world.io.block_count);
     assert_true(world.copy.state != COPY_DRAINING || world.copy.failure.code != TRESOR_OK);
 }
@@ -89,11 +98,11 @@ int main(void)
 {
     static const uint32_t knobs[] = {
         [COPY_IDLE] = EMPTY,
-        [COPY_RUNNING] = MORE | FREE | ONE | TWO | GOOD | DIRECT | CONGRUENT,
+        [COPY_RUNNING] = MORE | FREE | ONE | TWO | GOOD | DIRECT | CONGRUENT | RESERVED,
         [COPY_DRAINING] = MORE | FREE | ONE | TWO | GOOD,
     };
     static const struct exhaust_guard guards[] = {
-        {"is_empty", .all = EMPTY}, {"has_more_and_block", .all = MORE | FREE},
+        {"is_empty", .all = EMPTY}, {"has_more_and_block", .all = MORE | FREE, .none = RESERVED},
         {"has_more", .all = MORE},  {"is_good_and_last", .all = GOOD | ONE, .none = TWO | MORE},
         {"is_good", .all = GOOD},   {"is_only", .all = ONE, .none = TWO},
         {"runs_none", .none = ONE},

@@ -8,12 +8,13 @@ enum {
     EXTENT = 4, /* one in hand */
     MORE = 8,   /* that still has users */
     LAST = 16,  /* the chunk under way is the extent's last */
+    URGENT = 32, /* what is wanted is more urgent than the extent */
 };
 
 static bool makes_sense(uint32_t state, uint32_t knobs)
 {
     bool holds = state >= MAPPING_MAPPING && state <= MAPPING_POPULATING;
-    if ((knobs & MORE) && !(knobs & EXTENT))
+    if (((knobs & MORE) && !(knobs & EXTENT)) || ((knobs & URGENT) && !(knobs & WANTED)))
         return false;
     return state == MAPPING_UNMAPPING || holds == !!(knobs & EXTENT);
 }
@@ -25,8 +26,10 @@ static void step(struct tresor__file *file, uint32_t event)
 
 static void take_extent(struct tresor__file *file, uint32_t state, uint32_t knobs)
 {
-    tresor__ledger_claim(&file->ledger, TENSOR_LEFT, TRESOR__BACKING_FILE);
-    tresor__ledger_claim(&file->ledger, TENSOR_RIGHT, TRESOR__BACKING_FILE);
+    tresor__ledger_claim(&file->ledger, TENSOR_LEFT, TRESOR__BACKING_FILE,
+                         TRESOR__URGENCY_NORMAL);
+    tresor__ledger_claim(&file->ledger, TENSOR_RIGHT, TRESOR__BACKING_FILE,
+                         TRESOR__URGENCY_NORMAL);
     step(file, MAPPING_ON_TURN);
     if (knobs & LAST)
         file_world.io.populate_bytes = UINT64_C(16) * FILE_PAGE_BYTES;
@@ -57,7 +60,8 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     if (knobs & SPENT)
         tresor__ledger_unclaim(&file->ledger, TENSOR_SPENT, true);
     if (knobs & WANTED)
-        tresor__ledger_claim(&file->ledger, TENSOR_WANTED, TRESOR__BACKING_FILE);
+        tresor__ledger_claim(&file->ledger, TENSOR_WANTED, TRESOR__BACKING_FILE,
+                             knobs & URGENT ? TRESOR__URGENCY_URGENT : TRESOR__URGENCY_NORMAL);
     if (knobs & FAILED_OFTEN)
         file->mapping.walk.retries = TRESOR__RETRIES_MAX;
     return &file->mapping;
@@ -68,7 +72,7 @@ int main(void)
     static const uint32_t knobs[] = {
         [MAPPING_IDLE] = FAILED_OFTEN | SPENT | WANTED,
         [MAPPING_MAPPING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN,
-        [MAPPING_MAPPED] = FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE,
+        [MAPPING_MAPPED] = FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE | URGENT,
         [MAPPING_POPULATING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN |
                                FAILED_AT_END | LAST,
         [MAPPING_UNMAPPING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN,
@@ -76,6 +80,7 @@ int main(void)
     static const struct exhaust_guard guards[] = {
         {"has_spent", .all = SPENT},
         {"has_wanted", .all = WANTED},
+        {"is_overtaken", .all = URGENT | EXTENT},
         {"has_more", .all = MORE},
         {"is_last_chunk", .all = LAST},
         {"has_extent", .all = EXTENT},

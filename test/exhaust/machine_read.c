@@ -12,6 +12,8 @@ enum {
     GOOD = 64,         /* and has read all its bytes */
     LAST = 512,        /* one block could reach the end of the extent */
     PASSED = 1024,     /* all that was wanted of the extent has its block, which runs */
+    RESERVED = 2048,   /* all is lookahead, and the blocks that are free are left to others */
+    URGENT = 4096,     /* what is wanted is more urgent than the extent */
     RUNNING_BLOCK = 0, /* the value of every input */
 };
 
@@ -20,7 +22,9 @@ static bool makes_sense(uint32_t state, uint32_t event, uint32_t knobs)
     bool holds = state == READ_MAPPING || state == READ_FILLING;
     if ((knobs & (MORE | PASSED)) && !(knobs & EXTENT))
         return false;
-    if (!exhaust_at_most_one(knobs, MORE | PASSED))
+    if (!exhaust_at_most_one(knobs, MORE | PASSED) || ((knobs & RESERVED) && !(knobs & FREE)))
+        return false;
+    if ((knobs & URGENT) && (!(knobs & WANTED) || (knobs & RESERVED)))
         return false;
     if ((event == READ_ON_BLOCK_END || (knobs & GOOD)) && !(knobs & RUNNING))
         return false;
@@ -32,10 +36,18 @@ static void step(struct tresor__file *file, uint32_t event)
     file_world_step(&tresor__read_machine, &file->read, event);
 }
 
+static void claim(struct tresor__file *file, uint32_t tensor, uint32_t knobs)
+{
+    tresor__ledger_claim(&file->ledger, tensor, TRESOR__BACKING_ANONYMOUS,
+                         knobs & RESERVED ? TRESOR__URGENCY_LOOKAHEAD
+                         : knobs & URGENT ? TRESOR__URGENCY_URGENT
+                                          : TRESOR__URGENCY_NORMAL);
+}
+
 /* An extent that is left while its only block runs. */
 static void run_block(struct tresor__file *file, uint32_t knobs)
 {
-    tresor__ledger_claim(&file->ledger, TENSOR_RUNNING, TRESOR__BACKING_ANONYMOUS);
+    claim(file, TENSOR_RUNNING, knobs & RESERVED);
     step(file, READ_ON_TURN);
     step(file, READ_ON_MAP_OK);
     assert_int_equal(file->read.blocks_running, 1);
@@ -57,8 +69,8 @@ static void pass_extent(struct tresor__file *file)
 
 static void take_extent(struct tresor__file *file, uint32_t state, uint32_t knobs)
 {
-    tresor__ledger_claim(&file->ledger, TENSOR_LEFT, TRESOR__BACKING_ANONYMOUS);
-    tresor__ledger_claim(&file->ledger, TENSOR_RIGHT, TRESOR__BACKING_ANONYMOUS);
+    claim(file, TENSOR_LEFT, knobs & RESERVED);
+    claim(file, TENSOR_RIGHT, knobs & RESERVED);
     step(file, READ_ON_TURN);
     if (state != READ_MAPPING)
         step(file, READ_ON_MAP_OK);
@@ -90,12 +102,13 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     if (knobs & SPENT)
         tresor__ledger_unclaim(&file->ledger, TENSOR_SPENT, true);
     if (knobs & WANTED)
-        tresor__ledger_claim(&file->ledger, TENSOR_WANTED, TRESOR__BACKING_ANONYMOUS);
+        claim(file, TENSOR_WANTED, knobs & (URGENT | RESERVED));
     if (knobs & FAILED_OFTEN)
         file->read.walk.retries = TRESOR__RETRIES_MAX;
     file_world.io.block_bytes = FILE_PAGE_BYTES * (knobs & LAST ? UINT64_C(16) : 1);
-    if (!(knobs & FREE))
-        file_world.io.free_block = TRESOR_NONE;
+    while (file_world.io.free_count > (knobs & RESERVED ? 1 : 0) &&
+           (!(knobs & FREE) || (knobs & RESERVED)))
+        tresor__io_take_block(&file_world.io);
     return &file->read;
 }
 
@@ -104,18 +117,20 @@ int main(void)
     static const uint32_t knobs[] = {
         [READ_IDLE] = FAILED_OFTEN | SPENT | WANTED | FREE | RUNNING | GOOD,
         [READ_MAPPING] = SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD |
-                         FAILED_TRANSIENTLY | FAILED_OFTEN | LAST,
+                         FAILED_TRANSIENTLY | FAILED_OFTEN | LAST | RESERVED,
         [READ_FILLING] =
-            FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD | LAST | PASSED,
+            FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD | LAST |
+                         PASSED | RESERVED | URGENT,
         [READ_UNMAPPING] = SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD |
                            FAILED_TRANSIENTLY | FAILED_OFTEN | PASSED,
     };
     static const struct exhaust_guard guards[] = {
         {"has_spent", .all = SPENT},
         {"has_wanted", .all = WANTED},
-        {"is_last_block", .all = LAST | FREE | MORE},
-        {"has_more_and_block", .all = MORE | FREE},
+        {"is_last_block", .all = LAST | FREE | MORE, .none = RESERVED},
+        {"has_more_and_block", .all = MORE | FREE, .none = RESERVED},
         {"has_more", .all = MORE},
+        {"is_overtaken", .all = URGENT | EXTENT, .none = PASSED},
         {"has_extent", .all = EXTENT},
         {"may_retry", .all = FAILED_TRANSIENTLY, .none = FAILED_OFTEN},
     };

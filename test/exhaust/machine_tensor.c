@@ -10,6 +10,7 @@ enum {
     UNLOCKING = 16,
     FAILING = 32, /* the eviction under way failed in part */
     BY_READ = 64, /* the input's value is 1: read, or sequential */
+    URGENT = 128, /* more than its load was so far */
     LOCKS = AWAITING | LOCKING | LOCKED | UNLOCKING,
 };
 
@@ -30,6 +31,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     piece_make(&world);
     world.tensor.state = (uint8_t)state;
     world.tensor.backing = TRESOR__BACKING_ANONYMOUS;
+    world.tensor.urgency = TRESOR__URGENCY_NORMAL;
     world.tensor.failure_code = knobs & FAILING ? TRESOR_ERROR_MAP_REFUSED : TRESOR_OK;
     world.lock.state = lock ? locks[lock] : LOCK_UNLOCKED;
     world.waits[TRESOR__WAIT_LOAD] = knobs & WANTED ? 2 : 0;
@@ -39,6 +41,11 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 static struct tresor__input input(uint32_t event, uint32_t knobs)
 {
     int64_t value = knobs & BY_READ ? 1 : 0;
+    if (event == TENSOR_ON_LOAD)
+        value = tresor__load_value(knobs & BY_READ ? TRESOR__BACKING_ANONYMOUS
+                                                   : TRESOR__BACKING_FILE,
+                                   knobs & URGENT ? TRESOR__URGENCY_URGENT
+                                                  : TRESOR__URGENCY_NORMAL);
     if (event == TENSOR_ON_RELEASE_FAILED)
         value = TRESOR_ERROR_MAP_REFUSED;
     return (struct tresor__input){.value = value};
@@ -47,20 +54,22 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [TENSOR_ABSENT] = WANTED | BY_READ,
-        [TENSOR_LOADING] = WANTED | BY_READ | AWAITING,
+        [TENSOR_ABSENT] = WANTED | BY_READ | URGENT,
+        [TENSOR_LOADING] = WANTED | BY_READ | AWAITING | URGENT,
         [TENSOR_RESIDENT] = WANTED | BY_READ | LOCKS,
-        [TENSOR_SEALING] = WANTED | BY_READ | AWAITING,
-        [TENSOR_EVICTING] = WANTED | BY_READ | FAILING | AWAITING,
-        [TENSOR_FAILED] = WANTED | BY_READ,
+        [TENSOR_SEALING] = WANTED | BY_READ | AWAITING | URGENT,
+        [TENSOR_EVICTING] = WANTED | BY_READ | FAILING | AWAITING | URGENT,
+        [TENSOR_FAILED] = WANTED | BY_READ | URGENT,
     };
     static const struct exhaust_guard guards[] = {
         {"is_wanted", .all = WANTED},
         {"is_locked", .any = LOCKS},
+        {"is_more_urgent", .all = URGENT},
     };
     static const struct exhaust_action actions[] = {
         {.name = "none"},
         {.name = "choose"},
+        {"hasten", .always = EXHAUST_SENDS(HASTEN)},
         {"choose_and_claim", .always = EXHAUST_SENDS(CLAIM)},
         {"open_and_settle", .always = EXHAUST_SENDS(OPEN_PINS) | EXHAUST_SENDS(SETTLE_LOAD),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
@@ -93,7 +102,7 @@ int main(void)
         EXHAUST_GUARDS(guards),
         EXHAUST_ACTIONS(actions),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_SEAL) | EXHAUST_BIT(TRESOR__EFFECT_ADVISE),
-        .messages = EXHAUST_SENDS(CLAIM) | EXHAUST_SENDS(UNCLAIM) | EXHAUST_SENDS(WITHDRAW) |
+        .messages = EXHAUST_SENDS(CLAIM) | EXHAUST_SENDS(HASTEN) | EXHAUST_SENDS(UNCLAIM) | EXHAUST_SENDS(WITHDRAW) |
                     EXHAUST_SENDS(OPEN_PINS) | EXHAUST_SENDS(TELL_LOCK) |
                     EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_EVICT) |
                     EXHAUST_SENDS(SETTLE_ADVISE),

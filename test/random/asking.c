@@ -37,6 +37,11 @@ static int32_t ask(struct host *host, enum tresor_verb verb, const struct tresor
     }
 }
 
+static uint32_t choose_urgency(struct host *host)
+{
+    return random_below(&host->seed, TRESOR_URGENCY_URGENT + 1);
+}
+
 /* The request, or NULL where it was refused. */
 static struct host_request *submit_items(struct host *host, enum tresor_verb verb, uint32_t source,
                                          const struct tresor_item *items, uint32_t count,
@@ -47,6 +52,8 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
         .size_bytes = sizeof options,
         .flags = random_below(&host->seed, 2) ? TRESOR_REQUEST_ITEMS : 0,
         .strategy = strategy,
+        .urgency = choose_urgency(host),
+        .progress_bytes = random_once_in(&host->seed, 3) ? 1 + random_below(&host->seed, 200000) : 0,
     };
     int32_t code = ask(host, verb, items, count, &options, &request);
     host_expect(host, code,
@@ -56,6 +63,12 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
     if (!made)
         return NULL;
     made->named = count;
+    made->progress_bytes = verb == TRESOR_VERB_LOAD ? options.progress_bytes : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t bytes = 0;
+        tresor_item_measure(host->context, items[i], NULL, &bytes);
+        made->total_bytes += bytes;
+    }
     made->wants_items = options.flags & TRESOR_REQUEST_ITEMS;
     return made;
 }
@@ -116,9 +129,11 @@ void host_copy(struct host *host)
     const struct host_tensor *tensor = &source->tensors[place];
     uint64_t offset = random_below(&host->seed, (uint32_t)tensor->size_bytes + 1);
     uint64_t length = random_below(&host->seed, (uint32_t)(tensor->size_bytes - offset) + 1);
+    struct tresor_request_options options = {.size_bytes = sizeof options,
+                                             .urgency = choose_urgency(host)};
     uint8_t *memory = malloc(length > 0 ? length : 1);
     tresor_item_of_tensor(host->context, source->handle, place, &item);
-    int32_t code = tresor_copy(host->context, item, offset, length, memory, NULL, &request);
+    int32_t code = tresor_copy(host->context, item, offset, length, memory, &options, &request);
     host_expect(host, code, host_is_full(host), "copy");
     struct host_request *made = host_note(host, code, request, TRESOR_VERB_COPY, index);
     if (!made) {

@@ -100,6 +100,23 @@ static void see_degraded(struct host *host, const struct tresor_event *event)
         host_violate(host, "it does without %s", tresor_degradation_name(event->flags));
 }
 
+static void see_progress(struct host *host, struct host_request *request,
+                         const struct tresor_event *event)
+{
+    if (request->progress_bytes == 0 ||
+        event->bytes < request->arrived_bytes + request->progress_bytes ||
+        event->bytes > request->total_bytes || event->total_bytes != request->total_bytes)
+        host_violate(host, "%ju of %ju bytes have arrived, and before %ju, asked every %ju",
+                     (uintmax_t)event->bytes, (uintmax_t)event->total_bytes,
+                     (uintmax_t)request->arrived_bytes, (uintmax_t)request->progress_bytes);
+    if (event->done < request->done ||
+        event->done + event->failed + event->cancelled > event->total)
+        host_violate(host, "%u, and before %u, of %u are done", event->done, request->done,
+                     event->total);
+    request->arrived_bytes = event->bytes;
+    request->done = event->done;
+}
+
 void host_see(struct host *host, const struct tresor_event *event)
 {
     char text[512];
@@ -114,6 +131,8 @@ void host_see(struct host *host, const struct tresor_event *event)
                      request ? "has ended" : "nobody made");
     else if (event->type == TRESOR_EVENT_DONE)
         see_end(host, request, event);
+    else if (event->type == TRESOR_EVENT_PROGRESS)
+        see_progress(host, request, event);
     else
         see_item(host, request, event);
 }

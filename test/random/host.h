@@ -60,6 +60,10 @@ struct host_request {
     bool wants_items;
     bool loses_items; /* a finish has discarded some */
     bool has_ended;
+    uint64_t progress_bytes; /* asked for */
+    uint64_t arrived_bytes;  /* told so far */
+    uint64_t total_bytes;
+    uint32_t done;
     uint32_t items[3]; /* ITEM events: done, failed, cancelled */
     uint8_t *memory;   /* COPY: what it writes to, until its end */
     const uint8_t *bytes;

@@ -110,14 +110,28 @@ static void follow(struct cells *cells)
         follow_tensor(cells, i);
 }
 
-void cells_claim(struct cells *cells, uint32_t tensor, uint8_t backing)
+static void hasten(struct cell *cell, uint8_t urgency)
+{
+    cell->urgency = cell->urgency > urgency ? cell->urgency : urgency;
+}
+
+void cells_hasten(struct cells *cells, uint32_t tensor, uint8_t urgency)
+{
+    EACH_CELL_OF(cells, cell, tensor)
+    hasten(cell, urgency);
+}
+
+void cells_claim(struct cells *cells, uint32_t tensor, uint8_t backing, uint8_t urgency)
 {
     cells->tensors[tensor].role = TRESOR__SPAN_LOADING;
     cells->tensors[tensor].filled = 0;
     EACH_CELL_OF(cells, cell, tensor)
     {
-        if (users_of(cells, cell) == 1)
+        if (users_of(cells, cell) == 1) {
             cell->wanted = backing;
+            cell->urgency = 0;
+        }
+        hasten(cell, urgency);
         if (cell->fill == TRESOR__FILL_SPENT && !cell->failed) {
             cell->fill = TRESOR__FILL_FULL;
             cell->releaser = TRESOR_NONE;
@@ -132,7 +146,8 @@ void cells_unclaim(struct cells *cells, uint32_t tensor, bool wait)
 {
     struct cell_tensor *leaving = &cells->tensors[tensor];
     leaving->role = wait ? TRESOR__SPAN_LEAVING : TRESOR__SPAN_ABSENT;
-    leaving->news = (uint8_t)(leaving->news & ~(TRESOR__NEWS_FILLED | TRESOR__NEWS_FILL_FAILED));
+    leaving->news = (uint16_t)(leaving->news & ~(TRESOR__NEWS_FILLED | TRESOR__NEWS_FILL_FAILED |
+                                                 TRESOR__NEWS_PROGRESS));
     EACH_CELL_OF(cells, cell, tensor)
     {
         if (users_of(cells, cell) > 0)
@@ -147,16 +162,46 @@ void cells_unclaim(struct cells *cells, uint32_t tensor, bool wait)
     follow(cells);
 }
 
+/* Of those that wait, nobody is in more of a hurry. */
+static void assert_most_urgent(struct cells *cells, uint8_t backing, uint8_t urgency)
+{
+    EACH_CELL(cells, cell)
+    assert_true(cell->fill != TRESOR__FILL_WANTED || cell->wanted != backing ||
+                cell->urgency <= urgency);
+}
+
+/* Nobody of that urgency wants the next one too. */
+static void assert_whole(struct cells *cells, uint64_t end, const struct cell *first)
+{
+    EACH_CELL(cells, cell)
+    assert_false(cell->start_bytes == end && cell->fill == TRESOR__FILL_WANTED &&
+                 cell->wanted == first->wanted && cell->urgency == first->urgency);
+}
+
+static struct cell *cell_at(struct cells *cells, uint64_t start)
+{
+    EACH_CELL(cells, cell)
+    if (cell->start_bytes == start)
+        return cell;
+    fail_msg("no cell starts there");
+    return NULL;
+}
+
 void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing)
 {
+    const struct cell *first = cell_at(cells, start);
+    assert_most_urgent(cells, backing, first->urgency);
+    assert_whole(cells, end, first);
     EACH_CELL_IN(cells, cell, start, end)
     {
+        assert_int_equal(cell->urgency, first->urgency);
         assert_int_equal(cell->fill, TRESOR__FILL_WANTED);
         assert_int_equal(cell->wanted, backing);
         assert_true(users_of(cells, cell) > 0);
         cell->fill = TRESOR__FILL_RUNNING;
         cell->backing = backing;
         cell->failed = false;
+        cell->arrived_bytes = 0;
         cell->missing_bytes = clip(cells, cell->end_bytes) - cell->start_bytes;
     }
 }
@@ -201,6 +246,27 @@ void cells_abandon(struct cells *cells, uint64_t start, uint64_t end)
     follow(cells);
 }
 
+void cells_put_back(struct cells *cells, uint64_t start, uint64_t end)
+{
+    EACH_CELL_IN(cells, cell, start, end)
+    {
+        assert_true(cell->start_bytes >= start && cell->end_bytes <= end);
+        assert_int_equal(cell->missing_bytes, clip(cells, cell->end_bytes) - cell->start_bytes);
+        cell->failed = true;
+        subtract(cells, cell, cell->start_bytes, cell->end_bytes);
+    }
+}
+
+static void tell_watchers(struct cells *cells, const struct cell *cell)
+{
+    for (uint32_t i = 0; i < cells->tensor_count; i++) {
+        struct cell_tensor *tensor = &cells->tensors[i];
+        if ((cell->tensors >> i & 1) && tensor->role == TRESOR__SPAN_LOADING &&
+            tensor->watchers > 0)
+            tensor->news |= TRESOR__NEWS_PROGRESS;
+    }
+}
+
 void cells_settle(struct cells *cells, uint64_t start, uint64_t end, bool failed)
 {
     EACH_CELL_IN(cells, cell, start, end)
@@ -208,9 +274,26 @@ void cells_settle(struct cells *cells, uint64_t start, uint64_t end, bool failed
         if (failed && !cell->failed)
             fail_tensors(cells, cell);
         cell->failed = cell->failed || failed;
+        uint64_t missing = cell->missing_bytes;
         subtract(cells, cell, start, end);
+        cell->arrived_bytes += missing - cell->missing_bytes;
+        follow(cells);
+        if (!cell->failed)
+            tell_watchers(cells, cell);
     }
-    follow(cells);
+}
+
+uint64_t cells_arrived(const struct cells *cells, uint32_t tensor)
+{
+    uint64_t arrived = 0;
+    for (uint32_t i = 0; i < cells->count; i++) {
+        const struct cell *cell = &cells->cells[i];
+        bool counts = cell->fill == TRESOR__FILL_FULL ||
+                      (cell->fill == TRESOR__FILL_RUNNING && !cell->failed);
+        if ((cell->tensors >> tensor & 1) && counts)
+            arrived += cell->arrived_bytes;
+    }
+    return arrived;
 }
 
 void cells_unmapped(struct cells *cells, uint64_t start, uint64_t end)
@@ -271,7 +354,7 @@ void cells_unlock(struct cells *cells, uint32_t tensor, bool wait)
 {
     struct cell_tensor *leaving = &cells->tensors[tensor];
     leaving->lock_role = wait ? TRESOR__SPAN_LEAVING : TRESOR__SPAN_ABSENT;
-    leaving->news = (uint8_t)(leaving->news & ~(TRESOR__NEWS_LOCKED | TRESOR__NEWS_LOCK_FAILED));
+    leaving->news = (uint16_t)(leaving->news & ~(TRESOR__NEWS_LOCKED | TRESOR__NEWS_LOCK_FAILED));
     EACH_CELL_OF(cells, cell, tensor)
     {
         if (locks_of(cells, cell) > 0)
@@ -410,6 +493,7 @@ void assert_same_cells(const struct cells *cells, const struct tresor__ledger *l
         assert_int_equal(ledger->spans[i].lock_role, cells->tensors[i].lock_role);
         assert_int_equal(ledger->spans[i].news, cells->tensors[i].news);
         assert_true(cells->tensors[i].filled <= 1);
+        assert_int_equal(tresor__ledger_arrived(ledger, i), cells_arrived(cells, i));
     }
     assert_same_sums(cells, ledger);
 }

@@ -19,12 +19,14 @@ struct cell {
     uint64_t start_bytes;
     uint64_t end_bytes;
     uint64_t missing_bytes;
+    uint64_t arrived_bytes; /* since it was taken to be filled */
     uint32_t tensors;  /* a bit each */
     uint32_t releaser; /* TRESOR_NONE */
     uint32_t unlocker;
     uint8_t fill;
     uint8_t backing;
     uint8_t wanted;
+    uint8_t urgency;
     uint8_t lock;
     bool failed;
     bool leaked;
@@ -34,7 +36,8 @@ struct cell {
 struct cell_tensor {
     uint8_t role;
     uint8_t lock_role;
-    uint8_t news;
+    uint16_t news;
+    uint32_t watchers;
     uint32_t filled; /* how often it was told so since its claim */
 };
 
@@ -52,9 +55,11 @@ void cells_make(struct cells *cells, const struct model_tensor *tensors, uint32_
 
 /* Each is the ledger's function of that name; extents are ranges of bytes. They fail the test where
  * the ledger took something that was not there to take. */
-void cells_claim(struct cells *cells, uint32_t tensor, uint8_t backing);
+void cells_claim(struct cells *cells, uint32_t tensor, uint8_t backing, uint8_t urgency);
+void cells_hasten(struct cells *cells, uint32_t tensor, uint8_t urgency);
 void cells_unclaim(struct cells *cells, uint32_t tensor, bool wait);
 void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing);
+void cells_put_back(struct cells *cells, uint64_t start, uint64_t end);
 void cells_abandon(struct cells *cells, uint64_t start, uint64_t end);
 void cells_settle(struct cells *cells, uint64_t start, uint64_t end, bool failed);
 void cells_unmapped(struct cells *cells, uint64_t start, uint64_t end);
@@ -68,6 +73,9 @@ void cells_lock_again(struct cells *cells, uint64_t start, uint64_t end);
 void cells_locked(struct cells *cells, uint64_t start, uint64_t end, bool failed);
 void cells_take_unlock(struct cells *cells, uint64_t start, uint64_t end);
 void cells_unlocked(struct cells *cells, uint64_t start, uint64_t end, bool failed);
+
+/** Bytes that are there in the cells of a tensor that is being loaded. */
+uint64_t cells_arrived(const struct cells *cells, uint32_t tensor);
 
 /** Whether some cell could be taken to be filled, released, locked or unlocked. */
 bool cells_have(const struct cells *cells, uint8_t fill, uint8_t backing);

@@ -109,6 +109,16 @@ static void see_end(struct session *session, struct session_request *request,
                 tresor_error_name(event->error.code), event->done, event->total);
 }
 
+static void see_progress(struct session *session, struct session_request *request,
+                         const struct tresor_event *event)
+{
+    if (event->bytes <= request->progress_bytes || event->bytes > event->total_bytes)
+        violate(session, "%" PRIu64 " of %" PRIu64 " bytes have arrived, and before %" PRIu64,
+                event->bytes, event->total_bytes, request->progress_bytes);
+    request->progress_bytes = event->bytes;
+    session->progress[session->progress_count++ % SESSION_PROGRESS] = *event;
+}
+
 static void see(struct session *session, const struct tresor_event *event)
 {
     char text[512];
@@ -126,6 +136,8 @@ static void see(struct session *session, const struct tresor_event *event)
                 request ? "has ended" : "nobody made");
     else if (event->type == TRESOR_EVENT_DONE)
         see_end(session, request, event);
+    else if (event->type == TRESOR_EVENT_PROGRESS)
+        see_progress(session, request, event);
     if (event->type == TRESOR_EVENT_ITEM)
         session->items[session->item_count++ % SESSION_ITEMS] = *event;
 }

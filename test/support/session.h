@@ -19,11 +19,13 @@ enum {
     SESSION_REQUESTS = 256,
     SESSION_ITEMS = 256,
     SESSION_DEGRADED = 16,
+    SESSION_PROGRESS = 256,
 };
 
 struct session_request {
     uint64_t value;
     uint32_t done_count;
+    uint64_t progress_bytes; /* that were told last */
     struct tresor_event done;
 };
 
@@ -36,6 +38,8 @@ struct session {
     uint32_t item_count;
     struct tresor_event degraded[SESSION_DEGRADED]; /* the newest, where there are too many */
     uint32_t degraded_count;
+    struct tresor_event progress[SESSION_PROGRESS]; /* the newest, where there are too many */
+    uint32_t progress_count;
     uint64_t steps; /* dispatches so far */
     uint64_t steps_max;
     uint64_t event_count;

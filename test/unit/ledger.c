@@ -59,6 +59,7 @@ struct world {
     struct flight unlocking;
     uint64_t seed;
     bool failing; /* effects fail at times */
+    uint64_t arrived[CELLS_TENSORS_MAX]; /* when it was last looked at, while it is loaded */
 };
 
 static const struct tresor__failure failure = {
@@ -81,7 +82,7 @@ static bool fails(struct world *world)
 
 /* --- what a tensor's machines do --- */
 
-static bool has_news(const struct cell_tensor *tensor, uint8_t news)
+static bool has_news(const struct cell_tensor *tensor, uint16_t news)
 {
     return tensor->news & news;
 }
@@ -94,8 +95,34 @@ static bool claim(struct world *world)
         has_news(tensor, TRESOR__NEWS_RELEASED | TRESOR__NEWS_RELEASE_FAILED))
         return false;
     uint8_t backing = (uint8_t)random_below(&world->seed, TRESOR__BACKING_COUNT);
-    tresor__ledger_claim(world->ledger, index, backing);
-    cells_claim(&world->cells, index, backing);
+    uint8_t urgency = (uint8_t)random_below(&world->seed, TRESOR__URGENCY_COUNT);
+    tresor__ledger_claim(world->ledger, index, backing, urgency);
+    cells_claim(&world->cells, index, backing, urgency);
+    return true;
+}
+
+static bool hasten(struct world *world)
+{
+    uint32_t index = random_below(&world->seed, world->cells.tensor_count);
+    uint8_t urgency = (uint8_t)random_below(&world->seed, TRESOR__URGENCY_COUNT);
+    if (world->cells.tensors[index].role != TRESOR__SPAN_LOADING)
+        return false;
+    tresor__ledger_hasten(world->ledger, index, urgency);
+    cells_hasten(&world->cells, index, urgency);
+    return true;
+}
+
+static bool watch(struct world *world)
+{
+    uint32_t index = random_below(&world->seed, world->cells.tensor_count);
+    struct cell_tensor *tensor = &world->cells.tensors[index];
+    if (tensor->watchers > 0 && random_once_in(&world->seed, 2)) {
+        tresor__ledger_unwatch(world->ledger, index);
+        tensor->watchers--;
+    } else {
+        tresor__ledger_watch(world->ledger, index);
+        tensor->watchers++;
+    }
     return true;
 }
 
@@ -177,9 +204,9 @@ static bool take_fill(struct world *world)
     struct walk *walk = &world->walks[index];
     if (walk->in_hand)
         return false;
-    assert_int_equal(world->ledger->fill[backing].count > 0,
-                     cells_have(&world->cells, TRESOR__FILL_WANTED, backing));
-    if (world->ledger->fill[backing].count == 0)
+    bool wants = tresor__ledger_wants(world->ledger, backing);
+    assert_int_equal(wants, cells_have(&world->cells, TRESOR__FILL_WANTED, backing));
+    if (!wants)
         return false;
     tresor__extent_take(world->ledger, backing, &walk->walk);
     cells_take_fill(&world->cells, start_of(world, walk->walk.extent),
@@ -238,6 +265,24 @@ static bool walk_on(struct world *world)
         start_part(world, walk);
     else
         return false;
+    return true;
+}
+
+/* What has not begun is put back where something is more urgent. */
+static bool put_back(struct world *world)
+{
+    uint32_t index = random_below(&world->seed, TRESOR__BACKING_COUNT * WALKS);
+    struct walk *walk = &world->walks[index];
+    if (!walk->in_hand || !walk->mapped ||
+        !tresor__extent_is_overtaken(world->ledger, (uint8_t)(index / WALKS), &walk->walk))
+        return false;
+    uint64_t end = end_of(world, walk->walk.extent);
+    uint64_t before = walk->walk.offset;
+    tresor__extent_put_back(world->ledger, &walk->walk);
+    uint64_t start = end_of(world, walk->walk.extent);
+    assert_true(start >= before && start < end);
+    assert_true(walk->walk.extent.first < walk->walk.extent.last);
+    cells_put_back(&world->cells, start, end);
     return true;
 }
 
@@ -420,12 +465,23 @@ static operation *const operations[] = {
     claim,  claim,  claim,        unclaim,   lock,      lock,    unlock,      hear,
     hear,   hear,   take_fill,    take_fill, walk_on,   walk_on, walk_on,     settle,
     settle, settle, take_release, released,  take_lock, locked,  take_unlock, unlocked,
+    hasten, hasten, put_back,     put_back,  watch,
 };
 
-static void check_world(const struct world *world)
+static void check_arrived(struct world *world, uint32_t index)
+{
+    uint64_t arrived = tresor__ledger_arrived(world->ledger, index);
+    bool is_loading = world->ledger->spans[index].role == TRESOR__SPAN_LOADING;
+    assert_true(!is_loading || arrived >= world->arrived[index]);
+    world->arrived[index] = is_loading ? arrived : 0;
+}
+
+static void check_world(struct world *world)
 {
     tresor__ledger_check(world->ledger);
     assert_same_cells(&world->cells, world->ledger);
+    for (uint32_t i = 0; i < world->cells.tensor_count; i++)
+        check_arrived(world, i);
 }
 
 /* Everybody leaves, nothing fails any more: the ledger must become empty. */

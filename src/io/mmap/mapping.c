@@ -19,7 +19,7 @@ static bool has_spent(const void *context, const struct tresor__input *input)
 static bool has_wanted(const void *context, const struct tresor__input *input)
 {
     (void)input;
-    return file_of(context)->ledger.fill[TRESOR__BACKING_FILE].count > 0;
+    return tresor__ledger_wants(&file_of(context)->ledger, TRESOR__BACKING_FILE);
 }
 
 static bool has_more(const void *context, const struct tresor__input *input)
@@ -27,6 +27,14 @@ static bool has_more(const void *context, const struct tresor__input *input)
     const struct tresor__mapping *mapping = context;
     (void)input;
     return tresor__extent_has_more(&file_of(context)->ledger, &mapping->walk);
+}
+
+static bool is_overtaken(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__mapping *mapping = context;
+    (void)input;
+    return tresor__extent_is_overtaken(&file_of(context)->ledger, TRESOR__BACKING_FILE,
+                                       &mapping->walk);
 }
 
 /* The chunk under way reaches the extent's end, so nothing is left to choose. */
@@ -166,6 +174,14 @@ static void fail_chunk(void *context, const struct tresor__input *input, struct 
     struct tresor__failure failure =
         tresor__failure_of(code, input->os_errno, mapping->walk.offset, mapping->walk.length, got);
     settle(mapping, &failure, out);
+    tresor__outbox_again(out);
+}
+
+static void put_back(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    (void)input;
+    tresor__extent_put_back(&file_of(context)->ledger, &mapping->walk);
     tresor__outbox_again(out);
 }
 

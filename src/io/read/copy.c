@@ -30,7 +30,7 @@ static bool has_more(const void *context, const struct tresor__input *input)
 static bool has_more_and_block(const void *context, const struct tresor__input *input)
 {
     const struct tresor__copy *copy = context;
-    return copy->io->free_block != TRESOR_NONE && has_more(context, input);
+    return tresor__io_has_block(copy->io, copy->urgency) && has_more(context, input);
 }
 
 static bool runs_none(const void *context, const struct tresor__input *input)

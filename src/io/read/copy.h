@@ -17,6 +17,7 @@ struct tresor__file;
 /** One a request; only COPY requests use it. */
 struct tresor__copy {
     uint8_t state;
+    uint8_t urgency; /* enum tresor__urgency */
     uint16_t source;
     uint32_t index; /* its own: the request's slot */
     uint32_t file;

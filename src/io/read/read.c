@@ -17,7 +17,7 @@ static bool has_spent(const void *context, const struct tresor__input *input)
 static bool has_wanted(const void *context, const struct tresor__input *input)
 {
     (void)input;
-    return file_of(context)->ledger.fill[TRESOR__BACKING_ANONYMOUS].count > 0;
+    return tresor__ledger_wants(&file_of(context)->ledger, TRESOR__BACKING_ANONYMOUS);
 }
 
 static bool has_more(const void *context, const struct tresor__input *input)
@@ -27,9 +27,23 @@ static bool has_more(const void *context, const struct tresor__input *input)
     return tresor__extent_has_more(&file_of(context)->ledger, &job->walk);
 }
 
+static bool is_overtaken(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__read *job = context;
+    (void)input;
+    return tresor__extent_is_overtaken(&file_of(context)->ledger, TRESOR__BACKING_ANONYMOUS,
+                                       &job->walk);
+}
+
+static bool has_block(const struct tresor__file *file)
+{
+    return tresor__io_has_block(file->io,
+                                tresor__ledger_urgency(&file->ledger, TRESOR__BACKING_ANONYMOUS));
+}
+
 static bool has_more_and_block(const void *context, const struct tresor__input *input)
 {
-    return file_of(context)->io->free_block != TRESOR_NONE && has_more(context, input);
+    return has_block(file_of(context)) && has_more(context, input);
 }
 
 /* One block reaches the end of the extent, all of which is wanted, so nothing is left to choose. */
@@ -39,8 +53,7 @@ static bool is_last_block(const void *context, const struct tresor__input *input
     const struct tresor__file *file = file_of(context);
     uint64_t unit = file->io->block_bytes;
     (void)input;
-    return file->io->free_block != TRESOR_NONE &&
-           tresor__extent_reaches_end(&file->ledger, &job->walk, unit);
+    return has_block(file) && tresor__extent_reaches_end(&file->ledger, &job->walk, unit);
 }
 
 static bool has_extent(const void *context, const struct tresor__input *input)
@@ -173,6 +186,14 @@ static void settle_block(void *context, const struct tresor__input *input,
     tresor__io_give_block(file->io, block->index);
     job->blocks_running--;
     tresor__outbox_look(out);
+}
+
+static void put_back(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    (void)input;
+    tresor__extent_put_back(&file_of(context)->ledger, &job->walk);
+    tresor__outbox_again(out);
 }
 
 static void leave_extent(void *context, const struct tresor__input *input,

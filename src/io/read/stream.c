@@ -53,7 +53,7 @@ static bool has_stage(const void *context, const struct tresor__input *input)
 static bool has_room(const void *context, const struct tresor__input *input)
 {
     const struct tresor__stream *stream = context;
-    return stream->io->free_block != TRESOR_NONE && has_stage(context, input);
+    return tresor__io_has_block(stream->io, stream->urgency) && has_stage(context, input);
 }
 
 static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)

@@ -19,6 +19,7 @@ struct tresor__stream {
     uint8_t state;
     bool is_cancelled;
     bool is_stopped; /* a chunk of the tensor in hand failed */
+    uint8_t urgency; /* enum tresor__urgency */
     uint16_t source;
     uint32_t index; /* its own: the request's slot */
     uint32_t blocks_running;
