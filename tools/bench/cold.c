@@ -7,14 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "measure.h"
-
-enum { EVICTIONS_MAX = 20, EVICTION_PAUSE_US = 50 * 1000 };
+#include "page_cache.h"
 
 /* Static, for the handler of a signal has nothing else to find them by. */
 static struct {
@@ -23,56 +21,45 @@ static struct {
     volatile sig_atomic_t is_set;
 } kept;
 
-static int open_or_give_up(const char *path, uint64_t *size_bytes)
+static int open_or_give_up(const char *path)
 {
-    struct stat status;
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0 || fstat(descriptor, &status) != 0)
+    if (descriptor < 0)
         give_up("%s: %s", path, strerror(errno));
-    *size_bytes = (uint64_t)status.st_size;
     return descriptor;
 }
 
-/* mincore(2) tells the truth to the file's owner only; everyone else hears that all is there, so nobody is told less. */
-uint64_t cold_cached_bytes(const char *path)
+/* The bytes that are cached, where an answer was had, as nothing else is worth measuring. */
+static uint64_t bytes_of(const char *path, int error, const struct page_cache_count *count)
 {
-    uint64_t size_bytes = 0;
-    uint64_t cached_bytes = 0;
-    int descriptor = open_or_give_up(path, &size_bytes);
-    uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t page_count = (size_bytes + page_bytes - 1) / page_bytes;
-    void *bytes = mmap(NULL, size_bytes, PROT_NONE, MAP_SHARED, descriptor, 0);
-    unsigned char *pages = malloc(page_count);
-    if (bytes == MAP_FAILED || !pages || mincore(bytes, size_bytes, pages) != 0)
-        give_up("%s: what is cached cannot be known: %s", path, strerror(errno));
-    for (uint64_t i = 0; i < page_count; i++)
-        cached_bytes += pages[i] & 1 ? page_bytes : 0;
-    free(pages);
-    munmap(bytes, size_bytes);
-    close(descriptor);
-    return cached_bytes;
+    if (error || !count->is_known)
+        give_up("%s: what is cached cannot be known: %s", path,
+                error ? strerror(error) : "not an owner");
+    return count->resident_pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* More than once: a page just read may still be on its way to the lists that eviction looks at. */
+uint64_t cold_cached_bytes(const char *path)
+{
+    struct page_cache_count count;
+    int descriptor = open_or_give_up(path);
+    int error = page_cache_count(descriptor, &count);
+    close(descriptor);
+    return bytes_of(path, error, &count);
+}
+
 void cold_evict(const char *path)
 {
-    uint64_t size_bytes = 0;
-    uint64_t left_bytes = 0;
-    int descriptor = open_or_give_up(path, &size_bytes);
-    fdatasync(descriptor);
-    for (int i = 0; i < EVICTIONS_MAX; i++) {
-        posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
-        left_bytes = cold_cached_bytes(path);
-        if (left_bytes == 0)
-            break;
-        usleep(EVICTION_PAUSE_US);
-    }
+    struct page_cache_count left;
+    int descriptor = open_or_give_up(path);
+    int error = page_cache_evict(descriptor, &left);
     close(descriptor);
+    uint64_t left_bytes = bytes_of(path, error, &left);
     if (left_bytes > 0)
         give_up("%s: %llu bytes stay in the page cache", path, (unsigned long long)left_bytes);
 }
 
-/* A partition's readahead is that of its disk, the folder above; a file system without a disk has only the first. */
+/* A partition's readahead is that of its disk, the folder above; a file system without a disk has
+ * only the first. */
 static int open_setting(const char *path, int flags, char *setting, size_t setting_bytes)
 {
     static const char *const places[] = {"/sys/class/bdi/%u:%u/read_ahead_kb",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Measuring: two ways of doing one thing, run in turn, compared as a ratio, so that a noisy machine cancels out. */
+/* Measuring: two ways of doing one thing, run in turn, compared as a ratio, so that a noisy machine
+ * cancels out. */
 #ifndef TRESOR_BENCH_MEASURE_H
 #define TRESOR_BENCH_MEASURE_H
 
@@ -22,8 +23,12 @@ struct settings {
 /** Seconds that one run of a way took. */
 typedef double way(void *argument);
 
-/** Alternate `ours` and `raw`, print medians, their ratio's median and spread, and the target it must not pass. */
+/** Alternate `ours` and `raw`, print medians, their ratio's median and spread, and the target it
+ * must not pass. */
 bool compare(const char *name, way *ours, way *raw, void *argument, uint32_t pairs, double target);
+
+/** The same where there is no target. */
+void show(const char *name, way *ours, way *raw, void *argument, uint32_t pairs);
 
 /** Print one figure against a target that it must not pass. */
 bool report(const char *name, double value, const char *unit, double target);
@@ -39,8 +44,13 @@ double processor_seconds(void);
 _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The benchmarks; each says whether its targets were met. */
+bool bench_cold(const struct settings *settings);
 bool bench_cycle(const struct settings *settings);
+bool bench_dispatch(const struct settings *settings);
+bool bench_gaps(const struct settings *settings);
+bool bench_memory(const struct settings *settings);
 bool bench_open(const struct settings *settings);
+bool bench_small(const struct settings *settings);
 bool bench_warm(const struct settings *settings);
 bool bench_populate(const struct settings *settings);
 

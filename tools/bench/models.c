@@ -4,6 +4,7 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,9 +29,9 @@ static void make(const struct settings *settings, const char *name, const char *
     snprintf(path, size_bytes, "%s/%s.gguf", settings->folder, name);
     if (access(path, R_OK) == 0)
         return;
-    const char *arguments[] = {settings->tool, "generate", "--format",     "gguf",
-                               "--size",       size,       "--tensors",    tensors,
-                               "--vocabulary", vocabulary, path,           NULL};
+    const char *arguments[] = {settings->tool, "generate", "--format",  "gguf",
+                               "--size",       size,       "--tensors", tensors,
+                               "--vocabulary", vocabulary, path,        NULL};
     run(arguments);
 }
 
@@ -51,6 +52,14 @@ void models_large(const struct settings *settings, char *path, size_t size_bytes
     snprintf(size, sizeof size, "%llu", (unsigned long long)settings->model_bytes);
     snprintf(name, sizeof name, "large-%s", size);
     make(settings, name, size, "201", "259", path, size_bytes);
+}
+
+size_t models_bytes(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        give_up("%s is not there", path);
+    return (size_t)status.st_size;
 }
 
 void models_open(struct tresor_context *context, const char *path, struct tresor_source *source)

@@ -9,10 +9,17 @@
 
 #include "measure.h"
 
-/** A model of a few tensors; one with 2,000 tensors and a vocabulary of 128,000; one of settings->model_bytes. */
+/** A model of a few tensors; one with 2,000 tensors and a vocabulary of 128,000; one of
+ * settings->model_bytes. */
 void models_small(const struct settings *settings, char *path, size_t size_bytes);
 void models_vocabulary(const struct settings *settings, char *path, size_t size_bytes);
 void models_large(const struct settings *settings, char *path, size_t size_bytes);
+
+/** 100,000 tensors of 16 KiB, one after the other. */
+void models_many(const struct settings *settings, char *path, size_t size_bytes);
+
+/** The size of a model's file. */
+size_t models_bytes(const char *path);
 
 void models_open(struct tresor_context *context, const char *path, struct tresor_source *source);
 void models_close(struct tresor_context *context, struct tresor_source source);

@@ -1,42 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /* A whole model from a warm page cache, against the raw calls into the same kind of memory. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "direct.h"
+#include "loading.h"
 #include "measure.h"
 #include "models.h"
+#include "pages.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
 #endif
 
-enum { HUGE_PAGE_BYTES = 2 * 1024 * 1024, READ_BYTES = 2 * 1024 * 1024 };
+enum {
+    READ_BYTES = 2 * 1024 * 1024
+};
 
 struct model {
-    struct tresor_context *context;
-    struct tresor_source source;
-    struct tresor_item all;
+    struct loading loading;
+    struct pages pages; /* touched, for the reads of two threads */
+    uint32_t backend;
     char path[1024];
     size_t size_bytes;
 };
 
 static double load(const struct model *model, uint32_t strategy)
 {
-    struct tresor_request_options options = {.size_bytes = sizeof options, .strategy = strategy};
-    struct tresor_request request;
-    double start = now_seconds();
-    tresor_load(model->context, &model->all, 1, &options, &request);
-    if (tresor_finish(model->context, request, 1, NULL) != TRESOR_OK)
-        give_up("the load failed");
-    double seconds = now_seconds() - start;
-    tresor_evict(model->context, &model->all, 1, NULL, &request);
-    if (tresor_finish(model->context, request, 1, NULL) != TRESOR_OK)
-        give_up("the eviction failed");
+    double seconds = loading_load_by(&model->loading, strategy);
+    loading_evict(&model->loading);
     return seconds;
 }
 
@@ -48,6 +44,31 @@ static double load_mmap(void *argument)
 static double load_read(void *argument)
 {
     return load(argument, TRESOR_STRATEGY_READ);
+}
+
+/* Of a context that was just made; or of one that has loaded and evicted before. */
+static double load_in_new_context(struct model *model, bool is_again)
+{
+    struct tresor_context_options options = direct_options(model->backend, TRESOR_DIRECT_AUTO);
+    struct loading loading;
+    loading_open(&loading, model->path, &options);
+    double seconds = loading_load(&loading);
+    if (is_again) {
+        loading_evict(&loading);
+        seconds = loading_load(&loading);
+    }
+    loading_close(&loading);
+    return seconds;
+}
+
+static double load_first(void *argument)
+{
+    return load_in_new_context(argument, false);
+}
+
+static double load_again(void *argument)
+{
+    return load_in_new_context(argument, true);
 }
 
 static double raw_mmap(void *argument)
@@ -64,50 +85,97 @@ static double raw_mmap(void *argument)
     return seconds;
 }
 
-/* Memory as the read strategy has it: 2 MiB pages, populated; both sides' time counts from the mapping on. */
+static void read_part(int descriptor, char *bytes, size_t from, size_t to)
+{
+    while (from < to) {
+        size_t length = to - from < READ_BYTES ? to - from : READ_BYTES;
+        ssize_t got = pread(descriptor, bytes + from, length, (off_t)from);
+        if (got <= 0)
+            give_up("the raw read failed");
+        from += (size_t)got;
+    }
+}
+
+/* Memory as the read strategy has it: 2 MiB pages, populated; both sides' time counts from the
+ * mapping on. */
 static double raw_read(void *argument)
 {
     const struct model *model = argument;
-    size_t length = model->size_bytes + HUGE_PAGE_BYTES;
+    struct pages pages;
     int descriptor = open(model->path, O_RDONLY | O_CLOEXEC);
     double start = now_seconds();
-    char *range = mmap(NULL, length, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    char *bytes = range + (HUGE_PAGE_BYTES - (uintptr_t)range % HUGE_PAGE_BYTES);
-    madvise(bytes, model->size_bytes, MADV_HUGEPAGE);
-    if (range == MAP_FAILED || madvise(bytes, model->size_bytes, MADV_POPULATE_WRITE) != 0)
-        give_up("the raw populate failed");
-    for (size_t done = 0; done < model->size_bytes;) {
-        ssize_t got = pread(descriptor, bytes + done, READ_BYTES, (off_t)done);
-        if (got <= 0)
-            give_up("the raw read failed");
-        done += (size_t)got;
-    }
+    pages_reserve(&pages, model->size_bytes);
+    pages_populate(&pages);
+    read_part(descriptor, pages.bytes, 0, model->size_bytes);
     double seconds = now_seconds() - start;
-    munmap(range, length);
+    pages_release(&pages);
     close(descriptor);
     return seconds;
 }
 
-static size_t file_bytes(const char *path)
+struct part {
+    int descriptor;
+    char *bytes;
+    size_t from;
+    size_t to;
+};
+
+static void *run_part(void *argument)
 {
-    struct stat stat_of_path;
-    return stat(path, &stat_of_path) == 0 ? (size_t)stat_of_path.st_size : 0;
+    const struct part *part = argument;
+    read_part(part->descriptor, part->bytes, part->from, part->to);
+    return NULL;
+}
+
+static double raw_two_threads(void *argument)
+{
+    const struct model *model = argument;
+    int descriptor = open(model->path, O_RDONLY | O_CLOEXEC);
+    size_t half = model->size_bytes / 2 / READ_BYTES * READ_BYTES;
+    struct part parts[] = {{descriptor, model->pages.bytes, 0, half},
+                           {descriptor, model->pages.bytes, half, model->size_bytes}};
+    pthread_t thread;
+    double start = now_seconds();
+    if (pthread_create(&thread, NULL, run_part, &parts[0]) != 0)
+        give_up("no thread");
+    run_part(&parts[1]);
+    pthread_join(thread, NULL);
+    double seconds = now_seconds() - start;
+    close(descriptor);
+    return seconds;
+}
+
+static bool bench_two_threads(struct model *model, const struct settings *settings)
+{
+    static const struct {
+        const char *name;
+        uint32_t backend;
+    } rows[] = {{"pool", TRESOR_BACKEND_POOL}, {"uring", TRESOR_BACKEND_URING}};
+    bool met = true;
+    pages_reserve(&model->pages, model->size_bytes);
+    pages_populate(&model->pages);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char name[64];
+        model->backend = rows[i].backend;
+        snprintf(name, sizeof name, "warm read, %s, first load", rows[i].name);
+        show(name, load_first, raw_two_threads, model, settings->pairs);
+        snprintf(name, sizeof name, "warm read, %s, second load", rows[i].name);
+        met = compare(name, load_again, raw_two_threads, model, settings->pairs, 1 / 0.9) && met;
+    }
+    pages_release(&model->pages);
+    return met;
 }
 
 bool bench_warm(const struct settings *settings)
 {
     struct model model = {0};
     models_large(settings, model.path, sizeof model.path);
-    model.size_bytes = file_bytes(model.path);
-    if (tresor_context_create(NULL, &model.context) != TRESOR_OK)
-        give_up("no context");
-    models_open(model.context, model.path, &model.source);
-    tresor_item_of_source(model.context, model.source, &model.all);
-    bool met = compare("warm mmap, whole model", load_mmap, raw_mmap, &model, settings->pairs, 1.05);
+    model.size_bytes = models_bytes(model.path);
+    loading_open(&model.loading, model.path, NULL);
+    bool met =
+        compare("warm mmap, whole model", load_mmap, raw_mmap, &model, settings->pairs, 1.05);
     met = compare("warm read, whole model", load_read, raw_read, &model, settings->pairs, 1.05) &&
           met;
-    models_close(model.context, model.source);
-    tresor_context_destroy(model.context);
-    return met;
+    loading_close(&model.loading);
+    return bench_two_threads(&model, settings) && met;
 }

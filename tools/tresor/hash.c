@@ -20,12 +20,14 @@
 enum {
     KEY_STRATEGY,
     KEY_BACKEND,
+    KEY_DIRECT,
     KEY_TENSOR,
 };
 
 static const struct option_row rows[] = {
     MODEL_OPTION_STRATEGY(KEY_STRATEGY),
     MODEL_OPTION_BACKEND(KEY_BACKEND),
+    MODEL_OPTION_DIRECT(KEY_DIRECT),
     MODEL_OPTION_TENSOR(KEY_TENSOR),
 };
 
@@ -41,6 +43,7 @@ static const struct command_usage usage = {
 struct hashing {
     const struct opened *opened;
     struct failures failures;
+    struct degraded degraded;
 };
 
 /** Tensors next to each other in the selection that are loaded, hashed and evicted together. */
@@ -90,8 +93,11 @@ static bool group_take(struct hashing *hashing, const struct selection *selectio
 static bool ask(struct hashing *hashing, request_verb *verb, const struct group *group)
 {
     struct tresor_event done;
-    return request_run(hashing->opened, verb, group->items, group->count, &hashing->failures, NULL,
-                       &done);
+    const struct run_watch watch = {
+        .failures = &hashing->failures,
+        .degraded = &hashing->degraded,
+    };
+    return request_run(hashing->opened, verb, group->items, group->count, &watch, &done);
 }
 
 static void print_hash(const void *data, uint64_t size_bytes, const struct tresor_tensor_info *info)
@@ -151,10 +157,12 @@ static int hash(const struct option_reader *reader, const struct model_options *
         .size_bytes = sizeof context_options,
         .strategy = options->strategy,
         .backend = options->backend,
+        .direct = options->direct,
     };
     struct hashing hashing = {
         .opened = &opened,
         .failures = {.opened = &opened, .lines_max = UINT64_MAX},
+        .degraded = {.opened = &opened},
     };
     int code = TOOL_BAD_FILE;
     if (opened_begin(&opened, options->path, &context_options)) {
@@ -178,6 +186,8 @@ static bool take_option(const struct option_reader *reader, int key, struct mode
         return model_options_take_strategy(reader, options);
     if (key == KEY_BACKEND)
         return model_options_take_backend(reader, options);
+    if (key == KEY_DIRECT)
+        return model_options_take_direct(reader, options);
     model_options_take_pattern(reader, options);
     return true;
 }
@@ -191,7 +201,7 @@ static int run(struct option_reader *reader, struct model_options *options)
     }
     if (key == OPTIONS_STOP)
         return reader->exit_code;
-    return model_options_take_path(reader, &options->path) ? hash(reader, options) : TOOL_USAGE;
+    return model_options_finish(reader, options) ? hash(reader, options) : TOOL_USAGE;
 }
 
 int command_hash(int argc, char **argv)

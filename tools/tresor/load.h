@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What became of a load, for its reports. */
+/* A load: what it is told, and what became of it, for its reports. */
 #ifndef TOOL_LOAD_H
 #define TOOL_LOAD_H
 
@@ -8,7 +8,20 @@
 
 #include <tresor/tresor.h>
 
+#include "degraded.h"
+#include "dispatching.h"
 #include "failures.h"
+#include "load_cold.h"
+#include "model_options.h"
+#include "trace.h"
+
+struct load_options {
+    struct model_options model;
+    const char *trace_path;
+    bool lock;
+    bool cold;
+    bool is_json;
+};
 
 struct load_result {
     const char *path;
@@ -19,11 +32,20 @@ struct load_result {
     uint32_t failed; /* what was cancelled is neither loaded nor failed */
     uint64_t bytes;
     uint64_t load_ns;
+    uint64_t processor_ns; /* of the whole process, while it loaded */
     bool lock_wanted;
     uint32_t locked;
+    bool cold_wanted;
+    struct page_cache_count cold; /* before the load, of all files */
+    struct dispatch_times times;  /* of the load's dispatches */
     struct tresor_counters counters;
+    struct degraded degraded;
     struct failures failures;
 };
+
+/** Open the model, load what is asked for, and close it. Returns an enum tool_exit. */
+int load_run(const struct option_reader *reader, const struct load_options *options,
+             struct trace *trace, struct load_result *result);
 
 void load_print_text(const struct load_result *result);
 void load_print_json(const struct load_result *result);

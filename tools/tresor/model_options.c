@@ -22,35 +22,54 @@ void model_options_end(struct model_options *options)
     free(options->patterns);
 }
 
-bool model_options_take_strategy(const struct option_reader *reader, struct model_options *options)
+struct choice {
+    const char *name;
+    uint32_t value;
+};
+
+/** The value of the last option's argument; false where no name is it. */
+static bool choose(const struct option_reader *reader, const struct choice *choices, size_t count,
+                   uint32_t *value)
 {
-    static const uint32_t strategies[] = {TRESOR_STRATEGY_MMAP, TRESOR_STRATEGY_READ};
-    for (size_t i = 0; i < sizeof strategies / sizeof strategies[0]; i++) {
-        if (strcmp(reader->value, tresor_strategy_name(strategies[i])) == 0) {
-            options->strategy = strategies[i];
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(reader->value, choices[i].name) == 0) {
+            *value = choices[i].value;
             return true;
         }
     }
+    return false;
+}
+
+bool model_options_take_strategy(const struct option_reader *reader, struct model_options *options)
+{
+    static const struct choice choices[] = {{"mmap", TRESOR_STRATEGY_MMAP},
+                                            {"read", TRESOR_STRATEGY_READ}};
+    if (choose(reader, choices, sizeof choices / sizeof choices[0], &options->strategy))
+        return true;
     options_wrong(reader, "--strategy: '%s' is not mmap or read", reader->value);
     return false;
 }
 
 bool model_options_take_backend(const struct option_reader *reader, struct model_options *options)
 {
-    static const struct {
-        const char *name;
-        uint32_t backend;
-    } rows[] = {{"auto", TRESOR_BACKEND_AUTO},
-                {"sync", TRESOR_BACKEND_SYNC},
-                {"pool", TRESOR_BACKEND_POOL},
-                {"uring", TRESOR_BACKEND_URING}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (strcmp(reader->value, rows[i].name) == 0) {
-            options->backend = rows[i].backend;
-            return true;
-        }
-    }
+    static const struct choice choices[] = {{"auto", TRESOR_BACKEND_AUTO},
+                                            {"sync", TRESOR_BACKEND_SYNC},
+                                            {"pool", TRESOR_BACKEND_POOL},
+                                            {"uring", TRESOR_BACKEND_URING}};
+    if (choose(reader, choices, sizeof choices / sizeof choices[0], &options->backend))
+        return true;
     options_wrong(reader, "--backend: '%s' is not auto, sync, pool or uring", reader->value);
+    return false;
+}
+
+bool model_options_take_direct(const struct option_reader *reader, struct model_options *options)
+{
+    static const struct choice choices[] = {{"auto", TRESOR_DIRECT_AUTO},
+                                            {"on", TRESOR_DIRECT_ON},
+                                            {"off", TRESOR_DIRECT_OFF}};
+    if (choose(reader, choices, sizeof choices / sizeof choices[0], &options->direct))
+        return true;
+    options_wrong(reader, "--direct: '%s' is not auto, on or off", reader->value);
     return false;
 }
 
@@ -67,6 +86,25 @@ bool model_options_take_path(const struct option_reader *reader, const char **pa
         return false;
     }
     *path = reader->operands[0];
+    return true;
+}
+
+/** Pages of the file are never read past the page cache: nothing need be ready for it. */
+static void settle_direct(const struct option_reader *reader, struct model_options *options)
+{
+    if (options->strategy == TRESOR_STRATEGY_READ)
+        return;
+    if (options->direct == TRESOR_DIRECT_ON)
+        fprintf(stderr, "tresor %s: warning: --direct does nothing without --strategy read\n",
+                reader->usage->command);
+    options->direct = TRESOR_DIRECT_OFF;
+}
+
+bool model_options_finish(const struct option_reader *reader, struct model_options *options)
+{
+    if (!model_options_take_path(reader, &options->path))
+        return false;
+    settle_direct(reader, options);
     return true;
 }
 

@@ -18,6 +18,12 @@
             "uring: direct reads by io_uring, the rest on threads;\n"                              \
             "pool: all on threads; sync: one system call at a time"                                \
     }
+#define MODEL_OPTION_DIRECT(key)                                                                   \
+    {                                                                                              \
+        (key), "direct", "WHEN",                                                                   \
+            "read past the page cache: auto (default), but for what it\n"                          \
+            "holds; on; off. Only of --strategy read"                                              \
+    }
 #define MODEL_OPTION_TENSOR(key)                                                                   \
     {                                                                                              \
         (key), "tensor", "GLOB",                                                                   \
@@ -29,6 +35,7 @@ struct model_options {
     const char *path;
     uint32_t strategy; /* enum tresor_strategy */
     uint32_t backend;  /* enum tresor_backend */
+    uint32_t direct;   /* enum tresor_direct */
     const char **patterns;
     size_t pattern_count; /* none: every tensor */
 };
@@ -50,11 +57,18 @@ bool model_options_take_strategy(const struct option_reader *reader, struct mode
 /** The argument of --backend; false after options_wrong. */
 bool model_options_take_backend(const struct option_reader *reader, struct model_options *options);
 
+/** The argument of --direct; false after options_wrong. */
+bool model_options_take_direct(const struct option_reader *reader, struct model_options *options);
+
 /** The argument of --tensor. */
 void model_options_take_pattern(const struct option_reader *reader, struct model_options *options);
 
 /** The one operand, FILE; false after options_wrong. */
 bool model_options_take_path(const struct option_reader *reader, const char **path);
+
+/** After all options: the path, and what of the options fits together. False after options_wrong.
+ */
+bool model_options_finish(const struct option_reader *reader, struct model_options *options);
 
 /**
  * The tensors that any of the patterns matches. TOOL_DONE; or TOOL_USAGE, after a message that

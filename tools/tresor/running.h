@@ -2,6 +2,8 @@
 #ifndef TOOL_RUNNING_H
 #define TOOL_RUNNING_H
 
+#include "degraded.h"
+#include "dispatching.h"
 #include "failures.h"
 #include "opened.h"
 #include "progress.h"
@@ -11,14 +13,20 @@ typedef int32_t request_verb(struct tresor_context *context, const struct tresor
                              size_t item_count, const struct tresor_request_options *options,
                              struct tresor_request *request);
 
+/** Who hears of a request while it runs. */
+struct run_watch {
+    struct failures *failures;
+    struct degraded *degraded;
+    struct progress *progress;    /* the bar; may be NULL */
+    struct dispatch_times *times; /* may be NULL */
+};
+
 /**
- * Ask and run to the end: failed tensors go to `failures`, the bar, which may be NULL, is drawn,
- * and a signal cancels the request. What fails the whole, be it a refused call or a cancel, is
- * added too. False if the call was refused; else the DONE event is in `done`, which is all zero
- * otherwise.
+ * Ask and run to the end: failed tensors go to the watch's failures, the bar is drawn, and a signal
+ * cancels the request. What fails the whole, be it a refused call or a cancel, is added too. False
+ * if the call was refused; else the DONE event is in `done`, which is all zero otherwise.
  */
 bool request_run(const struct opened *opened, request_verb *verb, const struct tresor_item *items,
-                 size_t item_count, struct failures *failures, struct progress *progress,
-                 struct tresor_event *done);
+                 size_t item_count, const struct run_watch *watch, struct tresor_event *done);
 
 #endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "load.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "clock.h"
+#include "exit_codes.h"
+#include "interrupt.h"
+#include "running.h"
+
+/* So few that a signal is seen, and the bar drawn, often enough on a slow disk. */
+#define COMPLETIONS_PER_DISPATCH 8
+#define POPULATE_BYTES (8 * 1024 * 1024)
+
+/** The tensors to load, as one item. Returns an enum tool_exit. */
+static int make_item(const struct option_reader *reader, const struct load_options *options,
+                     const struct opened *opened, struct failures *failures,
+                     struct tresor_item *item)
+{
+    struct selection selection;
+    int code = select_tensors(reader, &options->model, opened, &selection);
+    if (code == TOOL_DONE) {
+        const int32_t made =
+            options->model.pattern_count == 0
+                ? tresor_item_of_source(opened->context, opened->source, item)
+                : tresor_item_of_list(opened->context, opened->source, selection.tensors,
+                                      selection.tensor_count, item);
+        if (made != TRESOR_OK) {
+            const struct tresor_error error = error_of_code(made);
+            failures_add(failures, &error);
+            code = TOOL_SOME_FAILED;
+        }
+    }
+    selection_free(&selection);
+    return code;
+}
+
+static void load_item(const struct opened *opened, struct tresor_item item,
+                      struct load_result *result)
+{
+    struct progress progress;
+    struct tresor_event done;
+    uint64_t total_bytes = 0;
+    tresor_item_measure(opened->context, item, &result->requested, &total_bytes);
+    progress_begin(&progress, total_bytes);
+    result->failures.progress = &progress;
+    const struct run_watch watch = {
+        .failures = &result->failures,
+        .degraded = &result->degraded,
+        .progress = &progress,
+        .times = &result->times,
+    };
+    const uint64_t processor_before_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID);
+    const uint64_t start_ns = clock_ns();
+    request_run(opened, tresor_load, &item, 1, &watch, &done);
+    result->load_ns = clock_ns() - start_ns;
+    result->processor_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID) - processor_before_ns;
+    result->failures.progress = NULL;
+    result->loaded = done.done;
+    result->failed = done.failed;
+    result->bytes = done.bytes;
+}
+
+static void lock_item(const struct opened *opened, struct tresor_item item,
+                      struct load_result *result)
+{
+    struct tresor_event done;
+    const struct run_watch watch = {.failures = &result->failures, .degraded = &result->degraded};
+    result->failures.ignored_code = TRESOR_ERROR_NOT_RESIDENT; /* why was told by the load */
+    request_run(opened, tresor_lock, &item, 1, &watch, &done);
+    result->locked = done.done;
+    if (done.done < result->loaded)
+        fprintf(stderr, "tresor: warning: %" PRIu32 " of %" PRIu32 " tensors are not locked\n",
+                result->loaded - done.done, result->loaded);
+}
+
+static int load_opened(const struct option_reader *reader, const struct load_options *options,
+                       const struct opened *opened, struct load_result *result)
+{
+    struct tresor_item item;
+    const int code = make_item(reader, options, opened, &result->failures, &item);
+    if (code != TOOL_DONE)
+        return code;
+    if (options->cold)
+        load_evict_files(opened, &result->cold);
+    interrupt_catch();
+    load_item(opened, item, result);
+    if (options->lock && !interrupt_signal())
+        lock_item(opened, item, result);
+    failures_end(&result->failures);
+    return result->loaded == result->requested ? TOOL_DONE : TOOL_SOME_FAILED;
+}
+
+int load_run(const struct option_reader *reader, const struct load_options *options,
+             struct trace *trace, struct load_result *result)
+{
+    struct opened opened;
+    const struct tresor_context_options context_options = {
+        .size_bytes = sizeof context_options,
+        .populate_bytes = POPULATE_BYTES,
+        .strategy = options->model.strategy,
+        .dispatch_max = COMPLETIONS_PER_DISPATCH,
+        .observer = trace->path ? trace_transition : NULL,
+        .observer_cookie = trace,
+        .backend = options->model.backend,
+        .direct = options->model.direct,
+    };
+    int code = TOOL_BAD_FILE;
+    result->failures.opened = &opened;
+    result->degraded.opened = &opened;
+    if (opened_begin(&opened, options->model.path, &context_options))
+        code = load_opened(reader, options, &opened, result);
+    else
+        failures_add(&result->failures, &opened.error);
+    if (opened.context) {
+        degraded_drain(&result->degraded);
+        result->backend = tresor_backend_name(opened.context);
+        tresor_get_counters(opened.context, &result->counters);
+    }
+    opened_end(&opened);
+    return code;
+}
