@@ -154,6 +154,18 @@ static void copy_everything(void)
         copy_tensor(i);
 }
 
+static void stream_everything(void)
+{
+    uint64_t bytes = 0;
+    run.session.set = run.scenario->set;
+    run.session.chunk_bytes = 0;
+    tresor_item_measure(run.session.context, session_all(&run.session), NULL, &bytes);
+    int32_t code =
+        count(session_do(&run.session, TRESOR_VERB_STREAM, session_all(&run.session), 0));
+    if (code == TRESOR_OK && run.session.chunk_bytes != bytes)
+        violate("a stream that succeeded has delivered other than all bytes");
+}
+
 /* Every second tensor by one strategy and the rest by the other, at once: neighbours share pages. */
 static void load_mixed(void)
 {
@@ -224,6 +236,7 @@ static void use_source(void)
     unlock();
     evict();
     copy_everything();
+    stream_everything();
     load(TRESOR_STRATEGY_READ);
     lock();
     unlock();

@@ -117,6 +117,37 @@ static void see_progress(struct host *host, struct host_request *request,
     request->done = event->done;
 }
 
+void host_return_chunks(struct host *host, uint32_t limit)
+{
+    while (limit-- > 0 && host->chunk_count > 0) {
+        uint32_t at = random_below(&host->seed, host->chunk_count);
+        int32_t code = tresor_chunk_return(host->context, host->chunks[at]);
+        if (code != TRESOR_OK ||
+            tresor_chunk_return(host->context, host->chunks[at]) != TRESOR_ERROR_STALE)
+            host_violate(host, "a chunk's return answered %s", tresor_error_name(code));
+        host->chunks[at] = host->chunks[--host->chunk_count];
+    }
+}
+
+/* A chunk may outlive its request, where a finish took the end before it, and its source. */
+static void see_chunk(struct host *host, const struct host_request *request,
+                      const struct tresor_event *event)
+{
+    uint32_t index = UINT32_MAX;
+    if (!request || (request->has_ended && !request->loses_items) || event->bytes == 0 ||
+        event->bytes > host->options.stage_bytes)
+        host_violate(host, "a chunk of %ju bytes of nobody's", (uintmax_t)event->bytes);
+    else if (tresor_item_get_tensor(host->context, event->item, 0, &index) == TRESOR_OK) {
+        const struct host_tensor *tensor = &host->sources[request->source].tensors[index];
+        if (event->offset_bytes + event->bytes > tensor->size_bytes ||
+            memcmp(event->data, tensor->bytes + event->offset_bytes, event->bytes) != 0)
+            host_violate(host, "a chunk of tensor %u has other bytes", index);
+    }
+    if (host->chunk_count == HOST_CHUNKS || random_below(&host->seed, 2))
+        host_return_chunks(host, 1);
+    host->chunks[host->chunk_count++] = event->stage;
+}
+
 void host_see(struct host *host, const struct tresor_event *event)
 {
     char text[512];
@@ -126,6 +157,8 @@ void host_see(struct host *host, const struct tresor_event *event)
         return; /* a finish has taken the end before it */
     if (event->type == TRESOR_EVENT_DEGRADED)
         see_degraded(host, event);
+    else if (event->type == TRESOR_EVENT_CHUNK)
+        see_chunk(host, request, event);
     else if (!request || request->has_ended || request->verb != event->verb)
         host_violate(host, "an event of %s for a request that %s", tresor_verb_name(event->verb),
                      request ? "has ended" : "nobody made");

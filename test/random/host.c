@@ -57,6 +57,8 @@ static void choose_options(struct host *host)
         .observer_cookie = host,
         .backend = host->plan.backend,
         .threads_max = 2,
+        .stages_max = 1 + random_below(&host->seed, 6),
+        .stage_bytes = UNIT_BYTES,
         .direct = random_below(&host->seed, TRESOR_DIRECT_OFF + 1),
     };
 }
@@ -183,7 +185,8 @@ void host_settle(struct host *host)
     host->shuffled.is_holding = false;
     for (uint32_t i = 0; !host->violation[0]; i++) {
         int32_t more = host_dispatch(host);
-        uint32_t taken = host_take(host, UINT32_MAX);
+        uint32_t taken = host_take(host, UINT32_MAX) + host->chunk_count;
+        host_return_chunks(host, UINT32_MAX);
         if (more == 0 && taken == 0 && !is_under_way(host))
             break;
         if (more == 0 && taken == 0 && has_workers(host))

@@ -52,6 +52,8 @@ struct host_source {
     struct host_tensor tensors[HOST_TENSORS];
 };
 
+enum { HOST_CHUNKS = 8 };
+
 struct host_request {
     uint64_t value;
     enum tresor_verb verb;
@@ -97,6 +99,8 @@ struct host {
     uint32_t live_count;
     struct host_item uses[HOST_USES];
     uint32_t use_count;
+    struct tresor_stage chunks[HOST_CHUNKS]; /* that it has */
+    uint32_t chunk_count;
     char violation[256];
 };
 
@@ -124,6 +128,9 @@ void host_settle(struct host *host);
 
 /** Release, settle, close and destroy; each must succeed, and leave nothing. */
 void host_end(struct host *host);
+
+/** Give back some of the chunks that it has. */
+void host_return_chunks(struct host *host, uint32_t limit);
 
 /* --- moves.c --- */
 

@@ -155,6 +155,7 @@ static void finish(struct host *host)
     if (!request || request->has_ended || !may_block(host))
         return;
     request->loses_items = true;
+    host_return_chunks(host, UINT32_MAX); /* nobody else would */
     bool discards = random_below(&host->seed, 2) == 0;
     int32_t code =
         tresor_finish(host->context, (struct tresor_request){request->value}, discards, &event);
@@ -164,6 +165,16 @@ static void finish(struct host *host)
         check_again(host, request, discards);
     else
         host_violate(host, "finish answered %s", tresor_error_name(code));
+}
+
+static void stream(struct host *host)
+{
+    host_submit(host, TRESOR_VERB_STREAM);
+}
+
+static void return_chunks(struct host *host)
+{
+    host_return_chunks(host, 1 + random_below(&host->seed, 3));
 }
 
 /* With all completions held back it sleeps once, for the whole time. */
@@ -230,7 +241,7 @@ void host_move(struct host *host)
         {6, lock},        {5, unlock},       {4, advise},    {7, host_copy},
         {8, acquire},     {6, release},      {6, cancel},    {5, host_load_and_cancel},
         {2, finish},      {3, wait},         {16, dispatch}, {8, take},
-        {1, settle},      {1, touch_file},
+        {1, settle},      {1, touch_file},   {5, stream},    {5, return_chunks},
     };
     enum {
         COUNT = sizeof moves / sizeof moves[0]

@@ -41,6 +41,8 @@ struct tresor_context_options session_options(struct failing_allocator *memory)
         .populate_bytes = 64 * 1024,
         .backend = TRESOR_BACKEND_SYNC,
         .direct = TRESOR_DIRECT_OFF,
+        .stages_max = 4,
+        .stage_bytes = 64 * 1024,
     };
 }
 
@@ -119,6 +121,25 @@ static void see_progress(struct session *session, struct session_request *reques
     session->progress[session->progress_count++ % SESSION_PROGRESS] = *event;
 }
 
+/* The source may have been closed in the meantime, but not in this thread's tests. */
+static void see_chunk(struct session *session, const struct tresor_event *event)
+{
+    struct tresor_tensor_info tensor = {.size_bytes = sizeof tensor};
+    struct tresor_file_info file = {.size_bytes = sizeof file};
+    session->chunk_bytes += event->bytes;
+    if (session->set && tresor_source_get_tensor(session->context, session->source,
+                                                 event->error.tensor, &tensor) == TRESOR_OK) {
+        tresor_source_get_file(session->context, session->source, tensor.file, &file);
+        const struct model_part *part = model_set_part(session->set, file.path);
+        uint64_t place = tensor.offset_bytes + event->offset_bytes;
+        if (!part || place + event->bytes > part->bytes.size ||
+            memcmp(event->data, part->bytes.data + place, (size_t)event->bytes) != 0)
+            violate(session, "a chunk of tensor %s has other bytes", tensor.name);
+    }
+    if (tresor_chunk_return(session->context, event->stage) != TRESOR_OK)
+        violate(session, "a chunk cannot be given back");
+}
+
 static void see(struct session *session, const struct tresor_event *event)
 {
     char text[512];
@@ -134,6 +155,8 @@ static void see(struct session *session, const struct tresor_event *event)
     else if (!request || request->done_count > 0)
         violate(session, "an event of %s for a request that %s", tresor_verb_name(event->verb),
                 request ? "has ended" : "nobody made");
+    else if (event->type == TRESOR_EVENT_CHUNK)
+        see_chunk(session, event);
     else if (event->type == TRESOR_EVENT_DONE)
         see_end(session, request, event);
     else if (event->type == TRESOR_EVENT_PROGRESS)
@@ -244,6 +267,7 @@ int32_t session_submit(struct session *session, enum tresor_verb verb,
         [TRESOR_VERB_EVICT] = tresor_evict,
         [TRESOR_VERB_LOCK] = tresor_lock,
         [TRESOR_VERB_UNLOCK] = tresor_unlock,
+        [TRESOR_VERB_STREAM] = tresor_stream,
     };
     *request = (struct tresor_request){0};
     int32_t code =

@@ -38,6 +38,8 @@ struct session {
     uint32_t item_count;
     struct tresor_event degraded[SESSION_DEGRADED]; /* the newest, where there are too many */
     uint32_t degraded_count;
+    const struct model_set *set; /* what chunks are compared with, where it is not NULL */
+    uint64_t chunk_bytes;        /* that came, each of which was given back at once */
     struct tresor_event progress[SESSION_PROGRESS]; /* the newest, where there are too many */
     uint32_t progress_count;
     uint64_t steps; /* dispatches so far */

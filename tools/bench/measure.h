@@ -52,5 +52,6 @@ bool bench_memory(const struct settings *settings);
 bool bench_open(const struct settings *settings);
 bool bench_small(const struct settings *settings);
 bool bench_warm(const struct settings *settings);
+bool bench_populate(const struct settings *settings);
 
 #endif

@@ -57,7 +57,9 @@ bool bench_open(const struct settings *settings)
 {
     struct header header = {0};
     models_vocabulary(settings, header.path, sizeof header.path);
-    if (tresor_context_create(NULL, &header.context) != TRESOR_OK)
+    const struct tresor_context_options options = {.size_bytes = sizeof options,
+                                                   .backend = TRESOR_BACKEND_SYNC};
+    if (tresor_context_create(&options, &header.context) != TRESOR_OK)
         give_up("no context");
     header.size_bytes = header_bytes(header.context, header.path);
     printf("header of %zu bytes\n", header.size_bytes);
