@@ -17,6 +17,6 @@ const char *tresor_verb_name(uint32_t verb)
 
 const char *tresor_degradation_name(uint32_t degradation)
 {
-    static const char *const names[] = {"unknown", "backend", "direct"};
+    static const char *const names[] = {"unknown", "backend", "direct", "readahead"};
     return degradation < sizeof names / sizeof names[0] ? names[degradation] : "unknown";
 }

@@ -20,6 +20,7 @@ enum {
     STAGES_MAX = 4096,
     STAGE_BYTES_DEFAULT = 1024 * 1024,
     THREADS_DEFAULT = 4,
+    AHEAD_MAX = 3, /* more does not make a cold load faster, and each may still have to end after a cancel */
     THREADS_MAX = 256,
     POOL_MAX = 1 << 24,
     BATCH = 32, /* effects and completions that are handed over at a time */
@@ -95,6 +96,13 @@ static int32_t complete_options(struct tresor_context_options *options)
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
 }
 
+/* A populate leaves the other workers free to run ahead of it; without workers a readahead would only hold it up. */
+static uint32_t ahead_of(const struct tresor_context_options *options)
+{
+    uint32_t others = options->backend == TRESOR_BACKEND_POOL ? options->threads_max - 1 : 0;
+    return others < AHEAD_MAX ? others : AHEAD_MAX;
+}
+
 static int32_t make_controller(struct tresor_context *context, const struct tresor__sys *sys,
                                const struct tresor_context_options *options)
 {
@@ -108,6 +116,7 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         .stage_bytes = options->stage_bytes,
         .block_bytes = options->block_bytes,
         .populate_bytes = options->populate_bytes,
+        .ahead_max = ahead_of(options),
         .strategy = options->strategy,
         .direct = options->direct,
     };

@@ -48,6 +48,10 @@ enum tresor_degradation {
     TRESOR_DEGRADED_BACKEND = 1, /**< io_uring was refused: worker threads do its work */
     TRESOR_DEGRADED_DIRECT = 2,  /**< direct reads of a file were refused: it is read through the
                                     page cache */
+    TRESOR_DEGRADED_READAHEAD = 3, /**< mmap: a file that is not cached is read in small pieces, slower than its disk can,
+                                      for the system cannot be asked for more and its device reads ahead
+                                      `error.got` bytes where `error.wanted` would do: raise read_ahead_kb, or load
+                                      by reading. Once a file */
 };
 
 /**

@@ -43,7 +43,7 @@ enum tresor_request_flag {
     TRESOR_REQUEST_ITEMS = 1, /**< an ITEM event for every tensor, not only for those that failed */
 };
 
-/** How soon a LOAD or COPY is wanted, compared with others: the more urgent overtake. */
+/** How soon a LOAD, COPY or STREAM is wanted, compared with others: the more urgent overtake. */
 enum tresor_urgency {
     TRESOR_URGENCY_DEFAULT = 0,   /**< TRESOR_URGENCY_NORMAL */
     TRESOR_URGENCY_LOOKAHEAD = 1, /**< wanted later; leaves some blocks free for the others */
@@ -57,7 +57,7 @@ struct tresor_request_options {
     uint64_t cookie;   /**< given back in the request's events */
     uint32_t flags;    /**< enum tresor_request_flag */
     uint32_t strategy; /**< LOAD: enum tresor_strategy */
-    uint32_t urgency;  /**< LOAD, COPY: enum tresor_urgency */
+    uint32_t urgency;  /**< LOAD, COPY, STREAM: enum tresor_urgency */
     uint32_t reserved; /**< 0 */
     uint64_t progress_bytes; /**< LOAD: a PROGRESS event at most every so many bytes; 0: none */
 };

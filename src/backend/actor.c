@@ -14,6 +14,7 @@ enum {
     SCRATCH_BYTES = 64 * 1024,
     PROBE_BYTES_MIN = 512,
     PROBE_BYTES_MAX = 4096,
+    SAMPLES = 32,
 };
 
 /* A row each of the effects below answers: 0 or more is the completion's value, less is -errno. */
@@ -151,6 +152,48 @@ static int64_t check_identity(const struct tresor__sys *sys, const struct tresor
     return same || stat.size_bytes < known->size_bytes ? 0 : -ESTALE;
 }
 
+/* To look at every page would cost as much as to populate those that are there; where it is not known they are not. */
+static bool is_cached(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    int64_t page = sys->page_bytes(sys->cookie);
+    if (page <= 0)
+        return false;
+    uint64_t pages = (effect->length + (uint64_t)page - 1) / (uint64_t)page;
+    for (uint64_t i = 0; i < SAMPLES; i++) {
+        uint64_t bytes = 0;
+        uint64_t sample = (pages - 1) * i / (SAMPLES - 1);
+        if (sys->cached_bytes(sys->cookie, effect->descriptor,
+                              effect->offset + sample * (uint64_t)page, (uint64_t)page,
+                              &bytes) < 0 ||
+            bytes == 0)
+            return false;
+    }
+    return true;
+}
+
+/*
+ * By its device's readahead of 128 KiB, the usual one, the kernel reads a file at a fraction of the disk's rate and with
+ * ten times the processor's work, so it is asked for 2 MiB at a time. Less than that is not worth reading what is around it.
+ */
+static int64_t prepare_reads(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    const struct tresor__identity *identity = effect->record;
+    uint64_t bytes = 0;
+    if (effect->length < HUGE_PAGE_BYTES)
+        return INT64_MAX;
+    int64_t huge = sys->advise_memory(sys->cookie, effect->address, (size_t)effect->length,
+                                      TRESOR__SYS_HUGE_READS);
+    if (is_cached(sys, effect))
+        return 0;
+    /* It doubles the readahead, which large reads do without, and refusing it costs no more than that. */
+    sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_SEQUENTIAL);
+    if (huge == 0)
+        return HUGE_PAGE_BYTES;
+    if (sys->readahead_bytes(sys->cookie, identity->device, &bytes) < 0 || bytes > INT64_MAX)
+        return INT64_MAX;
+    return bytes > 0 ? (int64_t)bytes : 1;
+}
+
 static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     int64_t identity = check_identity(sys, effect);
@@ -158,9 +201,11 @@ static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effec
         return identity;
     void *place = NULL;
     size_t length = (size_t)effect->length;
-    if (effect->flags & TRESOR__MAP_FILE)
-        return sys->map(sys->cookie, TRESOR__SYS_MAP_FILE, effect->address, length,
-                        effect->descriptor, effect->offset, &place);
+    if (effect->flags & TRESOR__MAP_FILE) {
+        int64_t mapped = sys->map(sys->cookie, TRESOR__SYS_MAP_FILE, effect->address, length,
+                                  effect->descriptor, effect->offset, &place);
+        return mapped < 0 ? mapped : prepare_reads(sys, effect);
+    }
     int64_t result = sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS, effect->address, length, -1,
                               0, &place);
     /* Huge pages are a wish: where they are refused, small ones do. */
@@ -223,6 +268,11 @@ static int64_t populate(const struct tresor__sys *sys, void *address, uint64_t l
     uintptr_t inside = (uintptr_t)address % (uintptr_t)page;
     return sys->advise_memory(sys->cookie, (char *)address - inside, (size_t)length + inside,
                               advice);
+}
+
+static int64_t act_readahead(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    return populate(sys, effect->address, effect->length, TRESOR__SYS_POPULATE_READ);
 }
 
 static int64_t act_populate(const struct tresor__sys *sys, const struct tresor__effect *effect)
@@ -378,7 +428,7 @@ static int64_t run(const struct tresor__sys *sys, const struct tresor__effect *e
         [TRESOR__EFFECT_POPULATE] = act_populate, [TRESOR__EFFECT_OPEN_DIRECT] = act_open_direct,
         [TRESOR__EFFECT_CANCEL] = act_cancel,     [TRESOR__EFFECT_ADVISE] = act_advise,
         [TRESOR__EFFECT_LOCK] = act_lock,         [TRESOR__EFFECT_UNLOCK] = act_unlock,
-        [TRESOR__EFFECT_QUERY] = act_query,
+        [TRESOR__EFFECT_QUERY] = act_query,       [TRESOR__EFFECT_READAHEAD] = act_readahead,
     };
     if (effect->kind == TRESOR__EFFECT_READ)
         return act_read(sys, effect, bounce);

@@ -107,6 +107,7 @@ enum tresor__message_kind {
                             */
     TRESOR__MESSAGE_BLOCK_START, /* read, copy -> block `slot` */
     TRESOR__MESSAGE_BLOCK_END,   /* block -> its job */
+    TRESOR__MESSAGE_CANCEL_BLOCKS, /* copy, stream -> its blocks */
     TRESOR__MESSAGE_AWAIT_BLOCK, /* read, copy: a turn when a block is free */
     TRESOR__MESSAGE_AWAIT_STAGE, /* stream: a turn when a stage is free */
     TRESOR__MESSAGE_CHUNK,       /* stream -> event queue: stage `slot` */

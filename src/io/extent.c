@@ -100,6 +100,17 @@ void tresor__extent_next(struct tresor__ledger *ledger, struct tresor__extent_wa
     walk->length = (end < reach ? end : reach) - walk->offset;
 }
 
+uint64_t tresor__extent_wanted_until(const struct tresor__ledger *ledger,
+                                     const struct tresor__extent_walk *walk, uint64_t limit)
+{
+    uint32_t last = walk->interval;
+    while (last < walk->extent.last && tresor__ledger_start(ledger, last) < limit &&
+           wanted(ledger, last))
+        last++;
+    uint64_t reach = tresor__ledger_end(ledger, last);
+    return reach < limit ? reach : limit;
+}
+
 void tresor__extent_advance(const struct tresor__ledger *ledger, struct tresor__extent_walk *walk)
 {
     walk->offset += walk->length;

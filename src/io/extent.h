@@ -54,6 +54,10 @@ bool tresor__extent_reaches_end(const struct tresor__ledger *ledger,
 void tresor__extent_next(struct tresor__ledger *ledger, struct tresor__extent_walk *walk,
                          uint64_t limit_bytes);
 
+/** How far what is wanted goes on behind the chunk, and not past `limit`. Pure. */
+uint64_t tresor__extent_wanted_until(const struct tresor__ledger *ledger,
+                                     const struct tresor__extent_walk *walk, uint64_t limit);
+
 /** Go past the chunk. */
 void tresor__extent_advance(const struct tresor__ledger *ledger, struct tresor__extent_walk *walk);
 

@@ -30,6 +30,7 @@ struct tresor__io {
     uint64_t page_bytes;
     uint64_t block_bytes;    /* the most that one read asks for */
     uint64_t populate_bytes; /* the most that one populate asks for */
+    uint32_t ahead_max;      /* readaheads of a file under way, besides the populate; 0 where nothing runs beside it */
     uint64_t lock_bytes;     /* the most that one lock asks for */
     uint8_t direct;          /* enum tresor_direct, not DEFAULT */
 };
@@ -41,12 +42,16 @@ struct tresor__direct {
     int32_t os_errno; /* why they were refused, or 0 */
 };
 
+/** With less than this at a time the system reads a file slower than its disk can, and that is told. */
+#define TRESOR__READ_BYTES_MIN (UINT64_C(2) << 20)
+
 /** What a file shall do when it next gets a turn. */
 enum tresor__file_turn {
     TRESOR__TURN_MAPPING = 1,
     TRESOR__TURN_READ = 2,
     TRESOR__TURN_MLOCK = 4,
     TRESOR__TURN_NEWS = 8,
+    TRESOR__TURN_CANCEL = 16, /* reads that nobody wants any more */
 };
 
 /** What a file does without, to be told once each. */

@@ -389,7 +389,9 @@ void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_
         to = to < end ? to : end;
         if (failure && !ledger->intervals[number].failed) {
             ledger->intervals[number].failed = true;
-            tell_failed(ledger, number, failure);
+            /* Who has come since its read was taken back still wants it: it is released and read again. */
+            if (failure->code != TRESOR_ERROR_CANCELLED)
+                tell_failed(ledger, number, failure);
         }
         subtract_missing(ledger, number, to - from);
         if (ledger->watchers > 0)

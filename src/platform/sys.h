@@ -34,6 +34,7 @@ enum tresor__sys_memory_advice {
     TRESOR__SYS_POPULATE_READ,
     TRESOR__SYS_POPULATE_WRITE,
     TRESOR__SYS_HUGE_PAGES,
+    TRESOR__SYS_HUGE_READS, /* a file's pages are read 2 MiB at a time, whatever its device reads ahead */
     TRESOR__SYS_MEMORY_NORMAL,
     TRESOR__SYS_MEMORY_SEQUENTIAL,
     TRESOR__SYS_MEMORY_RANDOM,
@@ -94,6 +95,11 @@ struct tresor__sys {
                              enum tresor__sys_memory_advice advice);
     int64_t (*advise_file)(void *cookie, int descriptor, uint64_t offset, uint64_t length,
                            enum tresor__sys_file_advice advice);
+    /* How many bytes of the pages in [offset, offset + length) the page cache holds. */
+    int64_t (*cached_bytes)(void *cookie, int descriptor, uint64_t offset, uint64_t length,
+                            uint64_t *bytes);
+    /* What a device, as `stat` names it, reads ahead. */
+    int64_t (*readahead_bytes)(void *cookie, uint64_t device, uint64_t *bytes);
     int64_t (*lock)(void *cookie, const void *address, size_t length);
     int64_t (*unlock)(void *cookie, const void *address, size_t length);
     int64_t (*lock_limit)(void *cookie, uint64_t *limit_bytes);

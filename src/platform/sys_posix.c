@@ -15,6 +15,9 @@
 #ifdef __linux__
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #endif
 
 #ifdef __linux__
@@ -22,6 +25,10 @@
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
+#endif
+/* Its number on every architecture but one that nobody loads models on. */
+#if !defined(SYS_cachestat) && !defined(__alpha__)
+#define SYS_cachestat 451
 #endif
 #endif
 
@@ -161,6 +168,20 @@ static int64_t posix_unmap(void *cookie, void *address, size_t length)
     return or_errno(munmap(address, length));
 }
 
+#ifdef __linux__
+/* The kernel takes MADV_HUGEPAGE for a file's mapping since long, but reads by it only since 5.18. */
+static bool has_huge_reads(void)
+{
+    struct utsname system;
+    unsigned int major_version = 0;
+    unsigned int minor_version = 0;
+    if (uname(&system) != 0 ||
+        sscanf(system.release, "%u.%u", &major_version, &minor_version) != 2)
+        return false;
+    return major_version > 5 || (major_version == 5 && minor_version >= 18);
+}
+#endif
+
 static int64_t posix_advise_memory(void *cookie, void *address, size_t length,
                                    enum tresor__sys_memory_advice advice)
 {
@@ -170,11 +191,14 @@ static int64_t posix_advise_memory(void *cookie, void *address, size_t length,
         [TRESOR__SYS_POPULATE_READ] = MADV_POPULATE_READ,
         [TRESOR__SYS_POPULATE_WRITE] = MADV_POPULATE_WRITE,
         [TRESOR__SYS_HUGE_PAGES] = MADV_HUGEPAGE,
+        [TRESOR__SYS_HUGE_READS] = MADV_HUGEPAGE,
         [TRESOR__SYS_MEMORY_NORMAL] = MADV_NORMAL,
         [TRESOR__SYS_MEMORY_SEQUENTIAL] = MADV_SEQUENTIAL,
         [TRESOR__SYS_MEMORY_RANDOM] = MADV_RANDOM,
         [TRESOR__SYS_MEMORY_WILLNEED] = MADV_WILLNEED,
     };
+    if (advice == TRESOR__SYS_HUGE_READS && !has_huge_reads())
+        return -ENOSYS;
     return or_errno(madvise(address, length, advices[advice]));
 #else
     (void)address;
@@ -202,6 +226,68 @@ static int64_t posix_advise_file(void *cookie, int descriptor, uint64_t offset, 
     (void)offset;
     (void)length;
     (void)advice;
+    return -ENOSYS;
+#endif
+}
+
+static int64_t posix_cached_bytes(void *cookie, int descriptor, uint64_t offset, uint64_t length,
+                                  uint64_t *bytes)
+{
+    (void)cookie;
+#ifdef SYS_cachestat
+    /* As in linux/mman.h of Linux 6.5, which older headers lack. */
+    struct {
+        uint64_t offset;
+        uint64_t length;
+    } range = {offset, length};
+    struct {
+        uint64_t cached;
+        uint64_t others[4];
+    } pages = {0};
+    if (syscall(SYS_cachestat, descriptor, &range, &pages, 0) != 0)
+        return -errno;
+    *bytes = pages.cached * (uint64_t)sysconf(_SC_PAGESIZE);
+    return 0;
+#else
+    (void)descriptor;
+    (void)offset;
+    (void)length;
+    (void)bytes;
+    return -ENOSYS;
+#endif
+}
+
+/* A partition's is its disk's, a folder above it; a file system without a disk has only the first. */
+static int64_t posix_readahead_bytes(void *cookie, uint64_t device, uint64_t *bytes)
+{
+    (void)cookie;
+#ifdef __linux__
+    char path[80];
+    char text[32];
+    unsigned long long kibibytes = 0;
+    snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major((dev_t)device),
+             minor((dev_t)device));
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0 && errno == ENOENT) {
+        snprintf(path, sizeof path, "/sys/dev/block/%u:%u/../queue/read_ahead_kb",
+                 major((dev_t)device), minor((dev_t)device));
+        descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    if (descriptor < 0)
+        return -errno;
+    ssize_t length = read(descriptor, text, sizeof text - 1);
+    int reason = errno;
+    close(descriptor);
+    if (length < 0)
+        return -reason;
+    text[length] = '\0';
+    if (sscanf(text, "%llu", &kibibytes) != 1)
+        return -EIO;
+    *bytes = kibibytes * 1024;
+    return 0;
+#else
+    (void)device;
+    (void)bytes;
     return -ENOSYS;
 #endif
 }
@@ -328,6 +414,8 @@ const struct tresor__sys *tresor__sys_posix(void)
         .unmap = posix_unmap,
         .advise_memory = posix_advise_memory,
         .advise_file = posix_advise_file,
+        .cached_bytes = posix_cached_bytes,
+        .readahead_bytes = posix_readahead_bytes,
         .lock = posix_lock,
         .unlock = posix_unlock,
         .lock_limit = posix_lock_limit,

@@ -57,7 +57,8 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
                                 const struct tresor__controller_limits *limits)
 {
     *controller = (struct tresor__controller){.allocator = *allocator, .limits = *limits};
-    controller->effects_max = limits->blocks + EFFECTS_SPARE;
+    /* A block may have its read and the read's cancelling out. */
+    controller->effects_max = 2 * limits->blocks + EFFECTS_SPARE;
     controller->slots = allocate(controller, limits->sources, sizeof *controller->slots);
     controller->requests = allocate(controller, limits->requests, sizeof *controller->requests);
     controller->copies = allocate(controller, limits->requests, sizeof *controller->copies);
@@ -79,6 +80,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         .page_bytes = limits->page_bytes,
         .block_bytes = limits->block_bytes,
         .populate_bytes = limits->populate_bytes,
+        .ahead_max = limits->ahead_max,
         .lock_bytes = LOCK_BYTES,
         .direct = (uint8_t)limits->direct,
     };

@@ -46,6 +46,7 @@ struct tresor__controller_limits {
     uint64_t page_bytes;
     uint64_t block_bytes;
     uint64_t populate_bytes;
+    uint32_t ahead_max; /* readaheads of a file under way */
     uint64_t hash_key[2];
     uint32_t strategy; /* enum tresor_strategy, not DEFAULT */
     uint32_t direct;   /* enum tresor_direct, not DEFAULT */
@@ -255,6 +256,14 @@ bool tresor__events_take_end(struct tresor__controller *controller, uint32_t req
 
 /** Ask the request's next tensors; says VISITED after the last. */
 void tresor__visits_run(struct tresor__controller *controller, struct tresor__request *request);
+
+/* --- blocks.c: reads that are taken back --- */
+
+/** Cancel all blocks of a copy or a stream: `space` tells which, `job` its slot. */
+void tresor__blocks_cancel_job(struct tresor__controller *controller, uint8_t space, uint32_t job);
+/** Cancel the blocks of a file's window that no tensor wants any more. */
+void tresor__blocks_cancel_unwanted(struct tresor__controller *controller,
+                                    struct tresor__file *file);
 
 /* --- stages.c: chunks that the host has --- */
 

@@ -207,6 +207,10 @@ static void describe_degraded(struct tresor__controller *controller, uint32_t id
                   .file = file ? file->index : TRESOR_NONE,
                   .tensor = TRESOR_NONE},
     };
+    if (file && degradation == TRESOR_DEGRADED_READAHEAD) {
+        event->error.wanted = TRESOR__READ_BYTES_MIN;
+        event->error.got = file->mapping.slow_bytes;
+    }
     if (file)
         event->error.source = tresor__handle_make(TRESOR__KIND_SOURCE, file->source,
                                                   controller->slots[file->source].generation);

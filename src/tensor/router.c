@@ -125,7 +125,10 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
     }
     if (file->hungry.queued)
         tresor__turns_await_block_for_file(controller, file); /* perhaps sooner than before */
-    tresor__turns_add_file(controller, sender->source, piece->file, TRESOR__TURN_NEWS);
+    uint32_t turns = TRESOR__TURN_NEWS;
+    if (message->kind == TRESOR__MESSAGE_WITHDRAW)
+        turns |= TRESOR__TURN_CANCEL;
+    tresor__turns_add_file(controller, sender->source, piece->file, turns);
 }
 
 static void settle_waits(struct tresor__controller *controller,
@@ -267,6 +270,12 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
         break;
     case TRESOR__MESSAGE_BLOCK_END:
         end_block(controller, message->slot);
+        break;
+    case TRESOR__MESSAGE_CANCEL_BLOCKS:
+        tresor__blocks_cancel_job(controller,
+                                  sender->machine == TRESOR__MACHINE_COPY ? TRESOR__SPACE_CALLER
+                                                                          : TRESOR__SPACE_STAGE,
+                                  sender->slot);
         break;
     case TRESOR__MESSAGE_AWAIT_BLOCK:
         await_block(controller, sender);

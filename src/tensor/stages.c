@@ -82,7 +82,8 @@ void tresor__stages_collect(struct tresor__controller *controller)
 {
     if (!atomic_load_explicit(&controller->stages_returned, memory_order_relaxed))
         return;
-    atomic_store(&controller->stages_returned, false);
+    /* An exchange, for a thread that finds the flag set relies on this look to see its chunk. */
+    atomic_exchange(&controller->stages_returned, false);
     for (uint32_t i = 0; i < controller->limits.stages; i++) {
         if (!is_back(controller, i))
             continue;

@@ -354,6 +354,8 @@ static void run_file(struct tresor__controller *controller, struct tresor__file 
     if (turns & TRESOR__TURN_MLOCK)
         step(controller, TRESOR__MACHINE_MLOCK, &file->mlock, file->source, file->index,
              MLOCK_ON_TURN);
+    if (turns & TRESOR__TURN_CANCEL)
+        tresor__blocks_cancel_unwanted(controller, file);
     if (turns & TRESOR__TURN_NEWS)
         tresor__turns_look(controller, file);
 }

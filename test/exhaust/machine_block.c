@@ -16,6 +16,7 @@ enum {
     BOUNCES = 128, /* and through memory of the actor's */
     REFUSED = 256,
     UNREACHABLE = 512,
+    UNWANTED = 1024, /* cancelled while it was probed or populated */
     ERRORS = TRANSIENT | REFUSED | UNREACHABLE,
     LENGTH = 10000,
     ASKED = 10240, /* in units of direct reads */
@@ -48,6 +49,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     world.route.way = knobs & DIRECT    ? TRESOR__WAY_DIRECT
                       : knobs & BOUNCES ? TRESOR__WAY_BOUNCE
                                         : TRESOR__WAY_BUFFERED;
+    world.is_cancelled = knobs & UNWANTED;
     world.route.probes = knobs & PROBES;
     world.route.populates = knobs & MAKES;
     world.route.alignment_bytes = UNIT;
@@ -58,7 +60,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 static struct tresor__input input(uint32_t event, uint32_t knobs)
 {
     int64_t begun = knobs & BEGUN ? DONE : 0;
-    bool rounds = (knobs & DIRECT) && world.state == BLOCK_READING;
+    bool rounds = (knobs & DIRECT) && world.state != BLOCK_PROBING;
     int64_t value = exhaust_read_value(knobs, LENGTH - begun);
     int32_t reason = knobs & TRANSIENT     ? EINTR
                      : knobs & REFUSED     ? EINVAL
@@ -73,6 +75,7 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
 static void check(void)
 {
     assert_true(world.failure.code == TRESOR_OK || world.done < world.length);
+    assert_true(world.done <= world.length);
     assert_int_equal(world.length, LENGTH);
 }
 
@@ -80,10 +83,13 @@ int main(void)
 {
     static const uint32_t knobs[] = {
         [BLOCK_FREE] = IN_WINDOW | READ_VALUES | PROBES | MAKES | DIRECT,
-        [BLOCK_PROBING] = IN_WINDOW | MAKES | DIRECT | READ_VALUES | ERRORS,
-        [BLOCK_POPULATING] = IN_WINDOW | TRANSIENT | TIRED | MAKES,
+        [BLOCK_PROBING] = IN_WINDOW | MAKES | DIRECT | READ_VALUES | ERRORS | UNWANTED,
+        [BLOCK_POPULATING] = IN_WINDOW | TRANSIENT | TIRED | MAKES | UNWANTED,
         [BLOCK_READING] =
             IN_WINDOW | ERRORS | TIRED | BEGUN | DIRECT | BOUNCES | READ_VALUES,
+        [BLOCK_CANCELLING] = IN_WINDOW | BEGUN | DIRECT | READ_VALUES,
+        [BLOCK_CANCELLED] = IN_WINDOW | BEGUN | DIRECT | READ_VALUES,
+        [BLOCK_ANSWERED] = IN_WINDOW | BEGUN | UNWANTED,
     };
     static const struct exhaust_guard guards[] = {
         {"probes", .all = PROBES},
@@ -94,7 +100,8 @@ int main(void)
         {"may_retry", .all = TRANSIENT, .none = TIRED},
         {"is_impossible", .any = READ_OVER | READ_NEGATIVE},
         {"is_end_of_file", .all = READ_ZERO},
-        {"is_short", .any = READ_ZERO | READ_SHORT},
+        {"is_whole", .none = READ_ZERO | READ_SHORT | READ_NEGATIVE},
+        {"is_cancelled", .all = UNWANTED},
     };
     static const struct exhaust_action actions[] = {
         {.name = "ask_cached"},
@@ -105,6 +112,13 @@ int main(void)
         {.name = "read_rest"},
         {"read_buffered", .always = EXHAUST_SENDS(DEGRADED)},
         {.name = "read_bounced"},
+        {.name = "none"},
+        {.name = "remember_cancel"},
+        {.name = "ask_cancel"},
+        {.name = "keep_bytes"},
+        {.name = "fail_later"},
+        {"end_cancelled", .always = EXHAUST_SENDS(BLOCK_END)},
+        {"end_answered", .always = EXHAUST_SENDS(BLOCK_END)},
         {"finish", .always = EXHAUST_SENDS(BLOCK_END)},
         {"fail_memory", .always = EXHAUST_SENDS(BLOCK_END)},
         {"fail_backend", .always = EXHAUST_SENDS(BLOCK_END)},
@@ -120,7 +134,8 @@ int main(void)
         .knobs = knobs,
         EXHAUST_GUARDS(guards),
         EXHAUST_ACTIONS(actions),
-        .effects = EXHAUST_BIT(TRESOR__EFFECT_POPULATE) | EXHAUST_BIT(TRESOR__EFFECT_READ),
+        .effects = EXHAUST_BIT(TRESOR__EFFECT_POPULATE) | EXHAUST_BIT(TRESOR__EFFECT_READ) |
+                   EXHAUST_BIT(TRESOR__EFFECT_CANCEL),
         .messages = EXHAUST_SENDS(BLOCK_END) | EXHAUST_SENDS(DEGRADED),
         .source = 3,
         .slot = 5,

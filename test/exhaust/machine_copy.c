@@ -115,11 +115,11 @@ int main(void)
         {"await_block", .always = EXHAUST_SENDS(AWAIT_BLOCK)},
         {"give_block", .always = EXHAUST_SENDS(AGAIN)},
         {"give_and_finish", .always = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(SETTLE_REQUEST)},
-        {"give_and_remember", .always = EXHAUST_SENDS(AGAIN)},
+        {"give_and_drain", .always = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(CANCEL_BLOCKS)},
         {"give_and_fail", .always = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(SETTLE_REQUEST)},
         {"give_and_end", .always = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(SETTLE_REQUEST)},
-        {.name = "remember_cancel"},
-        {"end_cancelled", .always = EXHAUST_SENDS(SETTLE_REQUEST)},
+        {"remember_cancel", .always = EXHAUST_SENDS(CANCEL_BLOCKS)},
+        {"end_cancelled", .always = EXHAUST_SENDS(CANCEL_BLOCKS) | EXHAUST_SENDS(SETTLE_REQUEST)},
     };
     const struct exhaust_fixture fixture = {
         .machine = &tresor__copy_machine,
@@ -131,7 +131,7 @@ int main(void)
         EXHAUST_GUARDS(guards),
         EXHAUST_ACTIONS(actions),
         .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(BLOCK_START) | EXHAUST_SENDS(AWAIT_BLOCK) |
-                    EXHAUST_SENDS(SETTLE_REQUEST),
+                    EXHAUST_SENDS(SETTLE_REQUEST) | EXHAUST_SENDS(CANCEL_BLOCKS),
         .source = 3,
         .slot = 5,
         .file = 1,

@@ -9,7 +9,11 @@ enum {
     MORE = 8,   /* that still has users */
     LAST = 16,  /* the chunk under way is the extent's last */
     URGENT = 32, /* what is wanted is more urgent than the extent */
+    COLD = 64,   /* the cache does not have the extent in hand */
+    SLOW = 128,  /* nor can it be read in large pieces */
 };
+
+enum { AHEAD_MAX = 2, SLOW_BYTES = 128 * 1024 };
 
 static bool makes_sense(uint32_t state, uint32_t knobs)
 {
@@ -45,10 +49,11 @@ static void take_extent(struct tresor__file *file, uint32_t state, uint32_t knob
 
 static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 {
-    (void)event;
+    bool is_readahead = event == MAPPING_ON_READAHEAD_OK || event == MAPPING_ON_READAHEAD_FAILED;
     if (!makes_sense(state, knobs))
         return NULL;
     struct tresor__file *file = file_world_make();
+    file_world.io.ahead_max = AHEAD_MAX;
     file_world_load(TENSOR_HAND, TRESOR__BACKING_FILE);
     file_world_load(TENSOR_SPENT, TRESOR__BACKING_FILE);
     if (knobs & EXTENT)
@@ -64,15 +69,27 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
                              knobs & URGENT ? TRESOR__URGENCY_URGENT : TRESOR__URGENCY_NORMAL);
     if (knobs & FAILED_OFTEN)
         file->mapping.walk.retries = TRESOR__RETRIES_MAX;
+    file->mapping.read_bytes = knobs & COLD ? INT64_MAX : 0;
+    file->mapping.ahead_count = is_readahead ? AHEAD_MAX : 0;
     return &file->mapping;
+}
+
+static struct tresor__input input(uint32_t event, uint32_t knobs)
+{
+    struct tresor__input input = file_world_input(event, knobs);
+    input.event = event;
+    if (event == MAPPING_ON_MAP_OK && (knobs & COLD))
+        input.value = knobs & SLOW ? SLOW_BYTES : INT64_MAX;
+    return input;
 }
 
 int main(void)
 {
     static const uint32_t knobs[] = {
         [MAPPING_IDLE] = FAILED_OFTEN | SPENT | WANTED,
-        [MAPPING_MAPPING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN,
-        [MAPPING_MAPPED] = FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE | URGENT,
+        [MAPPING_MAPPING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN |
+                             COLD | SLOW,
+        [MAPPING_MAPPED] = FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE | COLD | URGENT,
         [MAPPING_POPULATING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN |
                                FAILED_AT_END | LAST,
         [MAPPING_UNMAPPING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN,
@@ -90,15 +107,17 @@ int main(void)
         .machine = &tresor__mapping_machine,
         FILE_WORLD,
         .make = make,
-        .input = file_world_input,
+        .input = input,
         .knobs = knobs,
         EXHAUST_GUARDS(guards),
         .retries = &file_world_make()->mapping.walk.retries,
         .fresh = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_POPULATE) |
                  EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_POPULATE) |
-                   EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
-        .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK),
+                   EXHAUST_BIT(TRESOR__EFFECT_UNMAP) | EXHAUST_BIT(TRESOR__EFFECT_READAHEAD),
+        .floating = EXHAUST_BIT(TRESOR__EFFECT_READAHEAD),
+        .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK) |
+                    EXHAUST_SENDS(DEGRADED),
         .eager = EXHAUST_BIT(MAPPING_MAPPED),
         .looked = EXHAUST_BIT(MAPPING_IDLE),
     };

@@ -19,6 +19,7 @@ enum {
     BLOCK = 1024,  /* a block is free */
     GOOD = 2048,   /* block 0 has read all its bytes */
     DIRECT = 4096,
+    RESERVED = 8192, /* it is lookahead, and the block that is free is left to others */
     PAGE_BYTES = 4096,
     STAGE_BYTES = 65536,
     LENGTH = 100000,
@@ -103,9 +104,9 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
         .state = (uint8_t)state,
         .is_cancelled = knobs & CANCELLED,
         .is_stopped = knobs & STOPPED,
+        .urgency = knobs & RESERVED ? TRESOR__URGENCY_LOOKAHEAD : TRESOR__URGENCY_NORMAL,
         .source = 3,
         .index = 5,
-        .urgency = TRESOR__URGENCY_NORMAL,
         .first_stage = TRESOR_NONE,
         .last_stage = TRESOR_NONE,
         .failed_pair = TRESOR_NONE,
@@ -156,13 +157,13 @@ int main(void)
     static const uint32_t knobs[] = {
         [STREAM_IDLE] = CHUNK | FULL | LOST | EARLIER | LAST | REFUSED | CANCELLED | GOOD,
         [STREAM_FILLING] = CHUNK | FULL | LOST | EARLIER | LAST | REFUSED | CANCELLED | STOPPED |
-                           MORE | STAGE | BLOCK | GOOD | DIRECT,
+                           MORE | STAGE | BLOCK | GOOD | DIRECT | RESERVED,
     };
     static const struct exhaust_guard guards[] = {
         {"is_first_good", .all = FULL, .none = CANCELLED | REFUSED},
         {"is_first_bad", .any = LOST | FULL}, /* of those that are not good */
         {"is_cut_short", .any = CANCELLED | STOPPED},
-        {"has_room", .all = MORE | STAGE | BLOCK},
+        {"has_room", .all = MORE | STAGE | BLOCK, .none = RESERVED},
         {"has_stage", .all = MORE | STAGE},
         {"has_more", .all = MORE},
     };
@@ -176,7 +177,7 @@ int main(void)
         EXHAUST_GUARDS(guards),
         .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(BLOCK_START) | EXHAUST_SENDS(AWAIT_BLOCK) |
                     EXHAUST_SENDS(AWAIT_STAGE) | EXHAUST_SENDS(CHUNK) | EXHAUST_SENDS(NEXT) |
-                    EXHAUST_SENDS(SETTLE_PAIR),
+                    EXHAUST_SENDS(SETTLE_PAIR) | EXHAUST_SENDS(CANCEL_BLOCKS),
         .source = 3,
         .slot = 5,
         .file = 1,

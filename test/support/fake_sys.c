@@ -117,6 +117,23 @@ static int64_t advise_file(void *cookie, int descriptor, uint64_t offset, uint64
     return file_of(self(cookie), descriptor) ? 0 : -EBADF;
 }
 
+static int64_t cached_bytes(void *cookie, int descriptor, uint64_t offset, uint64_t length,
+                            uint64_t *bytes)
+{
+    struct fake_sys *fake = self(cookie);
+    if (!file_of(fake, descriptor))
+        return -EBADF;
+    *bytes = offset < fake->cached_until ? length : 0;
+    return 0;
+}
+
+static int64_t readahead_bytes(void *cookie, uint64_t device, uint64_t *bytes)
+{
+    (void)device;
+    *bytes = self(cookie)->readahead_bytes;
+    return *bytes > 0 ? 0 : -ENOENT;
+}
+
 /* --- memory --- */
 
 static size_t round_up(size_t length)
@@ -226,6 +243,8 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
     bool populates = advice == TRESOR__SYS_POPULATE_READ || advice == TRESOR__SYS_POPULATE_WRITE;
     if (populates && fake->is_old)
         return -EINVAL;
+    if (advice == TRESOR__SYS_HUGE_READS && fake->refuses_huge_reads)
+        return -ENOSYS;
     bool is_foreign = fake->arena && ((uint8_t *)address < fake->arena ||
                                       (uint8_t *)address >= fake->arena + fake->arena_bytes);
     if (is_foreign)
@@ -341,6 +360,8 @@ void fake_sys_init(struct fake_sys *fake)
         .unmap = unmap,
         .advise_memory = advise_memory,
         .advise_file = advise_file,
+        .cached_bytes = cached_bytes,
+        .readahead_bytes = readahead_bytes,
         .lock = lock,
         .unlock = unlock,
         .lock_limit = lock_limit,

@@ -20,6 +20,9 @@ static const int32_t unmap_errors[] = {ENOMEM, EINVAL};
 static const int32_t advise_memory_errors[] = {EACCES, EAGAIN, EBUSY,  EFAULT, EHWPOISON, EINTR,
                                                EINVAL, EIO,    ENOMEM, ENOSYS, EPERM};
 static const int32_t advise_file_errors[] = {EINVAL, ESPIPE, ENOSYS};
+static const int32_t cached_bytes_errors[] = {EBADF, EINVAL, ENOSYS, EOPNOTSUPP, EPERM};
+static const int32_t readahead_bytes_errors[] = {EACCES, EINTR,  EIO,    EMFILE,
+                                                 ENFILE, ENOENT, ENOMEM, ENOSYS};
 static const int32_t lock_errors[] = {ENOMEM, EAGAIN, EPERM, EINVAL, EINTR};
 static const int32_t unlock_errors[] = {ENOMEM, EAGAIN, EPERM, EINVAL, EINTR};
 static const int32_t lock_limit_errors[] = {EINVAL, EPERM};
@@ -55,6 +58,8 @@ static const struct row rows[FAULTY_ROWS] = {
     [FAULTY_UNMAP] = ROW("unmap", unmap_errors),
     [FAULTY_ADVISE_MEMORY] = ROW("advise_memory", advise_memory_errors),
     [FAULTY_ADVISE_FILE] = ROW("advise_file", advise_file_errors),
+    [FAULTY_CACHED_BYTES] = ROW("cached_bytes", cached_bytes_errors),
+    [FAULTY_READAHEAD_BYTES] = ROW("readahead_bytes", readahead_bytes_errors),
     [FAULTY_LOCK] = ROW("lock", lock_errors),
     [FAULTY_UNLOCK] = ROW("unlock", unlock_errors),
     [FAULTY_LOCK_LIMIT] = ROW("lock_limit", lock_limit_errors),

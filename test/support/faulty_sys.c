@@ -325,6 +325,32 @@ static int64_t advise_file(void *cookie, int descriptor, uint64_t offset, uint64
                : result;
 }
 
+static int64_t cached_bytes(void *cookie, int descriptor, uint64_t offset, uint64_t length,
+                            uint64_t *bytes)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_CACHED_BYTES,
+                               .descriptor = descriptor,
+                               .length = (size_t)length,
+                               .offset = offset};
+    int64_t result;
+    faulty_need_open(faulty, FAULTY_CACHED_BYTES, descriptor);
+    return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT
+               ? faulty->under->cached_bytes(faulty->under->cookie, descriptor, offset, length,
+                                             bytes)
+               : result;
+}
+
+static int64_t readahead_bytes(void *cookie, uint64_t device, uint64_t *bytes)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_READAHEAD_BYTES};
+    int64_t result;
+    return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT
+               ? faulty->under->readahead_bytes(faulty->under->cookie, device, bytes)
+               : result;
+}
+
 static int64_t lock(void *cookie, const void *address, size_t length)
 {
     FAULTY_ENTER(faulty, cookie);
@@ -441,6 +467,8 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
         .unmap = unmap,
         .advise_memory = advise_memory,
         .advise_file = advise_file,
+        .cached_bytes = cached_bytes,
+        .readahead_bytes = readahead_bytes,
         .lock = lock,
         .unlock = unlock,
         .lock_limit = lock_limit,

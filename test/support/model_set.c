@@ -104,27 +104,21 @@ uint64_t model_set_data_offset(const struct model_set *set)
     return bytes->size;
 }
 
-static void plan(uint32_t part, struct model_tensor tensors[TENSORS_EACH])
+void model_set_make_shards(struct model_set *set, const char *folder,
+                           const struct model_tensor *tensors, uint32_t count, uint32_t shards)
 {
-    for (uint32_t i = 0; i < TENSORS_EACH; i++)
-        tensors[i] =
-            (struct model_tensor){.size_bytes = sizes[part][i], .offset_bytes = MODEL_NEXT};
-}
-
-static void make_shards(struct model_set *set, const char *folder)
-{
-    for (uint32_t i = 0; i < SHARDS; i++) {
+    uint32_t each = count / shards;
+    memset(set, 0, sizeof *set);
+    for (uint32_t i = 0; i < shards; i++) {
         char name[MODEL_NAME_BYTES];
-        struct model_tensor tensors[TENSORS_EACH];
-        snprintf(name, sizeof name, "model-%05u-of-%05u.gguf", i + 1, SHARDS);
+        snprintf(name, sizeof name, "model-%05u-of-%05u.gguf", i + 1, shards);
         struct bytes *bytes = add_part(set, folder, name);
-        gguf_put_header(bytes, 3, TENSORS_EACH, 3);
+        gguf_put_header(bytes, 3, each, 3);
         put_key_u16(bytes, "split.no", (uint16_t)i);
-        put_key_u16(bytes, "split.count", SHARDS);
+        put_key_u16(bytes, "split.count", (uint16_t)shards);
         gguf_put_key(bytes, "split.tensors.count", 5);
-        bytes_put_u32(bytes, SHARDS * TENSORS_EACH);
-        plan(i, tensors);
-        put_tensors(set, i * TENSORS_EACH, tensors, TENSORS_EACH);
+        bytes_put_u32(bytes, shards * each);
+        put_tensors(set, i * each, tensors + i * each, each);
     }
     set->opened = 1;
 }
@@ -168,18 +162,20 @@ static void make_index(struct model_set *set, const char *folder)
 
 void model_set_make(struct model_set *set, enum model_kind kind, const char *folder)
 {
-    struct model_tensor tensors[TENSORS_EACH];
+    struct model_tensor tensors[SHARDS * TENSORS_EACH];
+    for (uint32_t i = 0; i < SHARDS * TENSORS_EACH; i++)
+        tensors[i] = (struct model_tensor){.size_bytes = sizes[i / TENSORS_EACH][i % TENSORS_EACH],
+                                           .offset_bytes = MODEL_NEXT};
     memset(set, 0, sizeof *set);
     switch (kind) {
     case MODEL_SHARDS:
-        make_shards(set, folder);
+        model_set_make_shards(set, folder, tensors, SHARDS * TENSORS_EACH, SHARDS);
         break;
     case MODEL_INDEX:
         make_index(set, folder);
         break;
     default:
-        plan(1, tensors);
-        model_set_make_gguf(set, folder, tensors, TENSORS_EACH);
+        model_set_make_gguf(set, folder, tensors + TENSORS_EACH, TENSORS_EACH);
         break;
     }
 }

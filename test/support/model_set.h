@@ -50,6 +50,10 @@ void model_set_make(struct model_set *set, enum model_kind kind, const char *fol
 void model_set_make_gguf(struct model_set *set, const char *folder,
                          const struct model_tensor *tensors, uint32_t count);
 
+/** As many GGUF files with as many of the tensors each, opened by the second. */
+void model_set_make_shards(struct model_set *set, const char *folder,
+                           const struct model_tensor *tensors, uint32_t count, uint32_t shards);
+
 /** Where the data of a GGUF part made by model_set_make_gguf begins. */
 uint64_t model_set_data_offset(const struct model_set *set);
 

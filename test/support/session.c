@@ -41,6 +41,8 @@ struct tresor_context_options session_options(struct failing_allocator *memory)
         .populate_bytes = 64 * 1024,
         .backend = TRESOR_BACKEND_SYNC,
         .direct = TRESOR_DIRECT_OFF,
+        .stages_max = 4,
+        .stage_bytes = 64 * 1024,
     };
 }
 

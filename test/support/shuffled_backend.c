@@ -48,6 +48,11 @@ static void run_one(struct shuffled_backend *backend)
     static _Alignas(4096) uint8_t memory[TRESOR__BOUNCE_BYTES];
     const struct tresor__bounce bounce = {memory, sizeof memory};
     uint32_t at = choose(shuffled, shuffled->asked);
+    while (shuffled->delays_readaheads && at < shuffled->asked &&
+           backend->effects[at].kind == TRESOR__EFFECT_READAHEAD)
+        at++;
+    if (at == shuffled->asked)
+        return;
     backend->completions[shuffled->run++] =
         tresor__actor_run(shuffled->sys, &backend->effects[at], &bounce);
     shuffled->asked--;
@@ -102,7 +107,7 @@ static void sleep_until(struct tresor__backend *base, int32_t timeout_ms)
     struct shuffled *shuffled = backend->shuffled;
     shuffled->sleeps += timeout_ms != 0;
     if (timeout_ms < 0)
-        shuffled->is_holding = false;
+        shuffled->is_holding = shuffled->delays_readaheads = false;
     if (!pending(base))
         tresor__bell_wait(&backend->bell, timeout_ms);
 }

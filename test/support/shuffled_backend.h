@@ -14,6 +14,7 @@ struct shuffled {
     const struct tresor__sys *sys;
     uint64_t seed;   /* 0: in the order in which they were asked, and at once */
     bool is_holding; /* a sleep without a timeout ends it */
+    bool delays_readaheads; /* none is run; a sleep without a timeout ends it too */
     uint64_t polls;
     uint64_t sleeps;
     uint64_t answers; /* completions so far */

@@ -39,6 +39,7 @@ static struct {
     struct tresor_source source;
     struct tresor_item all;
     struct tresor_request request;
+    struct tresor_stage stage; /* that return_chunk gives back */
 } world = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 /* --- the system --- */
@@ -513,6 +514,84 @@ static void woken_while_it_is_silenced(void **state)
     }
 }
 
+/* --- chunks --- */
+
+static void *return_chunk(void *unused)
+{
+    (void)unused;
+    tresor_chunk_return(world.context, world.stage);
+    return NULL;
+}
+
+static void return_elsewhere(void)
+{
+    on_another_thread(return_chunk);
+}
+
+/* One stage for the whole stream, so that it goes on by what is given back alone. */
+static void start_stream(uint32_t backend)
+{
+    struct tresor_event event;
+    start(backend);
+    end();
+    world.options.stages_max = 1;
+    world.options.stage_bytes = 64 * 1024;
+    assert_error(tresor__context_create_over(&world.sys, &world.options, &world.context),
+                 TRESOR_OK);
+    open_source();
+    assert_error(tresor_stream(world.context, &world.all, 1, NULL, &world.request), TRESOR_OK);
+    assert_true(loop_to_event(tresor_get_fd(world.context), &event));
+    assert_int_equal(event.type, TRESOR_EVENT_CHUNK);
+    world.stage = event.stage;
+}
+
+static void loop_to_the_end_of_the_stream(int descriptor)
+{
+    struct tresor_event event;
+    for (;;) {
+        assert_true(loop_to_event(descriptor, &event));
+        if (event.type == TRESOR_EVENT_DONE)
+            break;
+        world.stage = event.stage;
+        return_elsewhere();
+    }
+    assert_error(event.error.code, TRESOR_OK);
+}
+
+static void a_chunk_that_is_back_is_work(void **state)
+{
+    (void)state;
+    FOR_EACH_BACKEND(backend) {
+        start_stream(backend);
+        int32_t descriptor = tresor_get_fd(world.context);
+        while (tresor_dispatch(world.context) == 1)
+            continue;
+        assert_true(is_silent(descriptor));
+        return_elsewhere();
+        assert_true(stays_readable(descriptor));
+        loop_to_the_end_of_the_stream(descriptor);
+        close_and_end();
+    }
+}
+
+static void a_chunk_that_is_back_while_it_is_silenced(void **state)
+{
+    (void)state;
+    FOR_EACH_BACKEND(backend) {
+        for (uint32_t after = 0; after < 2; after++) {
+            start_stream(backend);
+            int32_t descriptor = tresor_get_fd(world.context);
+            world.before_clear = after ? NULL : return_elsewhere;
+            world.after_clear = after ? return_elsewhere : NULL;
+            while (world.before_clear || world.after_clear)
+                tresor_dispatch(world.context);
+            assert_true(stays_readable(descriptor));
+            loop_to_the_end_of_the_stream(descriptor);
+            close_and_end();
+        }
+    }
+}
+
 /* --- what it costs --- */
 
 static void dispatch_makes_no_call_unless_asked(void **state)
@@ -590,7 +669,7 @@ static void a_loop_that_sleeps_for_it_alone(void **state)
 struct progress {
     uint64_t steps;
     uint64_t completions;
-    uint32_t polled; /* completions in the backend's hands */
+    uint64_t in_backend; /* effects that it has, run or not */
 };
 
 static struct progress progress_of(const struct shuffled *shuffled)
@@ -741,6 +820,8 @@ int main(void)
         cmocka_unit_test(drained_by_another_thread),
         cmocka_unit_test(drained_while_it_is_silenced),
         cmocka_unit_test(woken_while_it_is_silenced),
+        cmocka_unit_test(a_chunk_that_is_back_is_work),
+        cmocka_unit_test(a_chunk_that_is_back_while_it_is_silenced),
         cmocka_unit_test(dispatch_makes_no_call_unless_asked),
         cmocka_unit_test(a_loop_that_sleeps_for_it_alone),
         cmocka_unit_test(it_says_what_the_next_dispatch_does),

@@ -11,7 +11,8 @@ enum {
     LARGE = 1024 * 1024,
 };
 
-_Static_assert(sizeof(struct tresor_event) == 128, "an event is copied out, and a host may store it");
+_Static_assert(sizeof(struct tresor_event) == 128,
+               "an event is copied out, and a host may store it");
 
 static struct fake_world world;
 
@@ -70,8 +71,8 @@ static void inside_one_tensor(void **state)
         uint64_t progress_bytes;
         uint32_t least;
         uint32_t most;
-    } rows[] = {{1, 16, 18}, {BLOCK, 15, 16}, {4 * BLOCK, 3, 4}, {LARGE, 1, 1}, {LARGE + 1, 0, 0},
-                {UINT64_MAX, 0, 0}, {0, 0, 0}};
+    } rows[] = {{1, 16, 18},       {BLOCK, 15, 16},    {4 * BLOCK, 3, 4}, {LARGE, 1, 1},
+                {LARGE + 1, 0, 0}, {UINT64_MAX, 0, 0}, {0, 0, 0}};
     (void)state;
     for (uint32_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
         uint64_t progress_bytes = rows[i / 2].progress_bytes;
@@ -192,10 +193,9 @@ static void failed(void **state)
     (void)state;
     start();
     uint64_t place = fake_world_tensor(&world, 0).offset_bytes + LARGE / 2;
-    world.rules[0] = (struct fake_rule){
-        .row = FAULTY_READ, .os_errno = EIO, .has_place = true, .place = place};
-    struct tresor_request request =
-        load(session_all(&world.session), TRESOR_STRATEGY_READ, 1);
+    world.rules[0] =
+        (struct fake_rule){.row = FAULTY_READ, .os_errno = EIO, .has_place = true, .place = place};
+    struct tresor_request request = load(session_all(&world.session), TRESOR_STRATEGY_READ, 1);
     assert_error(session_finish(&world.session, request, NULL), TRESOR_ERROR_IO);
     assert_true(look(request, 1, &last) > 16);
     assert_in_range(last.bytes, LARGE + 132 + LARGE / 2 - 2 * BLOCK, LARGE + 132 + LARGE - 1);
@@ -214,7 +214,8 @@ static void events_that_are_not_taken(void **state)
     struct tresor_event event;
     (void)state;
     start();
-    struct tresor_request request = load(session_tensor(&world.session, 0), TRESOR_STRATEGY_READ, 1);
+    struct tresor_request request =
+        load(session_tensor(&world.session, 0), TRESOR_STRATEGY_READ, 1);
     while (tresor_dispatch(world.session.context) > 0)
         continue;
     assert_int_equal(tresor_next_event(world.session.context, &event), 1);

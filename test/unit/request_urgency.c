@@ -15,8 +15,9 @@ enum {
 
 static struct fake_world world;
 static struct shuffled shuffled;
+static uint32_t waits_max; /* 0: plenty */
 
-static void start(uint32_t blocks)
+static void start_shards(uint32_t blocks, uint32_t shards)
 {
     static struct model_tensor tensors[TENSORS];
     for (uint32_t i = 0; i < TENSORS; i++)
@@ -26,19 +27,19 @@ static void start(uint32_t blocks)
     world.shuffled = &shuffled;
     world.options.blocks_max = blocks;
     world.options.dispatch_max = 1;
-    fake_world_start(&world, tensors, TENSORS);
-}
-
-static void start_shards(void)
-{
-    fake_world_init(&world);
-    shuffled = (struct shuffled){0};
-    world.shuffled = &shuffled;
-    world.options.blocks_max = 1;
-    world.options.dispatch_max = 1;
-    model_set_make(&world.set, MODEL_SHARDS, "/fake");
+    if (waits_max > 0)
+        world.options.waits_max = waits_max;
+    if (shards == 1)
+        model_set_make_gguf(&world.set, "/fake", tensors, TENSORS);
+    else
+        model_set_make_shards(&world.set, "/fake", tensors, TENSORS, shards);
     fake_world_start_context(&world);
     assert_error(session_open(&world.session, model_set_path(&world.set)), TRESOR_OK);
+}
+
+static void start(uint32_t blocks)
+{
+    start_shards(blocks, 1);
 }
 
 static struct tresor_request load(struct tresor_item item, uint32_t strategy, uint32_t urgency)
@@ -105,8 +106,8 @@ static void files_in_order_where_nothing_is_urgent(void **state)
     (void)state;
     for (uint32_t i = 0; i < 8; i++) {
         start(BLOCKS);
-        must_end_well(load_all(i % 2 ? TRESOR_STRATEGY_READ : TRESOR_STRATEGY_MMAP,
-                               urgencies[i / 2]));
+        must_end_well(
+            load_all(i % 2 ? TRESOR_STRATEGY_READ : TRESOR_STRATEGY_MMAP, urgencies[i / 2]));
         assert_int_equal(world.session.item_count, TENSORS);
         for (uint32_t place = 0; place < TENSORS; place++)
             assert_int_equal(tensor_at(place), place);
@@ -115,25 +116,32 @@ static void files_in_order_where_nothing_is_urgent(void **state)
     }
 }
 
-/* Behind two tensors of the first request, and what was begun, comes the last. */
-static void overtakes(uint32_t strategy, uint32_t first, uint32_t second)
+/* Each file goes on where it was. */
+static void must_be_in_order(struct tresor_request request, uint32_t shards)
 {
-    start(BLOCKS);
+    uint32_t last[2] = {0};
+    for (uint32_t place = 0; place < world.session.item_count; place++) {
+        uint32_t tensor = tensor_at(place);
+        uint32_t shard = tensor / (TENSORS / shards);
+        if (item_at(place)->request.value != request.value || tensor == LAST)
+            continue;
+        assert_true(tensor >= last[shard]);
+        last[shard] = tensor;
+    }
+}
+
+/* Behind two tensors of the first request, and what each file had begun, comes the last. */
+static void overtakes(uint32_t strategy, uint32_t shards, uint32_t first, uint32_t second)
+{
+    start_shards(BLOCKS, shards);
     struct tresor_request all = load_all(strategy, first);
     pump_until_items(2);
     struct tresor_request one = load_one(LAST, strategy, second);
     must_end_well(one);
     assert_null(session_end(&world.session, all));
-    assert_true(place_of(one, LAST) < 2 + 4);
+    assert_true(place_of(one, LAST) < 2 + 3 * shards);
     must_end_well(all);
-    /* And the first goes on where it was. */
-    uint32_t last = 0;
-    for (uint32_t place = 0; place < world.session.item_count; place++) {
-        if (tensor_at(place) == LAST)
-            continue;
-        assert_true(place == 0 || tensor_at(place) >= last);
-        last = tensor_at(place);
-    }
+    must_be_in_order(all, shards);
     assert_int_equal(world.session.item_count, TENSORS + 1);
     fake_world_must_have(&world, TENSORS);
     fake_world_close(&world);
@@ -142,10 +150,12 @@ static void overtakes(uint32_t strategy, uint32_t first, uint32_t second)
 static void the_more_urgent_overtake(void **state)
 {
     (void)state;
-    for (uint32_t strategy = TRESOR_STRATEGY_MMAP; strategy <= TRESOR_STRATEGY_READ; strategy++) {
-        overtakes(strategy, TRESOR_URGENCY_LOOKAHEAD, TRESOR_URGENCY_URGENT);
-        overtakes(strategy, TRESOR_URGENCY_LOOKAHEAD, TRESOR_URGENCY_NORMAL);
-        overtakes(strategy, TRESOR_URGENCY_DEFAULT, TRESOR_URGENCY_URGENT);
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t strategy = i % 2 ? TRESOR_STRATEGY_READ : TRESOR_STRATEGY_MMAP;
+        uint32_t shards = i / 2 + 1;
+        overtakes(strategy, shards, TRESOR_URGENCY_LOOKAHEAD, TRESOR_URGENCY_URGENT);
+        overtakes(strategy, shards, TRESOR_URGENCY_LOOKAHEAD, TRESOR_URGENCY_NORMAL);
+        overtakes(strategy, shards, TRESOR_URGENCY_DEFAULT, TRESOR_URGENCY_URGENT);
     }
 }
 
@@ -183,9 +193,9 @@ static void a_tensor_that_nobody_wanted(void **state)
         for (uint32_t i = 0; i < LAST - 1; i++)
             if (i != LAST / 2 && i != LAST / 2 + 1)
                 others[count++] = i;
-        assert_error(tresor_item_of_list(world.session.context, world.session.source, others, count,
-                                         &item),
-                     TRESOR_OK);
+        assert_error(
+            tresor_item_of_list(world.session.context, world.session.source, others, count, &item),
+            TRESOR_OK);
         struct tresor_request first = load(item, strategy, TRESOR_URGENCY_LOOKAHEAD);
         pump_until_items(2);
         struct tresor_request one = load_one(LAST, strategy, TRESOR_URGENCY_URGENT);
@@ -217,30 +227,6 @@ static void cancelling_one_leaves_the_other(void **state)
         must_end_well(i / 2 ? one : all);
         session_settle(&world.session);
         assert_error(item_at(place_of(i / 2 ? one : all, LAST))->error.code, TRESOR_OK);
-        fake_world_close(&world);
-    }
-}
-
-/* A shard that has no work yet, or some, while blocks are short. */
-static void of_several_files(void **state)
-{
-    (void)state;
-    for (uint32_t strategy = TRESOR_STRATEGY_MMAP; strategy <= TRESOR_STRATEGY_READ; strategy++) {
-        start_shards();
-        uint32_t count = 0;
-        uint32_t last = 0;
-        assert_error(tresor_item_measure(world.session.context, session_all(&world.session), &count,
-                                         NULL),
-                     TRESOR_OK);
-        assert_error(tresor_item_get_tensor(world.session.context, session_all(&world.session),
-                                            count - 1, &last),
-                     TRESOR_OK);
-        struct tresor_request all = load_all(strategy, TRESOR_URGENCY_LOOKAHEAD);
-        pump_until_items(1);
-        struct tresor_request one = load_one(last, strategy, TRESOR_URGENCY_URGENT);
-        must_end_well(one);
-        assert_null(session_end(&world.session, all));
-        must_end_well(all);
         fake_world_close(&world);
     }
 }
@@ -304,6 +290,53 @@ static void copies_wait_by_urgency(void **state)
     fake_world_close(&world);
 }
 
+/* Copies have the only block, and the file awaits it for what is less urgent than they are. */
+static void a_file_that_awaits_a_block(void **state)
+{
+    static uint8_t memory[2][TENSOR_BYTES];
+    struct tresor_request copies[2];
+    (void)state;
+    start(1);
+    const struct tresor__slot *slot = &world.session.context->controller.slots[0];
+    for (uint32_t i = 0; i < 2; i++)
+        copies[i] = copy(i, memory[i], TRESOR_URGENCY_NORMAL);
+    struct tresor_request all = load_all(TRESOR_STRATEGY_READ, TRESOR_URGENCY_LOOKAHEAD);
+    while (!slot->source.model.files[0].io.hungry.queued)
+        assert_true(session_pump(&world.session));
+    struct tresor_request one = load_one(LAST, TRESOR_STRATEGY_READ, TRESOR_URGENCY_URGENT);
+    must_end_well(one);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_null(session_end(&world.session, copies[i]));
+    for (uint32_t i = 0; i < 2; i++)
+        must_end_well(copies[i]);
+    assert_null(session_end(&world.session, all));
+    must_end_well(all);
+    fake_world_close(&world);
+}
+
+/* With one pair for all, those who wait for it are served by their urgency. */
+static void requests_wait_for_pairs_by_urgency(void **state)
+{
+    struct tresor_request others[4];
+    (void)state;
+    waits_max = 1;
+    start(BLOCKS);
+    waits_max = 0;
+    struct tresor_request all = load_all(TRESOR_STRATEGY_MMAP, TRESOR_URGENCY_LOOKAHEAD);
+    pump_until_items(1);
+    for (uint32_t i = 0; i < 4; i++)
+        others[i] = load_one(LAST - 1 - i, TRESOR_STRATEGY_MMAP, TRESOR_URGENCY_NORMAL);
+    struct tresor_request one = load_one(LAST, TRESOR_STRATEGY_MMAP, TRESOR_URGENCY_URGENT);
+    must_end_well(one);
+    assert_null(session_end(&world.session, others[3]));
+    for (uint32_t i = 0; i < 4; i++)
+        must_end_well(others[i]);
+    assert_true(place_of(one, LAST) <= 3);
+    assert_null(session_end(&world.session, all));
+    must_end_well(all);
+    fake_world_close(&world);
+}
+
 static void refused(void **state)
 {
     struct tresor_request request = {0};
@@ -332,9 +365,10 @@ int main(void)
         cmocka_unit_test(others_wait),
         cmocka_unit_test(a_tensor_that_nobody_wanted),
         cmocka_unit_test(cancelling_one_leaves_the_other),
-        cmocka_unit_test(of_several_files),
         cmocka_unit_test(lookahead_leaves_blocks_free),
         cmocka_unit_test(copies_wait_by_urgency),
+        cmocka_unit_test(a_file_that_awaits_a_block),
+        cmocka_unit_test(requests_wait_for_pairs_by_urgency),
         cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

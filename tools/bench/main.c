@@ -13,12 +13,13 @@ static const struct {
     {"cycle", bench_cycle},
     {"open", bench_open},
     {"warm", bench_warm},
+    {"populate", bench_populate},
 };
 
 static const char usage[] =
     "usage: tresor-bench --tool TRESOR --folder FOLDER [--pairs N] [--size BYTES] [NAME]...\n"
     "Prints figures of the library against raw calls, made in turn in one run. NAME: cycle, open,\n"
-    "warm; all if none is given. Models are made in FOLDER and kept. Exit 1 if a target is missed.\n";
+    "warm, populate; all if none is given. Models are made in FOLDER and kept. Exit 1 if a target is missed.\n";
 
 static bool is_named(const char *name, int argc, char **argv)
 {

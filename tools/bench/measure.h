@@ -42,5 +42,6 @@ _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1,
 bool bench_cycle(const struct settings *settings);
 bool bench_open(const struct settings *settings);
 bool bench_warm(const struct settings *settings);
+bool bench_populate(const struct settings *settings);
 
 #endif

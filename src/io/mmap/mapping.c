@@ -3,7 +3,14 @@
 
 #include <errno.h>
 
+#include <tresor/event.h>
+
 #include "io/file.h"
+
+enum {
+    COLD_BYTES = 8 * 1024 * 1024, /* of a populate that waits for a disk, so that a cancel is heard */
+    AHEAD_EACH = TRESOR__OUTBOX_EFFECTS - 1,
+};
 
 static struct tresor__file *file_of(const void *context)
 {
@@ -85,6 +92,7 @@ static void take_and_map(void *context, const struct tresor__input *input,
     struct tresor__file *file = file_of(context);
     (void)input;
     tresor__extent_take(&file->ledger, TRESOR__BACKING_FILE, &mapping->walk);
+    mapping->ahead_offset = 0;
     ask_for_extent(file, out, TRESOR__EFFECT_MAP, MAPPING_ON_MAP_OK, mapping->walk.extent);
 }
 
@@ -115,6 +123,45 @@ static void populate(struct tresor__mapping *mapping, struct tresor__outbox *out
         mapping->walk.offset, mapping->walk.length);
 }
 
+static uint64_t chunk_bytes(const struct tresor__mapping *mapping)
+{
+    uint64_t limit = file_of(mapping)->io->populate_bytes;
+    return mapping->read_bytes > 0 && limit > COLD_BYTES ? COLD_BYTES : limit;
+}
+
+/* One populate waits for each of its reads, so others run ahead of it: they keep the disk busy, it finds their pages. */
+static void ask_readahead(struct tresor__mapping *mapping, struct tresor__outbox *out)
+{
+    const struct tresor__file *file = file_of(mapping);
+    uint32_t limit = file->io->ahead_max;
+    uint64_t chunk = chunk_bytes(mapping);
+    uint64_t start = mapping->walk.offset + mapping->walk.length;
+    if (mapping->read_bytes == 0 || limit == 0)
+        return;
+    uint64_t end = tresor__extent_wanted_until(&file->ledger, &mapping->walk, start + limit * chunk);
+    if (mapping->ahead_offset < start)
+        mapping->ahead_offset = start;
+    for (uint32_t i = 0; i < AHEAD_EACH && mapping->ahead_count < limit; i++) {
+        uint64_t next = (mapping->ahead_offset / chunk + 1) * chunk;
+        if (mapping->ahead_offset >= end)
+            return;
+        next = next < end ? next : end;
+        ask(file, out, TRESOR__EFFECT_READAHEAD, MAPPING_ON_READAHEAD_OK, mapping->ahead_offset,
+            next - mapping->ahead_offset);
+        mapping->ahead_offset = next;
+        mapping->ahead_count++;
+    }
+}
+
+static void end_readahead(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    (void)input;
+    (void)out;
+    mapping->ahead_count--;
+}
+
 static void ask_populate(void *context, const struct tresor__input *input,
                          struct tresor__outbox *out)
 {
@@ -122,8 +169,25 @@ static void ask_populate(void *context, const struct tresor__input *input,
     struct tresor__file *file = file_of(context);
     (void)input;
     mapping->walk.retries = 0;
-    tresor__extent_next(&file->ledger, &mapping->walk, file->io->populate_bytes);
+    tresor__extent_next(&file->ledger, &mapping->walk, chunk_bytes(mapping));
     populate(mapping, out);
+    ask_readahead(mapping, out);
+}
+
+/* Input value: what MAP says of how the extent will be read. */
+static void judge_and_populate(void *context, const struct tresor__input *input,
+                               struct tresor__outbox *out)
+{
+    struct tresor__mapping *mapping = context;
+    mapping->read_bytes = (uint64_t)input->value;
+    if (mapping->read_bytes > 0 && mapping->read_bytes < TRESOR__READ_BYTES_MIN) {
+        mapping->slow_bytes = mapping->read_bytes;
+        tresor__outbox_message(out,
+                               (struct tresor__message){.kind = TRESOR__MESSAGE_DEGRADED,
+                                                        .event = TRESOR_DEGRADED_READAHEAD,
+                                                        .slot = file_of(context)->index});
+    }
+    ask_populate(context, input, out);
 }
 
 static void populate_again(void *context, const struct tresor__input *input,
@@ -250,6 +314,7 @@ static void check(const void *context)
     bool spent = mapping->spent.first != mapping->spent.last;
     assert(mapping->walk.extent.first <= mapping->walk.extent.last);
     assert(mapping->walk.retries <= TRESOR__RETRIES_MAX);
+    assert(mapping->ahead_count <= file_of(context)->io->ahead_max);
     assert(spent == (mapping->state == MAPPING_UNMAPPING));
     assert(!(mapping->state == MAPPING_IDLE && extent));
     assert(!(mapping->state >= MAPPING_MAPPING && mapping->state <= MAPPING_POPULATING && !extent));

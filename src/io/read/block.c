@@ -71,9 +71,16 @@ static bool is_end_of_file(const void *context, const struct tresor__input *inpu
     return input->value == 0;
 }
 
-static bool is_short(const void *context, const struct tresor__input *input)
+static bool is_whole(const void *context, const struct tresor__input *input)
 {
-    return (uint64_t)input->value < left(context);
+    return (uint64_t)input->value >= left(context);
+}
+
+static bool is_cancelled(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__block *block = context;
+    (void)input;
+    return block->is_cancelled;
 }
 
 /* Whatever the file system said of its alignment, this read it will not do (open(2), "O_DIRECT"). */
@@ -229,12 +236,70 @@ static void fail_read(void *context, const struct tresor__input *input, struct t
     fail(context, input, out, TRESOR_ERROR_IO);
 }
 
+static void remember_cancel(void *context, const struct tresor__input *input,
+                            struct tresor__outbox *out)
+{
+    struct tresor__block *block = context;
+    (void)input;
+    (void)out;
+    block->is_cancelled = true;
+}
+
+static void ask_cancel(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    ask(context, out, TRESOR__EFFECT_CANCEL, BLOCK_ON_CANCEL_OK, 0, left(context));
+}
+
+static void keep_bytes(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__block *block = context;
+    (void)out;
+    block->done += got(block, input);
+}
+
+static struct tresor__failure failure_at(const struct tresor__block *block, int32_t code)
+{
+    return (struct tresor__failure){.code = code,
+                                    .offset = block->offset + block->done,
+                                    .wanted = left(block)};
+}
+
+static void fail_later(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__block *block = context;
+    (void)input;
+    (void)out;
+    block->failure = failure_at(block, TRESOR_ERROR_BACKEND);
+}
+
+static void end_cancelled(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    struct tresor__block *block = context;
+    if (input->event == BLOCK_ON_READ_OK)
+        keep_bytes(context, input, out);
+    block->failure = failure_at(block, TRESOR_ERROR_CANCELLED);
+    end(block, out, TRESOR_ERROR_CANCELLED);
+}
+
+static void end_answered(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    struct tresor__block *block = context;
+    (void)input;
+    if (left(block) > 0 && block->failure.code == TRESOR_OK)
+        block->failure = failure_at(block, TRESOR_ERROR_CANCELLED);
+    end(block, out, block->failure.code);
+}
+
 static void check(const void *context)
 {
     const struct tresor__block *block = context;
     assert(block->done <= block->length);
     assert(block->retries <= TRESOR__RETRIES_MAX);
-    assert(block->state == BLOCK_FREE || block->done < block->length);
+    assert(block->state == BLOCK_FREE || block->state == BLOCK_ANSWERED ||
+           block->done < block->length);
     assert(block->state != BLOCK_POPULATING || block->route.populates);
     assert(block->state == BLOCK_FREE || block->route.alignment_bytes > 0);
     (void)block;

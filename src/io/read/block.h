@@ -28,6 +28,7 @@ struct tresor__block_route {
  * has ended. */
 struct tresor__block {
     uint8_t state;
+    bool is_cancelled;
     uint8_t space; /* enum tresor__space: WINDOW for the read job, CALLER for a copy, STAGE for a stream */
     uint16_t source;
     uint32_t index; /* its own */

@@ -162,6 +162,19 @@ static void give_and_remember(void *context, const struct tresor__input *input,
     give_block(context, input, out);
 }
 
+static void cancel_blocks(struct tresor__outbox *out)
+{
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_CANCEL_BLOCKS});
+}
+
+/* The others are of no use any more. */
+static void give_and_drain(void *context, const struct tresor__input *input,
+                           struct tresor__outbox *out)
+{
+    give_and_remember(context, input, out);
+    cancel_blocks(out);
+}
+
 static void give_and_fail(void *context, const struct tresor__input *input,
                           struct tresor__outbox *out)
 {
@@ -181,7 +194,7 @@ static void remember_cancel(void *context, const struct tresor__input *input,
 {
     struct tresor__copy *copy = context;
     (void)input;
-    (void)out;
+    cancel_blocks(out);
     copy->failure = (struct tresor__failure){.code = TRESOR_ERROR_CANCELLED,
                                              .offset = copy->offset + copy->started,
                                              .wanted = copy->length,

@@ -241,6 +241,7 @@ static void cancel(void *context, const struct tresor__input *input, struct tres
     struct tresor__stream *stream = context;
     (void)input;
     stream->is_cancelled = true;
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_CANCEL_BLOCKS});
     tresor__outbox_again(out);
 }
 

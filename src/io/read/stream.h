@@ -17,9 +17,9 @@ struct tresor__file;
 /** One a request; only STREAM requests use it. */
 struct tresor__stream {
     uint8_t state;
+    uint8_t urgency; /* enum tresor__urgency */
     bool is_cancelled;
     bool is_stopped; /* a chunk of the tensor in hand failed */
-    uint8_t urgency; /* enum tresor__urgency */
     uint16_t source;
     uint32_t index; /* its own: the request's slot */
     uint32_t blocks_running;
