@@ -99,7 +99,7 @@ static int32_t complete_options(struct tresor_context_options *options)
 /* A populate leaves the other workers free to run ahead of it; without workers a readahead would only hold it up. */
 static uint32_t ahead_of(const struct tresor_context_options *options)
 {
-    uint32_t others = options->backend == TRESOR_BACKEND_POOL ? options->threads_max - 1 : 0;
+    uint32_t others = options->backend == TRESOR_BACKEND_SYNC ? 0 : options->threads_max - 1;
     return others < AHEAD_MAX ? others : AHEAD_MAX;
 }
 
