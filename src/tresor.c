@@ -99,7 +99,7 @@ static int32_t complete_options(struct tresor_context_options *options)
 /* A populate leaves the other workers free to run ahead of it; without workers a readahead would only hold it up. */
 static uint32_t ahead_of(const struct tresor_context_options *options)
 {
-    uint32_t others = options->backend == TRESOR_BACKEND_POOL ? options->threads_max - 1 : 0;
+    uint32_t others = options->backend == TRESOR_BACKEND_SYNC ? 0 : options->threads_max - 1;
     return others < AHEAD_MAX ? others : AHEAD_MAX;
 }
 
@@ -114,6 +114,7 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         .blocks = options->blocks_max,
         .stages = options->stages_max,
         .stage_bytes = options->stage_bytes,
+        .spare_bytes = options->spare_bytes,
         .block_bytes = options->block_bytes,
         .populate_bytes = options->populate_bytes,
         .ahead_max = ahead_of(options),
@@ -520,6 +521,7 @@ int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counte
         .read_bytes = controller->read_bytes,
         .leaked_bytes = controller->leaked_bytes,
         .direct_bytes = controller->direct_bytes,
+        .spare_bytes = controller->io.spare_bytes,
         .cached_bytes = controller->cached_bytes,
     };
     for (uint32_t i = 0; i < controller->limits.sources; i++) {

@@ -46,6 +46,10 @@ struct tresor_context_options {
     uint32_t direct;
     uint32_t stages_max;  /**< chunks of STREAM requests that are read or held by the host; default 16, at most 4096 */
     uint64_t stage_bytes; /**< of one chunk at the most; default 1 MiB; a multiple of 64 KiB */
+    /** Private pages of evicted tensors that the context keeps, so that a next load of the same place by the read strategy
+     * need not have them made anew: that costs as much as copying into them. Default 0: an eviction gives all back. What
+     * an eviction frees in one piece is kept if all of it finds room, out of everybody's reach. */
+    uint64_t spare_bytes;
 };
 
 /** What a context has done so far. All counts start at zero. */
@@ -64,6 +68,7 @@ struct tresor_counters {
     uint64_t leaked_bytes;   /**< of pages whose unmapping the system refused */
     uint64_t direct_bytes;   /**< of read_bytes, those that went past the page cache */
     uint64_t cached_bytes;   /**< of read_bytes, those that the page cache was found to hold */
+    uint64_t spare_bytes;    /**< of evicted tensors' private pages, kept now */
 };
 
 /**

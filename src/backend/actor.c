@@ -206,6 +206,9 @@ static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effec
                                   effect->descriptor, effect->offset, &place);
         return mapped < 0 ? mapped : prepare_reads(sys, effect);
     }
+    if (effect->flags & TRESOR__MAP_SPARE &&
+        sys->protect(sys->cookie, effect->address, length, true) == 0)
+        return 0;
     int64_t result = sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS, effect->address, length, -1,
                               0, &place);
     /* Huge pages are a wish: where they are refused, small ones do. */
@@ -218,6 +221,9 @@ static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effec
 static int64_t act_unmap(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     void *place = NULL;
+    if (effect->flags & TRESOR__MAP_SPARE &&
+        sys->protect(sys->cookie, effect->address, (size_t)effect->length, false) == 0)
+        return 1;
     return sys->map(sys->cookie, TRESOR__SYS_MAP_RESERVE, effect->address, (size_t)effect->length,
                     -1, 0, &place);
 }

@@ -38,6 +38,7 @@ enum tresor__effect_flag {
     TRESOR__POPULATE_WRITE = 8,   /* make anonymous pages, rather than read a file's */
     TRESOR__READ_DIRECT = 16,     /* past the page cache: place, offset and length are aligned */
     TRESOR__READ_CACHED = 32,     /* only what the page cache holds; memory for the rest is made */
+    TRESOR__MAP_SPARE = 128,      /* UNMAP: keep the pages, out of reach; MAP: take kept ones up again */
     TRESOR__READ_BOUNCE = 64,     /* with DIRECT: through memory of the actor's, not aligned */
 };
 

@@ -32,6 +32,8 @@ struct tresor__io {
     uint64_t populate_bytes; /* the most that one populate asks for */
     uint32_t ahead_max;      /* readaheads of a file under way, besides the populate; 0 where nothing runs beside it */
     uint64_t lock_bytes;     /* the most that one lock asks for */
+    uint64_t spare_bytes_max; /* of evicted tensors' private pages that are kept */
+    uint64_t spare_bytes;     /* that are */
     uint8_t direct;          /* enum tresor_direct, not DEFAULT */
 };
 

@@ -218,6 +218,19 @@ static bool take_extent(struct tresor__bitset *set, uint32_t from, struct tresor
     return true;
 }
 
+/* Spare pages are taken up as they are, so an extent has them everywhere or nowhere. */
+static void cut_at_spare(const struct tresor__ledger *ledger, struct tresor__bitset *set,
+                         struct tresor__extent *extent)
+{
+    uint32_t last = extent->first + 1;
+    while (last < extent->last &&
+           ledger->intervals[last].spare == ledger->intervals[extent->first].spare)
+        last++;
+    for (uint32_t i = last; i < extent->last; i++)
+        tresor__bitset_add(set, i);
+    extent->last = last;
+}
+
 bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
                               struct tresor__extent *extent)
 {
@@ -226,6 +239,8 @@ bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backin
         return false;
     uint32_t *cursor = &ledger->cursor[backing][urgency];
     take_extent(&ledger->fill[backing][urgency], *cursor, extent);
+    if (backing == TRESOR__BACKING_ANONYMOUS)
+        cut_at_spare(ledger, &ledger->fill[backing][urgency], extent);
     *cursor = extent->last;
     ledger->in_hand[backing] = (uint8_t)urgency;
     ledger->hastened[backing] = false;
@@ -318,6 +333,19 @@ static void forget_leaked_lock(struct tresor__ledger *ledger, uint32_t number)
 }
 
 /* What is mapped over pages that could not be unmapped or unlocked has replaced them. */
+/* Its private pages are kept though nobody uses them, or are not, or are in use again. */
+static void set_spare(struct tresor__ledger *ledger, uint32_t number, bool spare)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    if (interval->spare == spare)
+        return;
+    uint64_t bytes = interval_mapped_bytes(ledger, number);
+    interval->spare = spare;
+    ledger->spare_bytes += spare ? bytes : -bytes;
+    if (ledger->spare_total)
+        *ledger->spare_total += spare ? bytes : -bytes;
+}
+
 static void forget_leaks(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];
@@ -332,6 +360,7 @@ static void finish_running(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];
     forget_leaks(ledger, number);
+    set_spare(ledger, number, false);
     if (interval->failed || interval->users == 0) {
         spend(ledger, number);
         return;
@@ -423,7 +452,7 @@ bool tresor__ledger_take_release(struct tresor__ledger *ledger, enum tresor__bac
 }
 
 void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__extent extent,
-                             const struct tresor__failure *failure)
+                             bool kept, const struct tresor__failure *failure)
 {
     for (uint32_t i = extent.first; i < extent.last; i++) {
         struct tresor__interval *interval = &ledger->intervals[i];
@@ -438,6 +467,7 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
         } else {
             forget_leaked_lock(ledger, i);
         }
+        set_spare(ledger, i, kept && !failure);
         if (interval->users > 0)
             want(ledger, i);
         uint32_t index = interval->releaser;

@@ -68,6 +68,7 @@ struct tresor__interval {
     uint8_t lock;
     bool failed;      /* of what runs, some part failed */
     bool lock_leaked; /* an unlock failed here: it is locked though nobody wants it */
+    bool spare;       /* nobody's, but its private pages are kept for the next load */
     bool leaked;      /* an unmap failed here: pages remain that no ledger counts */
 };
 
@@ -148,6 +149,8 @@ struct tresor__ledger {
     uint64_t resident_bytes[TRESOR__BACKING_COUNT]; /* mapped and full */
     uint64_t locked_bytes;
     uint64_t leaked_bytes;
+    uint64_t spare_bytes;
+    uint64_t *spare_total; /* of all ledgers that share it; NULL: none */
 };
 
 static inline uint64_t tresor__ledger_start(const struct tresor__ledger *ledger, uint32_t interval)
@@ -221,8 +224,9 @@ void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__exten
 
 bool tresor__ledger_take_release(struct tresor__ledger *ledger, enum tresor__backing backing,
                                  struct tresor__extent *extent);
+/** Released; with `kept` their pages stay, as spare ones. */
 void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__extent extent,
-                             const struct tresor__failure *failure);
+                             bool kept, const struct tresor__failure *failure);
 
 /** Locks of a resident tensor, counted as users are. */
 void tresor__ledger_lock(struct tresor__ledger *ledger, uint32_t span);

@@ -177,6 +177,7 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
     uint64_t resident[TRESOR__BACKING_COUNT] = {0};
     uint64_t locked = 0;
     uint64_t leaked = 0;
+    uint64_t spare = 0;
     for (uint32_t i = 0; i < ledger->interval_count; i++) {
         const struct tresor__interval *interval = &ledger->intervals[i];
         uint64_t bytes = tresor__ledger_start(ledger, i + 1) - tresor__ledger_start(ledger, i);
@@ -192,6 +193,8 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
             locked += bytes;
         if (interval->leaked)
             leaked += bytes;
+        if (interval->spare)
+            spare += bytes;
     }
     for (uint32_t rank = 0; rank < ledger->order_count; rank++)
         check_span(ledger, ledger->order[rank]);
@@ -201,4 +204,5 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
         assert(resident[backing] == ledger->resident_bytes[backing]);
     assert(locked == ledger->locked_bytes);
     assert(leaked == ledger->leaked_bytes);
+    assert(spare == ledger->spare_bytes);
 }

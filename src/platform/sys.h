@@ -91,6 +91,8 @@ struct tresor__sys {
     int64_t (*map)(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
                    int descriptor, uint64_t offset, void **mapped);
     int64_t (*unmap)(void *cookie, void *address, size_t length);
+    /* Private pages, out of everybody's reach and back; what they hold stays. */
+    int64_t (*protect)(void *cookie, void *address, size_t length, bool reachable);
     int64_t (*advise_memory)(void *cookie, void *address, size_t length,
                              enum tresor__sys_memory_advice advice);
     int64_t (*advise_file)(void *cookie, int descriptor, uint64_t offset, uint64_t length,

@@ -182,6 +182,12 @@ static bool has_huge_reads(void)
 }
 #endif
 
+static int64_t posix_protect(void *cookie, void *address, size_t length, bool reachable)
+{
+    (void)cookie;
+    return or_errno(mprotect(address, length, reachable ? PROT_READ | PROT_WRITE : PROT_NONE));
+}
+
 static int64_t posix_advise_memory(void *cookie, void *address, size_t length,
                                    enum tresor__sys_memory_advice advice)
 {
@@ -412,6 +418,7 @@ const struct tresor__sys *tresor__sys_posix(void)
         .read_cached = posix_read_cached,
         .map = posix_map,
         .unmap = posix_unmap,
+        .protect = posix_protect,
         .advise_memory = posix_advise_memory,
         .advise_file = posix_advise_file,
         .cached_bytes = posix_cached_bytes,

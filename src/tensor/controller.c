@@ -83,6 +83,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         .ahead_max = limits->ahead_max,
         .lock_bytes = LOCK_BYTES,
         .direct = (uint8_t)limits->direct,
+        .spare_bytes_max = limits->spare_bytes,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||
@@ -237,6 +238,15 @@ bool tresor__controller_has_quiet(const struct tresor__controller *controller)
     return false;
 }
 
+/* They go with their window. */
+static void forget_spares(struct tresor__slot *slot)
+{
+    for (uint32_t i = 0; i < slot->source.model.file_count; i++) {
+        struct tresor__file *file = &slot->source.model.files[i].io;
+        file->io->spare_bytes -= file->ledger.spare_bytes;
+    }
+}
+
 /* Users may leave on any thread, so sources that drain are looked at whenever the context is. */
 static void look_at_draining(struct tresor__controller *controller)
 {
@@ -245,6 +255,7 @@ static void look_at_draining(struct tresor__controller *controller)
             continue;
         controller->draining--;
         tresor__events_forget_source(controller, i);
+        forget_spares(&controller->slots[i]);
         tresor__router_step(controller, &(struct tresor__address){TRESOR__MACHINE_SOURCE, i, i},
                             &(struct tresor__input){.event = SOURCE_ON_QUIET});
     }

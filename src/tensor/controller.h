@@ -43,6 +43,7 @@ struct tresor__controller_limits {
     uint32_t blocks;
     uint32_t stages;
     uint64_t stage_bytes;
+    uint64_t spare_bytes;
     uint64_t page_bytes;
     uint64_t block_bytes;
     uint64_t populate_bytes;

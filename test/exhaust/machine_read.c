@@ -64,7 +64,7 @@ static void pass_extent(struct tresor__file *file)
     file_world.io.block_bytes = UINT64_C(16) * FILE_PAGE_BYTES;
     step(file, READ_ON_TURN);
     assert_true(tresor__ledger_take_release(&file->ledger, TRESOR__BACKING_ANONYMOUS, &given_up));
-    tresor__ledger_released(&file->ledger, given_up, NULL);
+    tresor__ledger_released(&file->ledger, given_up, false, NULL);
 }
 
 static void take_extent(struct tresor__file *file, uint32_t state, uint32_t knobs)

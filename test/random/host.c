@@ -57,6 +57,7 @@ static void choose_options(struct host *host)
         .observer_cookie = host,
         .backend = host->plan.backend,
         .threads_max = 2,
+        .spare_bytes = random_below(&host->seed, 2) * random_below(&host->seed, 400000),
         .stages_max = 1 + random_below(&host->seed, 6),
         .stage_bytes = UNIT_BYTES,
         .direct = random_below(&host->seed, TRESOR_DIRECT_OFF + 1),

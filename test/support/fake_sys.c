@@ -259,6 +259,13 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
     return 0;
 }
 
+static int64_t protect(void *cookie, void *address, size_t length, bool reachable)
+{
+    struct fake_sys *fake = self(cookie);
+    (void)reachable;
+    return range_set_covers(&fake->used, range_of(address, length)) ? 0 : -ENOMEM;
+}
+
 static int64_t lock(void *cookie, const void *address, size_t length)
 {
     struct fake_sys *fake = self(cookie);
@@ -358,6 +365,7 @@ void fake_sys_init(struct fake_sys *fake)
         .read_cached = read_cached,
         .map = map,
         .unmap = unmap,
+        .protect = protect,
         .advise_memory = advise_memory,
         .advise_file = advise_file,
         .cached_bytes = cached_bytes,

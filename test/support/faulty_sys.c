@@ -292,6 +292,18 @@ static int64_t unmap(void *cookie, void *address, size_t length)
     return result;
 }
 
+static int64_t protect(void *cookie, void *address, size_t length, bool reachable)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {
+        .row = FAULTY_PROTECT, .address = address, .length = length, .kind = reachable};
+    int64_t result;
+    faulty_need_mapped(faulty, FAULTY_PROTECT, faulty_pages_of(faulty, address, length));
+    return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT
+               ? faulty->under->protect(faulty->under->cookie, address, length, reachable)
+               : result;
+}
+
 static int64_t advise_memory(void *cookie, void *address, size_t length,
                              enum tresor__sys_memory_advice advice)
 {
@@ -465,6 +477,7 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
         .read_cached = read_cached,
         .map = map,
         .unmap = unmap,
+        .protect = protect,
         .advise_memory = advise_memory,
         .advise_file = advise_file,
         .cached_bytes = cached_bytes,

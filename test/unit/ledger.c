@@ -347,7 +347,7 @@ static bool released(struct world *world)
     if (!land(world, &world->releasing, &extent))
         return false;
     bool failed = fails(world);
-    tresor__ledger_released(world->ledger, extent, failed ? &failure : NULL);
+    tresor__ledger_released(world->ledger, extent, false, failed ? &failure : NULL);
     cells_released(&world->cells, start_of(world, extent), end_of(world, extent), failed);
     return true;
 }

@@ -282,7 +282,7 @@ static void unmap_again(void *context, const struct tresor__input *input,
 static void end_release(struct tresor__mapping *mapping, const struct tresor__failure *failure,
                         struct tresor__outbox *out)
 {
-    tresor__ledger_released(&file_of(mapping)->ledger, mapping->spent, failure);
+    tresor__ledger_released(&file_of(mapping)->ledger, mapping->spent, false, failure);
     mapping->spent = (struct tresor__extent){0};
     tresor__outbox_look(out);
     if (has_extent(mapping, NULL))

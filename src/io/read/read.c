@@ -69,17 +69,48 @@ static bool may_retry(const void *context, const struct tresor__input *input)
     return tresor__may_retry(job->walk.retries, input->os_errno);
 }
 
-static void ask_for_extent(const struct tresor__file *file, struct tresor__outbox *out,
-                           uint8_t kind, uint8_t on_ok, struct tresor__extent extent)
+static uint64_t extent_bytes(const struct tresor__file *file, struct tresor__extent extent)
 {
-    uint64_t start = tresor__ledger_start(&file->ledger, extent.first);
-    tresor__file_ask(file, out,
-                     (struct tresor__effect){.kind = kind,
-                                             .machine = TRESOR__MACHINE_READ,
-                                             .on_ok = on_ok,
-                                             .on_failed = (uint8_t)(on_ok + 1),
-                                             .flags = TRESOR__MAP_ANONYMOUS},
-                     start, tresor__ledger_start(&file->ledger, extent.last) - start);
+    return tresor__ledger_start(&file->ledger, extent.last) -
+           tresor__ledger_start(&file->ledger, extent.first);
+}
+
+static void ask_for_extent(const struct tresor__file *file, struct tresor__outbox *out,
+                           uint8_t kind, uint8_t on_ok, struct tresor__extent extent, bool spare)
+{
+    tresor__file_ask(
+        file, out,
+        (struct tresor__effect){
+            .kind = kind,
+            .machine = TRESOR__MACHINE_READ,
+            .on_ok = on_ok,
+            .on_failed = (uint8_t)(on_ok + 1),
+            .flags = (uint8_t)(TRESOR__MAP_ANONYMOUS | (spare ? TRESOR__MAP_SPARE : 0)),
+        },
+        tresor__ledger_start(&file->ledger, extent.first), extent_bytes(file, extent));
+}
+
+static void ask_map(const struct tresor__read *job, struct tresor__outbox *out)
+{
+    const struct tresor__file *file = file_of(job);
+    struct tresor__extent extent = job->walk.extent;
+    ask_for_extent(file, out, TRESOR__EFFECT_MAP, READ_ON_MAP_OK, extent,
+                   file->ledger.intervals[extent.first].spare);
+}
+
+static void unmap(const struct tresor__read *job, struct tresor__outbox *out)
+{
+    ask_for_extent(file_of(job), out, TRESOR__EFFECT_UNMAP, READ_ON_UNMAP_OK, job->spent,
+                   job->keeps_bytes > 0);
+}
+
+/* Pages are kept where all of the extent's find room; it is theirs until the answer comes. */
+static void reserve_spare(struct tresor__read *job)
+{
+    struct tresor__io *io = file_of(job)->io;
+    uint64_t bytes = extent_bytes(file_of(job), job->spent);
+    job->keeps_bytes = io->spare_bytes + bytes <= io->spare_bytes_max ? bytes : 0;
+    io->spare_bytes += job->keeps_bytes;
 }
 
 static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -97,7 +128,7 @@ static void take_and_map(void *context, const struct tresor__input *input,
     struct tresor__file *file = file_of(context);
     (void)input;
     tresor__extent_take(&file->ledger, TRESOR__BACKING_ANONYMOUS, &job->walk);
-    ask_for_extent(file, out, TRESOR__EFFECT_MAP, READ_ON_MAP_OK, job->walk.extent);
+    ask_map(job, out);
 }
 
 static void map_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -105,7 +136,7 @@ static void map_again(void *context, const struct tresor__input *input, struct t
     struct tresor__read *job = context;
     (void)input;
     job->walk.retries++;
-    ask_for_extent(file_of(context), out, TRESOR__EFFECT_MAP, READ_ON_MAP_OK, job->walk.extent);
+    ask_map(job, out);
 }
 
 static void fail_extent(void *context, const struct tresor__input *input,
@@ -208,11 +239,11 @@ static void leave_extent(void *context, const struct tresor__input *input,
 static void ask_unmap(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__read *job = context;
-    struct tresor__file *file = file_of(context);
     (void)input;
     job->walk.retries = 0;
-    tresor__ledger_take_release(&file->ledger, TRESOR__BACKING_ANONYMOUS, &job->spent);
-    ask_for_extent(file, out, TRESOR__EFFECT_UNMAP, READ_ON_UNMAP_OK, job->spent);
+    tresor__ledger_take_release(&file_of(job)->ledger, TRESOR__BACKING_ANONYMOUS, &job->spent);
+    reserve_spare(job);
+    unmap(job, out);
 }
 
 static void unmap_again(void *context, const struct tresor__input *input,
@@ -221,14 +252,17 @@ static void unmap_again(void *context, const struct tresor__input *input,
     struct tresor__read *job = context;
     (void)input;
     job->walk.retries++;
-    ask_for_extent(file_of(context), out, TRESOR__EFFECT_UNMAP, READ_ON_UNMAP_OK, job->spent);
+    unmap(job, out);
 }
 
 /* The next turn goes to the extent in hand, if there is one. */
-static void end_release(struct tresor__read *job, const struct tresor__failure *failure,
+static void end_release(struct tresor__read *job, bool kept, const struct tresor__failure *failure,
                         struct tresor__outbox *out)
 {
-    tresor__ledger_released(&file_of(job)->ledger, job->spent, failure);
+    struct tresor__file *file = file_of(job);
+    file->io->spare_bytes -= job->keeps_bytes;
+    job->keeps_bytes = 0;
+    tresor__ledger_released(&file->ledger, job->spent, kept, failure);
     job->spent = (struct tresor__extent){0};
     tresor__outbox_look(out);
     if (has_extent(job, NULL))
@@ -238,8 +272,8 @@ static void end_release(struct tresor__read *job, const struct tresor__failure *
 static void finish_release(void *context, const struct tresor__input *input,
                            struct tresor__outbox *out)
 {
-    (void)input;
-    end_release(context, NULL, out);
+    struct tresor__read *job = context;
+    end_release(job, job->keeps_bytes > 0 && input->value > 0, NULL, out);
 }
 
 static void fail_release(void *context, const struct tresor__input *input,
@@ -248,7 +282,7 @@ static void fail_release(void *context, const struct tresor__input *input,
     struct tresor__read *job = context;
     struct tresor__failure failure =
         tresor__file_map_failure(file_of(context), job->spent, input->os_errno);
-    end_release(job, &failure, out);
+    end_release(job, false, &failure, out);
 }
 
 static void check(const void *context)

@@ -16,6 +16,7 @@ struct tresor__read {
     uint32_t blocks_running;
     struct tresor__extent_walk walk; /* the extent in hand */
     struct tresor__extent spent;     /* the extent that is unmapped */
+    uint64_t keeps_bytes;            /* of it, which shall stay as spare pages; all or none */
 };
 
 extern const struct tresor__machine tresor__read_machine;
