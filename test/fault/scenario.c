@@ -289,7 +289,7 @@ void scenario_run(struct scenario *scenario)
     options.blocks_max = 3;
     options.backend = scenario->backend ? scenario->backend : TRESOR_BACKEND_SYNC;
     options.threads_max = 3;
-    options.spare_bytes = 100000; /* for some of what is evicted */
+    options.spare_bytes = UINT64_C(4) << 20;
     options.direct = scenario->direct ? scenario->direct : TRESOR_DIRECT_OFF;
     if (scenario->default_allocator)
         options.allocator = (struct tresor_allocator){0};
