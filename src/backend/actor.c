@@ -14,6 +14,7 @@ enum {
     SCRATCH_BYTES = 64 * 1024,
     PROBE_BYTES_MIN = 512,
     PROBE_BYTES_MAX = 4096,
+    CACHED_STEP_BYTES = 256 * 1024,
     SAMPLES = 32,
 };
 
@@ -298,19 +299,56 @@ static int64_t read_at(const struct tresor__sys *sys, const struct tresor__effec
 }
 
 /*
+ * How much to try to copy out of the page cache: what misses there makes the kernel read ahead, though the call does not
+ * wait for it, and what is to be read directly shall not be read twice. So the cache is asked before; where it may not be
+ * asked (cachestat(2) tells the owner of a file only), or holds a part, it is tried page by page until it misses.
+ */
+static uint64_t cached_guess(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                             uint64_t done, bool *is_whole)
+{
+    uint64_t bytes = 0;
+    uint64_t rest = effect->length - done;
+    uint64_t step = rest < CACHED_STEP_BYTES || done == 0 ? rest : CACHED_STEP_BYTES;
+    int64_t result = sys->cached_bytes(sys->cookie, effect->descriptor, effect->offset + done, step,
+                                       &bytes);
+    int64_t page = sys->page_bytes(sys->cookie);
+    uint64_t least = page > 0 && (uint64_t)page < rest ? (uint64_t)page : rest;
+    *is_whole = result == 0 && bytes >= step;
+    if (result < 0)
+        return least;
+    return bytes == 0 ? 0 : *is_whole ? step : least;
+}
+
+static int64_t copy_cached(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                           uint64_t *done)
+{
+    bool is_whole = false;
+    int64_t result = 1;
+    uint64_t until = 0; /* what the last answer holds for */
+    while (*done < effect->length) {
+        uint64_t wanted = until > *done ? until - *done
+                                        : cached_guess(sys, effect, *done, &is_whole);
+        until = is_whole ? *done + wanted : 0;
+        if (wanted == 0)
+            return -EAGAIN;
+        result = sys->read_cached(sys->cookie, effect->descriptor,
+                                  (char *)effect->address + *done, (size_t)wanted,
+                                  effect->offset + *done);
+        if (result <= 0)
+            return result;
+        *done += (uint64_t)result;
+    }
+    return result;
+}
+
+/*
  * What the page cache holds is copied out of it at once. For the rest, which will be read directly, its memory is made
  * here: the kernel would hold the submit of a read for as long as it takes to make it.
  */
 static int64_t read_cached(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     uint64_t done = 0;
-    int64_t result = 1;
-    while (result > 0 && done < effect->length) {
-        result = sys->read_cached(sys->cookie, effect->descriptor, (char *)effect->address + done,
-                                  (size_t)(effect->length - done), effect->offset + done);
-        if (result > 0)
-            done += (uint64_t)result;
-    }
+    int64_t result = copy_cached(sys, effect, &done);
     if (done < effect->length && effect->flags & TRESOR__POPULATE_WRITE) {
         int64_t made = populate(sys, (char *)effect->address + done, effect->length - done,
                                 TRESOR__SYS_POPULATE_WRITE);

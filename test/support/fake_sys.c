@@ -121,9 +121,12 @@ static int64_t cached_bytes(void *cookie, int descriptor, uint64_t offset, uint6
                             uint64_t *bytes)
 {
     struct fake_sys *fake = self(cookie);
-    if (!file_of(fake, descriptor))
+    const struct fake_file *file = file_of(fake, descriptor);
+    if (!file)
         return -EBADF;
-    *bytes = offset < fake->cached_until ? length : 0;
+    uint64_t start = offset > file->cached_start_bytes ? offset : file->cached_start_bytes;
+    uint64_t end = offset + length < file->cached_end_bytes ? offset + length : file->cached_end_bytes;
+    *bytes = offset < fake->cached_until ? length : start < end ? end - start : 0;
     return 0;
 }
 

@@ -102,12 +102,41 @@ static void what_the_cache_holds_is_taken_from_it(void **state)
     }
 }
 
-static void a_cache_that_cannot_be_asked(void **state)
+/* What misses makes the kernel read it ahead, so what is not there is not tried. */
+static void what_the_cache_does_not_hold_is_not_tried(void **state)
+{
+    (void)state;
+    start(TRESOR_DIRECT_AUTO);
+    fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+    load_all();
+    assert_int_equal(world.faulty.counts[FAULTY_READ_CACHED], 0);
+    fake_world_close(&world);
+}
+
+/* Another user's file: each block is tried by one page. */
+static void a_cache_that_does_not_tell(void **state)
+{
+    (void)state;
+    for (uint32_t cached = 0; cached < 2; cached++) {
+        start(TRESOR_DIRECT_AUTO);
+        fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+        world.rules[0] = (struct fake_rule){.row = FAULTY_CACHED_BYTES, .os_errno = EPERM};
+        world.fake.files[0].cached_end_bytes = cached ? UINT64_MAX / 2 : 0;
+        load_all();
+        struct tresor_counters counters = fake_world_counters(&world);
+        assert_int_equal(counters.direct_bytes == 0, cached);
+        assert_int_equal(counters.cached_bytes > 0, cached);
+        fake_world_close(&world);
+    }
+}
+
+static void a_cache_that_cannot_be_read(void **state)
 {
     (void)state;
     start(TRESOR_DIRECT_AUTO);
     fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
     world.rules[0] = (struct fake_rule){.row = FAULTY_READ_CACHED, .os_errno = EOPNOTSUPP};
+    world.fake.files[0].cached_end_bytes = UINT64_MAX / 2;
     load_all();
     assert_true(fake_world_counters(&world).direct_bytes > 0);
     assert_int_equal(world.session.degraded_count, 0);
@@ -262,7 +291,9 @@ int main(void)
         cmocka_unit_test(all_of_it_goes_past_the_cache),
         cmocka_unit_test(nothing_of_it_does_when_it_is_off),
         cmocka_unit_test(what_the_cache_holds_is_taken_from_it),
-        cmocka_unit_test(a_cache_that_cannot_be_asked),
+        cmocka_unit_test(what_the_cache_does_not_hold_is_not_tried),
+        cmocka_unit_test(a_cache_that_does_not_tell),
+        cmocka_unit_test(a_cache_that_cannot_be_read),
         cmocka_unit_test(a_file_system_without_it),
         cmocka_unit_test(an_alignment_of_more_than_a_page),
         cmocka_unit_test(a_system_that_does_not_tell_its_alignment),
