@@ -13,8 +13,8 @@
 #include "core/effect.h"
 #include "platform/sys.h"
 
-/** Reads that a ring is given by one dispatch, which it costs some 10 us. */
-enum { TRESOR__STARTS_MAX = 16 };
+/** Reads that a ring is given by one dispatch, which it costs some 10 us each. */
+enum { TRESOR__STARTS_MAX = 2 };
 
 struct tresor__backend {
     const char *name;

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -63,12 +64,23 @@ static void put_completion(struct pool_backend *pool, const struct tresor__compl
     pool->completions[place] = *completion;
 }
 
+/* A worker that is woken shall not take the processor from the thread that wakes it: that may be the host's loop, in the
+ * middle of a dispatch. Its share of the processor stays what it was. */
+static void yield_to_wakers(void)
+{
+#ifdef SCHED_BATCH
+    const struct sched_param priority = {0};
+    pthread_setschedparam(pthread_self(), SCHED_BATCH, &priority);
+#endif
+}
+
 static void *work(void *argument)
 {
     struct pool_backend *pool = argument;
     const struct tresor__bounce bounce =
         tresor__bounce_of(pool->bounces, atomic_fetch_add(&pool->bounce_next, 1));
     struct tresor__effect effect;
+    yield_to_wakers();
     while (take_effect(pool, &effect)) {
         struct tresor__completion completion = tresor__actor_run(pool->sys, &effect, &bounce);
         pthread_mutex_lock(&pool->lock);
