@@ -12,7 +12,7 @@ enum {
     BLOCKS_DEFAULT = 64,
     DISPATCH_DEFAULT = 64,
     BLOCK_BYTES_DEFAULT = 2 * 1024 * 1024,
-    POPULATE_BYTES_DEFAULT = 64 * 1024 * 1024, /* a warm one of 2 MiB takes less than the step to the next */
+    POPULATE_BYTES_DEFAULT = 512 * 1024 * 1024, /* a warm one takes a millisecond; a cold one is 8 MiB at most */
     BLOCK_BYTES_UNIT = 64 * 1024,
     STAGES_DEFAULT = 16,
     STAGES_MAX = 4096,

@@ -34,7 +34,7 @@ struct tresor_context_options {
     uint32_t blocks_max;      /**< reads in flight; default 64 */
     uint32_t dispatch_max;    /**< completions that one dispatch handles; default 64 */
     uint64_t block_bytes;     /**< of one read; default 2 MiB; a multiple of 64 KiB */
-    uint64_t populate_bytes;  /**< of one populate of a mapping, after which a cancel is heard; default 64 MiB; a multiple of
+    uint64_t populate_bytes;  /**< of one populate of a mapping at the most, after which a cancel is heard; what is not cached is populated 8 MiB at a time; default 512 MiB; a multiple of
                                    64 KiB. Of what the page cache has not got no more than 8 MiB, beside which the pool
                                    reads up to three times as much ahead */
     tresor_observer *observer; /**< called after every transition; NULL: none */

@@ -172,7 +172,10 @@ bool bench_warm(const struct settings *settings)
     struct model model = {0};
     models_large(settings, model.path, sizeof model.path);
     model.size_bytes = models_bytes(model.path);
-    loading_open(&model.loading, model.path, NULL);
+    /* One thread against one thread. */
+    const struct tresor_context_options options = {.size_bytes = sizeof options,
+                                                   .backend = TRESOR_BACKEND_SYNC};
+    loading_open(&model.loading, model.path, &options);
     bool met =
         compare("warm mmap, whole model", load_mmap, raw_mmap, &model, settings->pairs, 1.05);
     met = compare("warm read, whole model", load_read, raw_read, &model, settings->pairs, 1.05) &&
