@@ -22,7 +22,7 @@ enum tresor_backend {
      * DEGRADED event says so and why.
      */
     TRESOR_BACKEND_URING = 3,
-    TRESOR_BACKEND_AUTO = 4, /**< uring where it can be had, else pool with that event */
+    TRESOR_BACKEND_AUTO = 4, /**< the library's choice, which is uring now */
 };
 
 #ifdef __cplusplus

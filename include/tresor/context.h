@@ -27,28 +27,30 @@ struct tresor_context_options {
     struct tresor_allocator allocator; /**< zero: malloc and free */
     uint32_t strategy;        /**< enum tresor_strategy; DEFAULT is mmap */
     uint32_t sources_max;     /**< open at a time; default 16, at most 4096 */
-    uint32_t requests_max;    /**< accepted and not yet taken; default 1024 */
+    uint32_t requests_max;    /**< accepted and not yet taken; default 1024; this and the next four at most 2^24 */
     uint32_t items_max;       /**< named by all requests together; default 4096 */
     uint32_t waits_max;       /**< (request, tensor) pairs under way or with an event to take; default 16384. More
                                    only wait, nothing is refused */
     uint32_t blocks_max;      /**< reads in flight; default 64 */
     uint32_t dispatch_max;    /**< completions that one dispatch handles; default 64 */
-    uint64_t block_bytes;     /**< of one read; default 2 MiB; a multiple of 64 KiB */
-    uint64_t populate_bytes;  /**< of one populate of a mapping at the most, after which a cancel is heard; what is not cached is populated 8 MiB at a time; default 512 MiB; a multiple of
-                                   64 KiB. Of what the page cache has not got no more than 8 MiB, beside which the pool
-                                   reads up to three times as much ahead */
+    uint64_t block_bytes;     /**< of one read; default 2 MiB; a multiple of 64 KiB, at most 1 GiB */
+    uint64_t populate_bytes;  /**< of one populate of a mapping at the most, after which a cancel is heard; default
+                                   512 MiB; a multiple of 64 KiB, at most 1 GiB. Of what the page cache has not got
+                                   no more than 8 MiB, beside which workers read up to three times as much ahead */
     tresor_observer *observer; /**< called after every transition; NULL: none */
     void *observer_cookie;
     uint32_t backend;     /**< enum tresor_backend; DEFAULT is AUTO */
-    uint32_t threads_max; /**< of the pool and of uring; default 4, at most 256. Where the system refuses some, fewer work */
-    /** enum tresor_direct, of the read strategy and of copies. A file that refuses direct reads (tmpfs, FUSE, network) is
-     * read through the page cache, and a DEGRADED event says so. Except with OFF every open file holds two descriptors. */
+    uint32_t threads_max; /**< of the pool and of uring; default 4, at most 256. Where the system refuses some,
+                               fewer work */
+    /** enum tresor_direct, of the read strategy, copies and streams. A file that refuses direct reads (some FUSE and
+     * network file systems) is read through the page cache, and a DEGRADED event says so. Except with OFF every open
+     * file holds two descriptors. */
     uint32_t direct;
     uint32_t stages_max;  /**< chunks of STREAM requests that are read or held by the host; default 16, at most 4096 */
-    uint64_t stage_bytes; /**< of one chunk at the most; default 1 MiB; a multiple of 64 KiB */
-    /** Private pages of evicted tensors that the context keeps, so that a next load of the same place by the read strategy
-     * need not have them made anew: that costs as much as copying into them. Default 0: an eviction gives all back. What
-     * an eviction frees in one piece is kept if all of it finds room, out of everybody's reach. */
+    uint64_t stage_bytes; /**< of one chunk at the most; default 1 MiB; a multiple of 64 KiB, at most 1 GiB */
+    /** Private pages of evicted tensors that the context keeps, at the most, so that a next load of the same place by
+     * the read strategy need not have them made anew: that costs as much as copying into them. Default 0: an eviction
+     * gives all back. What an eviction frees in one piece is kept if all of it finds room, out of everybody's reach. */
     uint64_t spare_bytes;
 };
 
@@ -72,8 +74,9 @@ struct tresor_counters {
 };
 
 /**
- * Make a context. NULL options are the defaults. Returns TRESOR_OK, INVALID (an option is out of range), NO_MEMORY (also
- * where a pool gets no thread at all) or DESCRIPTORS; on failure `*context` is NULL.
+ * Make a context. NULL options are the defaults. Returns TRESOR_OK, INVALID (an option is out of range, or `context` is
+ * NULL), NO_MEMORY (also where a pool gets no thread at all), DESCRIPTORS, or UNSUPPORTED (the system tells no page size
+ * or gives no random numbers); on failure `*context` is NULL.
  * A context belongs to the thread that first dispatches; everything else than what says "any thread" is that
  * thread's.
  */
@@ -81,8 +84,9 @@ TRESOR_API int32_t tresor_context_create(const struct tresor_context_options *op
                                          struct tresor_context **context);
 
 /**
- * Free a context. BUSY, and nothing is done, while a source is open, a request has not been taken, or another thread is
- * inside tresor_release: close sources and take events first. NULL is allowed.
+ * Free a context. BUSY, and nothing is done, while a source is open, a request has not been taken, the host has a chunk,
+ * or another thread is inside tresor_release or tresor_chunk_return: close sources, take events and give chunks back
+ * first. NULL is allowed. Returns TRESOR_OK, BUSY or THREAD.
  */
 TRESOR_API int32_t tresor_context_destroy(struct tresor_context *context);
 
@@ -94,11 +98,11 @@ TRESOR_API int32_t tresor_context_destroy(struct tresor_context *context);
 TRESOR_API int32_t tresor_dispatch(struct tresor_context *context);
 
 /**
- * The descriptor for a host's loop: readable exactly while tresor_dispatch has something to do or an event waits, so that a
- * loop needs to dispatch, and take all events, only when it is. The same one at every call, and kept so from the
- * first on. It is the context's: poll it for reading (level-triggered), never read, write or close it. Work that another
- * thread did at the same moment may leave it readable once too often, never too seldom. After tresor_wake it is readable
- * until the next dispatch, or until a tresor_wait has returned for it. Returns the descriptor, or THREAD.
+ * The descriptor for a host's loop: readable exactly while tresor_dispatch has something to do or an event waits, so
+ * that a loop needs to dispatch, and take all events, only when it is. The same one at every call, and kept so from the
+ * first on. It is the context's: poll it for reading (level-triggered), never read, write or close it. Work that
+ * another thread did at the same moment may leave it readable once too often, never too seldom. After tresor_wake it is
+ * readable until the next dispatch, or until a tresor_wait has returned for it. Returns the descriptor, or THREAD.
  */
 TRESOR_API int32_t tresor_get_fd(struct tresor_context *context);
 
@@ -116,9 +120,11 @@ TRESOR_API void tresor_wake(struct tresor_context *context);
 
 /**
  * The blocking form of every request: dispatch until `request` ends and take its DONE event into `event`
- * (NULL: not wanted). All other events stay, in their order; ITEM events of this request too, unless
- * `discard_items` is not zero, but not its PROGRESS events. Returns the event's error code, STALE, THREAD, or AGAIN where events that were not taken hold
- * all of the context's pairs: take some, and call again.
+ * (NULL: not wanted). All other events stay, in their order; ITEM and CHUNK events of this request too, unless
+ * `discard_items` is not zero, but not its PROGRESS events. Where a stream waits for chunks that the host has, this
+ * waits until another thread gives one back. Returns the event's error code, STALE, THREAD, AGAIN where events that
+ * were not taken hold all of the context's pairs or stages (take some, and call again), or BACKEND where nothing is
+ * under way that could end the request.
  */
 TRESOR_API int32_t tresor_finish(struct tresor_context *context, struct tresor_request request,
                                  int32_t discard_items, struct tresor_event *event);
@@ -135,7 +141,7 @@ TRESOR_API int32_t tresor_get_counters(struct tresor_context *context,
                                        struct tresor_counters *counters);
 
 /** The name of the backend that works now: "sync", "pool" or "uring", which becomes "pool" where its ring is refused,
- * at the first dispatch or later. Static text. */
+ * at the first dispatch that has work or later. Static text. */
 TRESOR_API const char *tresor_backend_name(const struct tresor_context *context);
 
 /**

@@ -28,7 +28,7 @@ enum tresor_event_type {
     TRESOR_EVENT_DONE = 1, /**< the one end of a request */
     TRESOR_EVENT_ITEM = 2, /**< one tensor of a request: always when it failed, else if asked for */
     /** The context or a file does with less than was asked for, and goes on; `flags` is an enum
-     * tresor_degradation, `error` has the file and says why. */
+     * tresor_degradation, `error` is UNSUPPORTED with the file and the system's reason. */
     TRESOR_EVENT_DEGRADED = 3,
     /** How far a LOAD has got, if that was asked for: `bytes` of `total_bytes` have arrived, also of
      * tensors that are not complete or failed then. It rises from one to the next, by no less than
@@ -48,8 +48,8 @@ enum tresor_degradation {
     TRESOR_DEGRADED_BACKEND = 1, /**< io_uring was refused: worker threads do its work */
     TRESOR_DEGRADED_DIRECT = 2,  /**< direct reads of a file were refused: it is read through the
                                     page cache */
-    TRESOR_DEGRADED_READAHEAD = 3, /**< mmap: a file that is not cached is read in small pieces, slower than its disk can,
-                                      for the system cannot be asked for more and its device reads ahead
+    TRESOR_DEGRADED_READAHEAD = 3, /**< mmap: a file that is not cached is read in small pieces, slower than its disk
+                                      can, for the system cannot be asked for more and its device reads ahead
                                       `error.got` bytes where `error.wanted` would do: raise read_ahead_kb, or load
                                       by reading. Once a file */
 };
@@ -63,7 +63,7 @@ struct tresor_event {
     uint16_t type;  /**< enum tresor_event_type */
     uint16_t verb;  /**< enum tresor_verb of the request; DEGRADED: 0 */
     uint32_t flags; /**< enum tresor_event_flag; DEGRADED: enum tresor_degradation */
-    uint32_t total; /**< DONE, PROGRESS: tensors that the request named; ITEM: 1 */
+    uint32_t total; /**< DONE, PROGRESS: tensors that the request named; ITEM, CHUNK: 1 */
     uint32_t done;  /**< tensors that succeeded; PROGRESS: so far */
     uint32_t failed;
     uint32_t cancelled;

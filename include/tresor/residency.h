@@ -31,11 +31,13 @@ TRESOR_API int32_t tresor_item_of_list(struct tresor_context *context, struct tr
                                        const uint32_t *tensors, size_t count,
                                        struct tresor_item *item);
 
-/** The number of tensors in an item and the sum of their sizes. Either pointer may be NULL. */
+/** The number of tensors in an item and the sum of their sizes. Either pointer may be NULL. TRESOR_OK, STALE or
+ * THREAD. */
 TRESOR_API int32_t tresor_item_measure(struct tresor_context *context, struct tresor_item item,
                                        uint32_t *tensor_count, uint64_t *tensor_bytes);
 
-/** Index of tensor `position` of an item, in file order (a list: in its own order). */
+/** Index of tensor `position` of an item, in file order (a list: in its own order). TRESOR_OK, INVALID (no such
+ * position), STALE or THREAD. */
 TRESOR_API int32_t tresor_item_get_tensor(struct tresor_context *context, struct tresor_item item,
                                           uint32_t position, uint32_t *tensor);
 
@@ -46,7 +48,7 @@ enum tresor_request_flag {
 /** How soon a LOAD, COPY or STREAM is wanted, compared with others: the more urgent overtake. */
 enum tresor_urgency {
     TRESOR_URGENCY_DEFAULT = 0,   /**< TRESOR_URGENCY_NORMAL */
-    TRESOR_URGENCY_LOOKAHEAD = 1, /**< wanted later; leaves some blocks free for the others */
+    TRESOR_URGENCY_LOOKAHEAD = 1, /**< wanted later; leaves a quarter of the blocks to the others */
     TRESOR_URGENCY_NORMAL = 2,
     TRESOR_URGENCY_URGENT = 3, /**< somebody waits for it */
 };
@@ -99,8 +101,8 @@ TRESOR_API int32_t tresor_unlock(struct tresor_context *context, const struct tr
                                  struct tresor_request *request);
 
 /**
- * Tell the kernel how tensors will be used; `advice` is an enum tresor_advice. Resident or not. On the pool backend, advice on
- * one tensor that is under way at the same time reaches the kernel, and ends, in any order.
+ * Tell the kernel how tensors will be used; `advice` is an enum tresor_advice. Resident or not. On every backend but
+ * sync, advice on one tensor that is under way at the same time reaches the kernel, and ends, in any order.
  */
 TRESOR_API int32_t tresor_advise(struct tresor_context *context, const struct tresor_item *items,
                                  size_t item_count, uint32_t advice,
@@ -129,8 +131,8 @@ TRESOR_API int32_t tresor_stream(struct tresor_context *context, const struct tr
                                  struct tresor_request *request);
 
 /**
- * Give a chunk back; its bytes may be overwritten from now on. Any thread; no allocation. TRESOR_OK, STALE (given back
- * already, or no chunk of this context) or INVALID. tresor_context_destroy is BUSY until all are back.
+ * Give a chunk back; its bytes may be overwritten from now on. Any thread; no allocation. TRESOR_OK, or STALE (given
+ * back already, or no chunk of this context). tresor_context_destroy is BUSY until all are back.
  */
 TRESOR_API int32_t tresor_chunk_return(struct tresor_context *context, struct tresor_stage stage);
 

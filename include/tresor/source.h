@@ -53,10 +53,11 @@ struct tresor_file_info {
     uint64_t file_bytes;
     const void *window;    /**< byte o of the file is at window + o, where it is resident */
     uint64_t window_bytes; /**< file_bytes rounded up to 2 MiB */
-    uint32_t direct; /**< 1 where reads of it go past the page cache; 0 where the context has them off or they were refused */
+    uint32_t direct; /**< 1 where reads of it go past the page cache; 0 where the context has them off or they were
+                          refused */
     int32_t direct_errno;            /**< why they were refused, or 0 */
     uint32_t direct_alignment_bytes; /**< of direct reads in memory and in the file; 0: none */
-    uint32_t reserved;
+    uint32_t reserved; /**< 0 */
 };
 
 /** One tensor. */

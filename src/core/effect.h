@@ -30,16 +30,17 @@ enum tresor__space {
     TRESOR__SPACE_STAGE = 4,  /* the stage of a STREAM request's chunk, at `place` */
 };
 
-/** Flags of MAP, RESERVE, POPULATE and READ. */
+/** Flags of MAP, UNMAP, RESERVE, POPULATE, READ and CLOSE; the byte that holds them is full. */
 enum tresor__effect_flag {
     TRESOR__MAP_FILE = 1,         /* shared pages of the file, read-only */
     TRESOR__MAP_ANONYMOUS = 2,    /* private zero pages, writable */
     TRESOR__RESERVE_WRITABLE = 4, /* usable at once, not only a range of addresses */
     TRESOR__POPULATE_WRITE = 8,   /* make anonymous pages, rather than read a file's */
-    TRESOR__READ_DIRECT = 16,     /* past the page cache: place, offset and length are aligned */
+    TRESOR__READ_DIRECT = 16,     /* past the page cache: place, offset and length are aligned. CLOSE: the
+                                     descriptor of such reads */
     TRESOR__READ_CACHED = 32,     /* only what the page cache holds; memory for the rest is made */
-    TRESOR__MAP_SPARE = 128,      /* UNMAP: keep the pages, out of reach; MAP: take kept ones up again */
     TRESOR__READ_BOUNCE = 64,     /* with DIRECT: through memory of the actor's, not aligned */
+    TRESOR__MAP_SPARE = 128,      /* UNMAP: keep the pages, out of reach; MAP: take kept ones up again */
 };
 
 /** Kinds of WORK; the composition root knows the function of each. */
@@ -104,12 +105,11 @@ struct tresor__message {
 
 enum tresor__message_kind {
     TRESOR__MESSAGE_AGAIN, /* to oneself: there may be more to do */
-    TRESOR__MESSAGE_LOOK,  /* to one's file: tell the ledger's news, give turns where there is work
-                            */
-    TRESOR__MESSAGE_BLOCK_START, /* read, copy -> block `slot` */
+    TRESOR__MESSAGE_LOOK,  /* to one's file: tell the ledger's news, give turns where there is work */
+    TRESOR__MESSAGE_BLOCK_START, /* read, copy, stream -> block `slot` */
     TRESOR__MESSAGE_BLOCK_END,   /* block -> its job */
     TRESOR__MESSAGE_CANCEL_BLOCKS, /* copy, stream -> its blocks */
-    TRESOR__MESSAGE_AWAIT_BLOCK, /* read, copy: a turn when a block is free */
+    TRESOR__MESSAGE_AWAIT_BLOCK, /* read, copy, stream: a turn when a block is free */
     TRESOR__MESSAGE_AWAIT_STAGE, /* stream: a turn when a stage is free */
     TRESOR__MESSAGE_CHUNK,       /* stream -> event queue: stage `slot` */
     TRESOR__MESSAGE_NEXT,        /* stream -> its request: another tensor may come */
