@@ -285,14 +285,17 @@ static bool is_progress_of_request(struct tresor__controller *controller, uint32
     return identifier == tresor__event_identifier(TRESOR__EVENT_OF_PROGRESS, request);
 }
 
+/* By handle, for the events of one that has ended may stay while another uses its place. */
 static bool is_of_request(struct tresor__controller *controller, uint32_t identifier,
                           uint32_t request)
 {
+    uint64_t handle = tresor__handle_make(TRESOR__KIND_REQUEST, request,
+                                          controller->requests[request].generation);
     if (kind_of(identifier) == TRESOR__EVENT_OF_STAGE)
-        return controller->io.stages[place_of(identifier)].stream == request;
+        return controller->io.stages[place_of(identifier)].request == handle;
     return is_progress_of_request(controller, identifier, request) ||
            (kind_of(identifier) == TRESOR__EVENT_OF_PAIR &&
-            controller->pairs[identifier].request == request);
+            controller->pairs[identifier].event.request.value == handle);
 }
 
 bool tresor__events_discard(struct tresor__controller *controller, uint32_t request)
