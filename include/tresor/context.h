@@ -81,8 +81,10 @@ TRESOR_API int32_t tresor_context_create(const struct tresor_context_options *op
                                          struct tresor_context **context);
 
 /**
- * Free a context. BUSY, and nothing is done, while a source is open, a request has not been taken, or another thread is
- * inside tresor_release: close sources and take events first. NULL is allowed.
+ * Free a context. Requests are cancelled, what is in flight is awaited, sources are closed, and events that were not taken are
+ * gone. BUSY, and nothing is done, while a tensor is acquired, a chunk is not given back, or another thread is inside
+ * tresor_release or tresor_chunk_return; also where a tensor is acquired meanwhile, when all requests have ended. NULL is
+ * allowed. THREAD.
  */
 TRESOR_API int32_t tresor_context_destroy(struct tresor_context *context);
 
