@@ -9,7 +9,7 @@ enum {
     REQUESTS_DEFAULT = 1024,
     ITEMS_DEFAULT = 4096,
     WAITS_DEFAULT = 16384,
-    BLOCKS_DEFAULT = 64,
+    BLOCKS_DEFAULT = 128, /* 256 MiB: what lasts through 20 ms without a dispatch */
     DISPATCH_DEFAULT = 64,
     BLOCK_BYTES_DEFAULT = 2 * 1024 * 1024,
     POPULATE_BYTES_DEFAULT = 512 * 1024 * 1024, /* a warm one takes a millisecond; a cold one is 8 MiB at most */

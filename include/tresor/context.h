@@ -31,7 +31,7 @@ struct tresor_context_options {
     uint32_t items_max;       /**< named by all requests together; default 4096 */
     uint32_t waits_max;       /**< (request, tensor) pairs under way or with an event to take; default 16384. More
                                    only wait, nothing is refused */
-    uint32_t blocks_max;      /**< reads in flight; default 64 */
+    uint32_t blocks_max;      /**< reads in flight; default 128 */
     uint32_t dispatch_max;    /**< completions that one dispatch handles; default 64 */
     uint64_t block_bytes;     /**< of one read; default 2 MiB; a multiple of 64 KiB */
     uint64_t populate_bytes;  /**< of one populate of a mapping at the most, after which a cancel is heard; what is not cached is populated 8 MiB at a time; default 512 MiB; a multiple of
