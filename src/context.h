@@ -57,6 +57,9 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
  */
 int32_t tresor__options_copy(void *known, size_t known_bytes, const void *given);
 
+/** Free all that there is of a context whose backend is gone, or never was. */
+void tresor__context_free(struct tresor_context *context);
+
 /** Copy a versioned info struct out, as much as the caller's has room for. INVALID if it has none.
  */
 int32_t tresor__info_copy(void *given, const void *known, size_t known_bytes);

@@ -9,7 +9,7 @@ enum {
     REQUESTS_DEFAULT = 1024,
     ITEMS_DEFAULT = 4096,
     WAITS_DEFAULT = 16384,
-    BLOCKS_DEFAULT = 64,
+    BLOCKS_DEFAULT = 128, /* 256 MiB: what lasts through 20 ms without a dispatch */
     DISPATCH_DEFAULT = 64,
     BLOCK_BYTES_DEFAULT = 2 * 1024 * 1024,
     POPULATE_BYTES_DEFAULT = 512 * 1024 * 1024, /* a warm one takes a millisecond; a cold one is 8 MiB at most */
@@ -133,8 +133,7 @@ static int32_t make_stages(struct tresor_context *context)
     return result < 0 ? TRESOR_ERROR_NO_MEMORY : TRESOR_OK;
 }
 
-/* All that there is; its backend is gone, or never was. */
-static void free_context(struct tresor_context *context)
+void tresor__context_free(struct tresor_context *context)
 {
     struct tresor_allocator allocator = context->allocator;
     struct tresor__controller *controller = &context->controller;
@@ -174,7 +173,7 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
     if (code == TRESOR_OK)
         *context = made;
     else
-        free_context(made);
+        tresor__context_free(made);
     return code;
 }
 
@@ -190,19 +189,4 @@ int32_t tresor_context_create(const struct tresor_context_options *options,
 {
     return context ? tresor__context_create_over(tresor__sys_posix(), options, context)
                    : TRESOR_ERROR_INVALID;
-}
-
-int32_t tresor_context_destroy(struct tresor_context *context)
-{
-    if (!context)
-        return TRESOR_OK;
-    int32_t code = tresor__context_enter(context);
-    if (code != TRESOR_OK)
-        return code;
-    if (tresor__controller_in_use(&context->controller) ||
-        tresor__stages_held(&context->controller) || atomic_load(&context->wakers) > 0)
-        return TRESOR_ERROR_BUSY;
-    context->backend->destroy(context->backend);
-    free_context(context);
-    return TRESOR_OK;
 }

@@ -31,7 +31,7 @@ struct tresor_context_options {
     uint32_t items_max;       /**< named by all requests together; default 4096 */
     uint32_t waits_max;       /**< (request, tensor) pairs under way or with an event to take; default 16384. More
                                    only wait, nothing is refused */
-    uint32_t blocks_max;      /**< reads in flight; default 64 */
+    uint32_t blocks_max;      /**< reads in flight; default 128 */
     uint32_t dispatch_max;    /**< completions that one dispatch handles; default 64 */
     uint64_t block_bytes;     /**< of one read; default 2 MiB; a multiple of 64 KiB, at most 1 GiB */
     uint64_t populate_bytes;  /**< of one populate of a mapping at the most, after which a cancel is heard; default
@@ -84,9 +84,10 @@ TRESOR_API int32_t tresor_context_create(const struct tresor_context_options *op
                                          struct tresor_context **context);
 
 /**
- * Free a context. BUSY, and nothing is done, while a source is open, a request has not been taken, the host has a chunk,
- * or another thread is inside tresor_release or tresor_chunk_return: close sources, take events and give chunks back
- * first. NULL is allowed. Returns TRESOR_OK, BUSY or THREAD.
+ * Free a context. Requests are cancelled, what is in flight is awaited, sources are closed, and events that were not
+ * taken are gone. BUSY, and nothing is done, while a tensor is acquired, a chunk is not given back, or another thread is
+ * inside tresor_release or tresor_chunk_return; also where a tensor is acquired meanwhile, when all requests have ended.
+ * NULL is allowed. Returns TRESOR_OK, BUSY or THREAD.
  */
 TRESOR_API int32_t tresor_context_destroy(struct tresor_context *context);
 

@@ -2,6 +2,8 @@
 /* Real files on the real kernel: every kind of model by every strategy has the file's bytes at the same addresses. */
 #include "support/test.h"
 
+#include <stdlib.h>
+
 #include "real.h"
 
 static struct real real;
@@ -59,6 +61,29 @@ static void a_larger_file(void **state)
     load_and_evict();
 }
 
+/* Many more than there are pairs, blocks or turns for at a time. */
+static void a_hundred_thousand_tensors(void **state)
+{
+    enum { COUNT = 100000 };
+    struct model_tensor *tensors = malloc(COUNT * sizeof *tensors);
+    (void)state;
+    assert_non_null(tensors);
+    for (uint32_t i = 0; i < COUNT; i++)
+        tensors[i] = (struct model_tensor){1 + i % 97, MODEL_NEXT, false};
+    real_make_gguf(&real, tensors, COUNT);
+    free(tensors);
+    assert_error(real_start(&real), TRESOR_OK);
+    real.session.steps_max = UINT64_C(10000000);
+    assert_error(session_open(&real.session, model_set_path(&real.set)), TRESOR_OK);
+    for (uint32_t strategy = TRESOR_STRATEGY_MMAP; strategy <= TRESOR_STRATEGY_READ; strategy++) {
+        struct tresor_item all = session_all(&real.session);
+        assert_error(session_do(&real.session, TRESOR_VERB_LOAD, all, strategy), TRESOR_OK);
+        assert_int_equal(session_verify(&real.session, &real.set), COUNT);
+        assert_error(session_do(&real.session, TRESOR_VERB_EVICT, all, 0), TRESOR_OK);
+    }
+    real_remove(&real);
+}
+
 static void by_any_shard(void **state)
 {
     (void)state;
@@ -73,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_every_strategy),
         cmocka_unit_test(a_larger_file),
+        cmocka_unit_test(a_hundred_thousand_tensors),
         cmocka_unit_test(by_any_shard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

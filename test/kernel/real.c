@@ -35,6 +35,7 @@ int32_t real_start(struct real *real)
     faulty_sys_init(&real->faulty, tresor__sys_posix());
     real->faulty.judge = judge;
     real->faulty.judge_cookie = cookie;
+    real->faulty.has_workers = options.backend != TRESOR_BACKEND_SYNC;
     return session_create(&real->session, &real->faulty.sys, &options);
 }
 

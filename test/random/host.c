@@ -255,9 +255,10 @@ static void heal(struct host *host)
         host->fake->files[i].size_bytes = host->fake->files[i].bytes->size;
 }
 
-static void destroy(struct host *host)
+static void destroy(struct host *host, bool is_sudden)
 {
-    if (tresor_wait(host->context, -1) != 0)
+    host->shuffled.is_holding = false;
+    if (!is_sudden && tresor_wait(host->context, -1) != 0)
         host_violate(host, "a wait for nothing found something");
     int32_t code = tresor_context_destroy(host->context);
     if (code != TRESOR_OK)
@@ -269,7 +270,10 @@ void host_end(struct host *host)
 {
     while (host->use_count > 0)
         host_release(host, host->use_count - 1);
-    if (host->context) {
+    bool is_sudden = host->context && random_once_in(&host->seed, 3);
+    if (is_sudden)
+        host_return_chunks(host, UINT32_MAX);
+    if (host->context && !is_sudden) {
         host_settle(host);
         host_check_rest(host);
         heal(host);
@@ -279,7 +283,7 @@ void host_end(struct host *host)
         host_check_rest(host);
     }
     if (host->context && !host->violation[0])
-        destroy(host);
+        destroy(host, is_sudden);
     else if (!host->violation[0])
         host_check_held(host);
     for (uint32_t i = 0; i < host->request_count; i++)

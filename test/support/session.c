@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { STEPS_DEFAULT = 20000 };
@@ -26,6 +27,22 @@ static bool is_known(int32_t code)
     return code <= 0 && strcmp(tresor_error_name(code), "UNKNOWN") != 0;
 }
 
+/* So that one test program can run on every backend. */
+static uint32_t backend_of_environment(void)
+{
+    static const char *const backend_names[] = {
+        [TRESOR_BACKEND_DEFAULT] = "",
+        [TRESOR_BACKEND_SYNC] = "sync",
+        [TRESOR_BACKEND_POOL] = "pool",
+        [TRESOR_BACKEND_URING] = "uring",
+    };
+    const char *name = getenv("TRESOR_TEST_BACKEND");
+    for (uint32_t i = TRESOR_BACKEND_SYNC; name && i <= TRESOR_BACKEND_URING; i++)
+        if (strcmp(name, backend_names[i]) == 0)
+            return i;
+    return TRESOR_BACKEND_SYNC;
+}
+
 struct tresor_context_options session_options(struct failing_allocator *memory)
 {
     return (struct tresor_context_options){
@@ -39,8 +56,10 @@ struct tresor_context_options session_options(struct failing_allocator *memory)
         .dispatch_max = 16,
         .block_bytes = 64 * 1024,
         .populate_bytes = 64 * 1024,
-        .backend = TRESOR_BACKEND_SYNC,
-        .direct = TRESOR_DIRECT_OFF,
+        .backend = backend_of_environment(),
+        /* A ring is given direct reads alone. */
+        .direct = backend_of_environment() == TRESOR_BACKEND_URING ? TRESOR_DIRECT_ON
+                                                                   : TRESOR_DIRECT_OFF,
         .stages_max = 4,
         .stage_bytes = 64 * 1024,
     };

@@ -190,19 +190,39 @@ static void a_close_waits_for_users(void **state)
     fake_world_end(&world);
 }
 
-static void a_context_in_use_is_not_destroyed(void **state)
+/* Whatever it is doing, all of it is given back, and it is the host who is not told. */
+static void a_context_in_use_is_destroyed(void **state)
+{
+    (void)state;
+    for (uint32_t steps = 0; steps < 60; steps++) {
+        struct tresor_request request;
+        fake_world_open(&world);
+        struct tresor_item everything = session_all(&world.session);
+        session_submit(&world.session, TRESOR_VERB_LOAD, &everything, 1,
+                       steps % 2 ? TRESOR_STRATEGY_READ : TRESOR_STRATEGY_MMAP, &request);
+        session_submit(&world.session, TRESOR_VERB_LOCK, &everything, 1, 0, &request);
+        session_submit(&world.session, TRESOR_VERB_STREAM, &everything, 1, 0, &request);
+        for (uint32_t i = 0; i < steps; i++)
+            tresor_dispatch(world.session.context);
+        assert_error(tresor_context_destroy(world.session.context), TRESOR_OK);
+        world.session.context = NULL;
+        world.session.request_count = 0;
+        fake_world_end(&world);
+    }
+    assert_error(tresor_context_destroy(NULL), TRESOR_OK);
+}
+
+static void a_context_whose_tensors_are_acquired_is_not_destroyed(void **state)
 {
     (void)state;
     fake_world_open(&world);
+    assert_error(all(TRESOR_VERB_LOAD), TRESOR_OK);
+    struct tresor_item item = session_tensor(&world.session, 0);
+    assert_error(tresor_acquire(world.session.context, item, NULL), TRESOR_OK);
     assert_error(tresor_context_destroy(world.session.context), TRESOR_ERROR_BUSY);
-    struct tresor_request close = submit_close();
-    while (tresor_dispatch(world.session.context) > 0)
-        continue;
-    /* Closed, but the event was not taken. */
-    assert_error(tresor_context_destroy(world.session.context), TRESOR_ERROR_BUSY);
-    assert_error(session_finish(&world.session, close, NULL), TRESOR_OK);
-    fake_world_end(&world);
-    assert_error(tresor_context_destroy(NULL), TRESOR_OK);
+    fake_world_must_have(&world, FAKE_TENSORS);
+    assert_error(tresor_release(world.session.context, item), TRESOR_OK);
+    fake_world_close(&world);
 }
 
 static void refuse_item(struct tresor_item item, int32_t code)
@@ -326,7 +346,8 @@ int main(void)
         cmocka_unit_test(a_release_of_what_is_partly_acquired),
         cmocka_unit_test(acquiring),
         cmocka_unit_test(a_close_waits_for_users),
-        cmocka_unit_test(a_context_in_use_is_not_destroyed),
+        cmocka_unit_test(a_context_in_use_is_destroyed),
+        cmocka_unit_test(a_context_whose_tensors_are_acquired_is_not_destroyed),
         cmocka_unit_test(stale_handles),
         cmocka_unit_test(another_thread),
     };
