@@ -75,8 +75,8 @@ struct tresor_counters {
 
 /**
  * Make a context. NULL options are the defaults. Returns TRESOR_OK, INVALID (an option is out of range, or `context` is
- * NULL), NO_MEMORY (also where a pool gets no thread at all), DESCRIPTORS, or UNSUPPORTED (the system tells no page size
- * or gives no random numbers); on failure `*context` is NULL.
+ * NULL), NO_MEMORY (also where a pool gets no thread at all), DESCRIPTORS, or UNSUPPORTED (the system tells no page
+ * size or gives no random numbers); on failure `*context` is NULL.
  * A context belongs to the thread that first dispatches; everything else than what says "any thread" is that
  * thread's.
  */
@@ -85,9 +85,9 @@ TRESOR_API int32_t tresor_context_create(const struct tresor_context_options *op
 
 /**
  * Free a context. Requests are cancelled, what is in flight is awaited, sources are closed, and events that were not
- * taken are gone. BUSY, and nothing is done, while a tensor is acquired, a chunk is not given back, or another thread is
- * inside tresor_release or tresor_chunk_return; also where a tensor is acquired meanwhile, when all requests have ended.
- * NULL is allowed. Returns TRESOR_OK, BUSY or THREAD.
+ * taken are gone. BUSY, and nothing is done, while a tensor is acquired, a chunk is not given back, or another thread
+ * is inside tresor_release or tresor_chunk_return; also where a tensor is acquired meanwhile, when all requests have
+ * ended. NULL is allowed. Returns TRESOR_OK, BUSY or THREAD.
  */
 TRESOR_API int32_t tresor_context_destroy(struct tresor_context *context);
 
