@@ -61,7 +61,7 @@ static int32_t complete_options(struct tresor_context_options *options)
         options->backend = TRESOR_BACKEND_AUTO;
     if (options->direct == TRESOR_DIRECT_DEFAULT)
         options->direct = TRESOR_DIRECT_AUTO;
-    bool valid = options->direct <= TRESOR_DIRECT_OFF;
+    bool valid = options->direct <= TRESOR_DIRECT_OFF && options->reserved == 0;
     for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
     valid = choose_bytes(&options->block_bytes, BLOCK_BYTES_DEFAULT) && valid;

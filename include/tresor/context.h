@@ -33,6 +33,7 @@ struct tresor_context_options {
                                    only wait, nothing is refused */
     uint32_t blocks_max;      /**< reads in flight; default 128 */
     uint32_t dispatch_max;    /**< completions that one dispatch handles; default 64 */
+    uint32_t reserved;        /**< zero */
     uint64_t block_bytes;     /**< of one read; default 2 MiB; a multiple of 64 KiB, at most 1 GiB */
     uint64_t populate_bytes;  /**< of one populate of a mapping at the most, after which a cancel is heard; default
                                    512 MiB; a multiple of 64 KiB, at most 1 GiB. Of what the page cache has not got

@@ -203,7 +203,9 @@ static void describe_degraded(struct tresor__controller *controller, uint32_t id
         .type = TRESOR_EVENT_DEGRADED,
         .flags = degradation,
         .error = {.code = TRESOR_ERROR_UNSUPPORTED,
-                  .os_errno = degraded->os_errno,
+                  .os_errno = degradation == TRESOR_DEGRADED_DIRECT && file
+                                  ? file->direct.os_errno
+                                  : degraded->os_errno,
                   .file = file ? file->index : TRESOR_NONE,
                   .tensor = TRESOR_NONE},
     };
