@@ -192,10 +192,11 @@ void tresor__controller_deliver(struct tresor__controller *controller,
     deliver(controller, completion);
 }
 
+/* Every block's cancel keeps its room: a turn or a completion may take all reads back at once. */
 static bool has_room(const struct tresor__controller *controller)
 {
     uint32_t used = controller->effect_count + controller->in_flight + controller->seal_count;
-    return used + EFFECTS_MARGIN <= controller->effects_max;
+    return used + controller->limits.blocks + EFFECTS_MARGIN <= controller->effects_max;
 }
 
 /* --- turns --- */

@@ -56,10 +56,11 @@ static struct tresor__piece *current_piece(struct tresor__controller *controller
     return NULL;
 }
 
+/* Beside it every block's cancel has room. */
 static bool has_room(const struct tresor__controller *controller)
 {
     return controller->effect_count + controller->in_flight + controller->seal_count +
-               EFFECTS_ROOM <=
+               controller->limits.blocks + EFFECTS_ROOM <=
            controller->effects_max;
 }
 

@@ -295,6 +295,43 @@ static void a_source_that_closes_while_it_waits_for_a_block(void **state)
                 continue;
 }
 
+/* Cancels are effects of reads that are under way, and shall find room however much else is. */
+static void cancels_beside_all_that_is_asked(void **state)
+{
+    enum { SMALL = 3000, BLOCKS = 256, UNIT_BYTES = 64 * 1024 };
+    static struct model_tensor tensors[SMALL + 1];
+    static uint8_t large[BLOCKS * UNIT_BYTES];
+    struct shuffled shuffled = {0};
+    struct tresor_request copy = {0};
+    (void)state;
+    tensors[0] = (struct model_tensor){sizeof large, MODEL_NEXT, false};
+    for (uint32_t i = 1; i <= SMALL; i++)
+        tensors[i] = (struct model_tensor){32, MODEL_NEXT, false};
+    fake_world_init(&world);
+    world.shuffled = &shuffled;
+    world.options.blocks_max = BLOCKS;
+    world.options.waits_max = 2 * SMALL;
+    world.options.dispatch_max = 64;
+    fake_world_start(&world, tensors, SMALL + 1);
+    shuffled.is_holding = true;
+    int32_t code = tresor_copy(world.session.context, session_tensor(&world.session, 0), 0,
+                               sizeof large, large, NULL, &copy);
+    assert_error(session_note(&world.session, code, copy), TRESOR_OK);
+    while (tresor_dispatch(world.session.context) > 0)
+        continue;
+    assert_true(shuffled.asked >= BLOCKS - 1);
+    struct tresor_request advise = submit(TRESOR_VERB_ADVISE, TRESOR_ADVICE_RANDOM);
+    while (tresor_dispatch(world.session.context) > 0)
+        continue;
+    assert_true(shuffled.asked > 2 * BLOCKS); /* as many as there is room for */
+    assert_error(tresor_cancel(world.session.context, copy), TRESOR_OK);
+    shuffled.is_holding = false;
+    shuffled.seed = 1; /* the advice may end before the reads */
+    must_end(copy, TRESOR_ERROR_CANCELLED);
+    must_end(advise, TRESOR_OK);
+    fake_world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +344,7 @@ int main(void)
         cmocka_unit_test(one_block),
         cmocka_unit_test(a_cancelled_job_that_waits_for_a_block),
         cmocka_unit_test(a_source_that_closes_while_it_waits_for_a_block),
+        cmocka_unit_test(cancels_beside_all_that_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
