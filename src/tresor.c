@@ -222,12 +222,16 @@ static int32_t find_request(const struct tresor_context *context, struct tresor_
     return live ? TRESOR_OK : TRESOR_ERROR_STALE;
 }
 
-/* It waits for a pair, and nothing is under way that could give one back. */
+/* It waits for a pair, or for a stage while there are events to take, and nothing is under way that could give one back. */
 static bool is_starved(const struct tresor_context *context, uint32_t index)
 {
-    const struct tresor__request *request = &context->controller.requests[index];
-    return request->state == REQUEST_VISITING && request->starving.queued &&
-           context->controller.in_flight == 0;
+    const struct tresor__controller *controller = &context->controller;
+    const struct tresor__request *request = &controller->requests[index];
+    bool lacks_pair = request->state == REQUEST_VISITING && request->starving.queued;
+    bool lacks_stage = request->verb == TRESOR_VERB_STREAM &&
+                       controller->streams[index].stageless.queued &&
+                       controller->events.head != TRESOR_NONE;
+    return controller->in_flight == 0 && (lacks_pair || lacks_stage);
 }
 
 /* TRESOR_OK with its end taken, or why there will be none. */

@@ -332,7 +332,6 @@ static void forget_leaked_lock(struct tresor__ledger *ledger, uint32_t number)
     interval->lock_leaked = false;
 }
 
-/* What is mapped over pages that could not be unmapped or unlocked has replaced them. */
 /* Its private pages are kept though nobody uses them, or are not, or are in use again. */
 static void set_spare(struct tresor__ledger *ledger, uint32_t number, bool spare)
 {
@@ -346,6 +345,7 @@ static void set_spare(struct tresor__ledger *ledger, uint32_t number, bool spare
         *ledger->spare_total += spare ? bytes : -bytes;
 }
 
+/* What is mapped over pages that could not be unmapped or unlocked has replaced them. */
 static void forget_leaks(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];

@@ -111,7 +111,7 @@ int main(void)
         {.name = "read_again"},
         {.name = "read_rest"},
         {"read_buffered", .always = EXHAUST_SENDS(DEGRADED)},
-        {.name = "read_bounced"},
+        {.name = "read_copied"},
         {.name = "none"},
         {.name = "remember_cancel"},
         {.name = "ask_cancel"},

@@ -340,7 +340,8 @@ static void dispatch_that_stops_at_its_limit(void **state)
             limited++;
             assert_true(stays_readable(descriptor));
         }
-        assert_true(limited > 0);
+        /* Workers may never have two done at once. */
+        assert_true(limited > 0 || backend != TRESOR_BACKEND_SYNC);
         close_and_end();
     }
 }

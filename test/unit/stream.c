@@ -348,6 +348,24 @@ static void finish_throws_away_only_its_own(void **state)
     fake_world_close(&world);
 }
 
+/* One chunk is with the host, and others wait to be taken: to sleep would be for ever. */
+static void finish_with_a_chunk_in_hand(void **state)
+{
+    struct tresor_event event;
+    struct tresor_event held = {0};
+    (void)state;
+    start(TRESOR_DIRECT_ON);
+    struct tresor_request request = submit(session_all(&world.session), 0);
+    while (held.type != TRESOR_EVENT_CHUNK) {
+        tresor_dispatch(world.session.context);
+        tresor_next_event(world.session.context, &held);
+    }
+    assert_error(tresor_finish(world.session.context, request, 0, &event), TRESOR_ERROR_AGAIN);
+    give_back(&held);
+    assert_error(tresor_finish(world.session.context, request, 1, &event), TRESOR_OK);
+    fake_world_close(&world);
+}
+
 static void *return_all(void *argument)
 {
     struct tresor_event *kept = argument;
@@ -390,6 +408,7 @@ int main(void)
         cmocka_unit_test(cancel_at_any_step),
         cmocka_unit_test(streams_share_the_stages),
         cmocka_unit_test(finish_does_not_hang),
+        cmocka_unit_test(finish_with_a_chunk_in_hand),
         cmocka_unit_test(finish_throws_away_only_its_own),
         cmocka_unit_test(another_thread_gives_back),
     };

@@ -183,11 +183,12 @@ static void read_buffered(void *context, const struct tresor__input *input,
     ask_read(context, input, out);
 }
 
-static void read_bounced(void *context, const struct tresor__input *input,
-                         struct tresor__outbox *out)
+/* The kernel copies what it cannot pin, and says where it cannot write either. */
+static void read_copied(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
 {
     struct tresor__block *block = context;
-    block->route.way = TRESOR__WAY_BOUNCE;
+    block->route.way = TRESOR__WAY_BUFFERED;
     ask_read(context, input, out);
 }
 
