@@ -42,7 +42,8 @@ static void instant_submit(struct tresor__backend *backend, const struct tresor_
             .source = effect->source,
             .slot = effect->slot,
             .file = effect->file,
-            .value = (int64_t)effect->length,
+            /* As of a warm page cache: a MAP of what is cached, and whole reads. */
+            .value = effect->kind == TRESOR__EFFECT_READ ? (int64_t)effect->length : 0,
         };
     }
 }
