@@ -300,43 +300,42 @@ static int64_t read_at(const struct tresor__sys *sys, const struct tresor__effec
 
 /*
  * How much to try to copy out of the page cache: what misses there makes the kernel read ahead, though the call does not
- * wait for it, and what is to be read directly shall not be read twice. So the cache is asked before; where it may not be
- * asked (cachestat(2) tells the owner of a file only), or holds a part, it is tried page by page until it misses.
+ * wait for it, and what is to be read directly shall not be read twice. So the cache is asked before, and where it holds a
+ * part, that is tried page by page. Where it may not be asked (cachestat(2) tells the owner of a file only), as much is
+ * tried as was found so far, so that no more than that is read in vain.
  */
 static uint64_t cached_guess(const struct tresor__sys *sys, const struct tresor__effect *effect,
-                             uint64_t done, bool *is_whole)
+                             uint64_t done, bool *may_ask)
 {
     uint64_t bytes = 0;
     uint64_t rest = effect->length - done;
     uint64_t step = rest < CACHED_STEP_BYTES || done == 0 ? rest : CACHED_STEP_BYTES;
-    int64_t result = sys->cached_bytes(sys->cookie, effect->descriptor, effect->offset + done, step,
-                                       &bytes);
     int64_t page = sys->page_bytes(sys->cookie);
-    uint64_t least = page > 0 && (uint64_t)page < rest ? (uint64_t)page : rest;
-    *is_whole = result == 0 && bytes >= step;
-    if (result < 0)
-        return least;
-    return bytes == 0 ? 0 : *is_whole ? step : least;
+    uint64_t least = page > 0 ? (uint64_t)page : rest;
+    if (*may_ask) {
+        *may_ask = sys->cached_bytes(sys->cookie, effect->descriptor, effect->offset + done, step,
+                                     &bytes) == 0;
+        if (*may_ask && (bytes == 0 || bytes >= step))
+            return bytes == 0 ? 0 : step;
+    }
+    uint64_t guess = !*may_ask && done > least ? done : least;
+    return guess < rest ? guess : rest;
 }
 
 static int64_t copy_cached(const struct tresor__sys *sys, const struct tresor__effect *effect,
                            uint64_t *done)
 {
-    bool is_whole = false;
+    bool may_ask = true;
     int64_t result = 1;
-    uint64_t until = 0; /* what the last answer holds for */
-    while (*done < effect->length) {
-        uint64_t wanted = until > *done ? until - *done
-                                        : cached_guess(sys, effect, *done, &is_whole);
-        until = is_whole ? *done + wanted : 0;
+    while (result > 0 && *done < effect->length) {
+        uint64_t wanted = cached_guess(sys, effect, *done, &may_ask);
         if (wanted == 0)
             return -EAGAIN;
         result = sys->read_cached(sys->cookie, effect->descriptor,
                                   (char *)effect->address + *done, (size_t)wanted,
                                   effect->offset + *done);
-        if (result <= 0)
-            return result;
-        *done += (uint64_t)result;
+        if (result > 0)
+            *done += (uint64_t)result;
     }
     return result;
 }

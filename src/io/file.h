@@ -24,7 +24,6 @@ struct tresor__io {
     uint32_t awaited;    /* enum tresor__urgency of the most urgent that await a block, 0 where
                             nobody does */
     struct tresor__stage *stages;
-    uint32_t stage_count;
     uint32_t free_stage; /* list through next, TRESOR_NONE at its end */
     uint64_t stage_bytes; /* the most that one chunk holds */
     uint64_t page_bytes;

@@ -42,7 +42,6 @@ static void make_io(uint32_t knobs)
                                    .free_block = knobs & BLOCK ? 1 : TRESOR_NONE,
                                    .free_count = knobs & BLOCK ? 1 : 0,
                                    .stages = world.stages,
-                                   .stage_count = 2,
                                    .free_stage = knobs & STAGE ? 1 : TRESOR_NONE,
                                    .stage_bytes = STAGE_BYTES,
                                    .page_bytes = PAGE_BYTES,

@@ -126,6 +126,10 @@ static void a_cache_that_does_not_tell(void **state)
         struct tresor_counters counters = fake_world_counters(&world);
         assert_int_equal(counters.direct_bytes == 0, cached);
         assert_int_equal(counters.cached_bytes > 0, cached);
+        /* One page a block where it misses, else as much again as was found: not page after page. */
+        uint64_t blocks = world.fake.files[0].size_bytes / BLOCK_BYTES + FAKE_TENSORS;
+        assert_true(world.faulty.counts[FAULTY_READ_CACHED] <= blocks * (cached ? 6 : 1));
+        assert_true(world.faulty.counts[FAULTY_CACHED_BYTES] <= blocks);
         fake_world_close(&world);
     }
 }

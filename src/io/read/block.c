@@ -20,10 +20,16 @@ static bool is_direct(const struct tresor__block *block)
 }
 
 /* A direct read at the end of the file asks for whole units and takes the short count. */
+static uint64_t whole_units(const struct tresor__block *block)
+{
+    uint64_t unit = is_direct(block) ? block->route.alignment_bytes : 1;
+    return (left(block) + unit - 1) / unit * unit;
+}
+
+/* What the page cache is asked for needs no units. */
 static uint64_t asked(const struct tresor__block *block)
 {
-    uint64_t unit = block->state != BLOCK_PROBING && is_direct(block) ? block->route.alignment_bytes : 1;
-    return (left(block) + unit - 1) / unit * unit;
+    return block->state == BLOCK_PROBING ? left(block) : whole_units(block);
 }
 
 /* What a grown file gives beyond the block's end is not the block's. */
@@ -147,13 +153,11 @@ static void populate_again(void *context, const struct tresor__input *input,
 static void ask_read(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     const struct tresor__block *block = context;
-    uint64_t unit = is_direct(block) ? block->route.alignment_bytes : 1;
     uint8_t flags = block->route.way == TRESOR__WAY_BOUNCE ? TRESOR__READ_DIRECT | TRESOR__READ_BOUNCE
                     : is_direct(block)                     ? TRESOR__READ_DIRECT
                                                            : 0;
     (void)input;
-    ask(block, out, TRESOR__EFFECT_READ, BLOCK_ON_READ_OK, flags,
-        (left(block) + unit - 1) / unit * unit);
+    ask(block, out, TRESOR__EFFECT_READ, BLOCK_ON_READ_OK, flags, whole_units(block));
 }
 
 static void read_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)

@@ -88,14 +88,13 @@ static struct tresor__block next_block(const struct tresor__copy *copy)
     uint64_t limit = copy->io->block_bytes - block.offset % copy->io->block_bytes;
     uint64_t inside = block.offset % unit;
     bool is_small = block.length <= BOUNCED_WHOLE_BYTES;
+    bool is_congruent = (copy->misplaced_bytes + copy->started) % unit == inside;
     block.length = block.length < limit ? block.length : limit;
     if (block.route.way == TRESOR__WAY_BUFFERED) {
         block.route.populates = false;
-    } else if (is_small || (copy->misplaced_bytes + copy->started) % unit != inside ||
-               inside > 0 || block.length < unit) {
+    } else if (is_small || !is_congruent || inside > 0 || block.length < unit) {
         block.route.way = TRESOR__WAY_BOUNCE;
         block.route.populates = false;
-        bool is_congruent = (copy->misplaced_bytes + copy->started) % unit == inside;
         if (!is_small && is_congruent && inside > 0 && block.length > unit - inside)
             block.length = unit - inside;
     } else {
