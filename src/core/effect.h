@@ -30,7 +30,7 @@ enum tresor__space {
     TRESOR__SPACE_STAGE = 4,  /* the stage of a STREAM request's chunk, at `place` */
 };
 
-/** Flags of MAP, UNMAP, RESERVE, POPULATE, READ and CLOSE. */
+/** Flags of SEAL, MAP, UNMAP, RESERVE, POPULATE, READ and CLOSE. */
 enum tresor__effect_flag {
     TRESOR__MAP_FILE = 1,         /* shared pages of the file, read-only */
     TRESOR__MAP_ANONYMOUS = 2,    /* private zero pages, writable */
@@ -40,6 +40,7 @@ enum tresor__effect_flag {
                                      descriptor of such reads */
     TRESOR__READ_CACHED = 32,     /* only what the page cache holds; memory for the rest is made */
     TRESOR__READ_BOUNCE = 64,     /* with DIRECT: through memory of the actor's, not aligned */
+    TRESOR__SEAL_UNUSED = 256,    /* SEAL: not if it was used after the use numbered `length` */
     TRESOR__MAP_SPARE = 128,      /* UNMAP: keep the pages, out of reach; MAP: take kept ones up again */
 };
 
@@ -117,6 +118,9 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_SETTLE_PAIR, /* stream: tensor of pair `slot` is delivered, or failed */
     TRESOR__MESSAGE_CLAIM,       /* tensor -> ledger: fill it, with backing `event` */
     TRESOR__MESSAGE_HASTEN,      /* tensor -> ledger: it is wanted sooner */
+    TRESOR__MESSAGE_ASK_ROOM,      /* tensor -> budget: may it be claimed, as soon as its urgency says? */
+    TRESOR__MESSAGE_WITHDRAW_ROOM, /* tensor -> budget: nobody waits any more */
+    TRESOR__MESSAGE_KEPT,          /* tensor -> budget: it could not be sealed */
     TRESOR__MESSAGE_UNCLAIM,     /* tensor -> ledger: release it, and say when it is */
     TRESOR__MESSAGE_WITHDRAW,    /* tensor -> ledger: release it, nobody waits */
     TRESOR__MESSAGE_OPEN_PINS,   /* tensor: it may be acquired */

@@ -65,6 +65,18 @@ uint64_t tresor__ledger_gain(const struct tresor__ledger *ledger, uint32_t index
     return bytes;
 }
 
+uint64_t tresor__ledger_mark(struct tresor__ledger *ledger, uint32_t index, uint32_t mark)
+{
+    const struct tresor__span *span = &ledger->spans[index];
+    uint64_t bytes = 0;
+    for (uint32_t i = span->first_interval; i < span->first_interval + span->interval_count; i++) {
+        if (ledger->intervals[i].mark != mark)
+            bytes += interval_mapped_bytes(ledger, i);
+        ledger->intervals[i].mark = mark;
+    }
+    return bytes;
+}
+
 static uint32_t first_cover(const struct tresor__ledger *ledger, uint32_t interval)
 {
     return ledger->intervals[interval].first_cover;
@@ -437,20 +449,29 @@ void tresor__ledger_drop_spares(struct tresor__ledger *ledger)
     }
 }
 
-void tresor__ledger_leave_room(struct tresor__ledger *ledger)
+uint64_t tresor__ledger_leave_room(struct tresor__ledger *ledger)
 {
     ledger->room->committed_bytes -= ledger->committed_bytes;
-    ledger->room->charged_bytes -= ledger->charged_bytes;
     ledger->room->spare_bytes -= ledger->spare_bytes;
+    ledger->room->leaked_bytes -= ledger->leaked_bytes;
+    return ledger->charged_bytes;
+}
+
+static void set_leaked(struct tresor__ledger *ledger, uint32_t number, bool leaked)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    if (interval->leaked == leaked)
+        return;
+    uint64_t bytes = interval_mapped_bytes(ledger, number);
+    interval->leaked = leaked;
+    ledger->leaked_bytes += leaked ? bytes : -bytes;
+    ledger->room->leaked_bytes += leaked ? bytes : -bytes;
 }
 
 /* What is mapped over pages that could not be unmapped or unlocked has replaced them. */
 static void forget_leaks(struct tresor__ledger *ledger, uint32_t number)
 {
-    struct tresor__interval *interval = &ledger->intervals[number];
-    if (interval->leaked)
-        ledger->leaked_bytes -= interval_mapped_bytes(ledger, number);
-    interval->leaked = false;
+    set_leaked(ledger, number, false);
     forget_leaked_lock(ledger, number);
 }
 
@@ -562,8 +583,7 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
         interval->failed = false;
         if (failure) {
             assert(!interval->leaked);
-            interval->leaked = true;
-            ledger->leaked_bytes += interval_mapped_bytes(ledger, i);
+            set_leaked(ledger, i, true);
         } else {
             forget_leaked_lock(ledger, i);
         }

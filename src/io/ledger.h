@@ -61,6 +61,7 @@ struct tresor__interval {
     uint32_t first_cover; /* its tensors are ledger.covers from here to the next interval's */
     uint32_t releaser;    /* the tensor that waits for its release, or TRESOR_NONE */
     uint32_t unlocker;    /* the tensor that waits for its unlock, or TRESOR_NONE */
+    uint32_t mark;        /* the last that was put here; see tresor__ledger_mark */
     uint8_t fill;
     uint8_t backing;
     uint8_t wanted;  /* enum tresor__backing that the next fill shall use */
@@ -133,6 +134,8 @@ struct tresor__room {
     uint64_t charged_bytes;   /* of intervals whose pages are there or may be: being filled, full, not yet
                                  released, kept as spare, or left by an unmap that was refused */
     uint64_t spare_bytes;     /* of the charged, those that are kept */
+    uint64_t leaked_bytes;    /* of the charged, those that an unmap has left */
+    uint64_t staged_bytes;    /* charged besides: of stages that were used once */
 };
 
 /** What more may be charged. */
@@ -252,11 +255,14 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
 /** Spare pages shall go: they are released as what has lost its last user is. */
 void tresor__ledger_drop_spares(struct tresor__ledger *ledger);
 
-/** Its window is given back with all that is in it: what it counts in its room ends. */
-void tresor__ledger_leave_room(struct tresor__ledger *ledger);
+/** Its window is about to be given back with all that is in it: only its charge stays in the room, as many bytes. */
+uint64_t tresor__ledger_leave_room(struct tresor__ledger *ledger);
 
 /** What must be committed for a tensor to be claimed now: its intervals that have no users. Pure. */
 uint64_t tresor__ledger_need(const struct tresor__ledger *ledger, uint32_t span);
+
+/** Put a mark on a tensor's intervals; the bytes of those that did not have it. */
+uint64_t tresor__ledger_mark(struct tresor__ledger *ledger, uint32_t span, uint32_t mark);
 
 /** What is committed no more when a tensor is unclaimed now: its intervals that have no other user. Pure. */
 uint64_t tresor__ledger_gain(const struct tresor__ledger *ledger, uint32_t span);

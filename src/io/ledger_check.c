@@ -213,7 +213,7 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
     for (uint32_t backing = 0; backing < TRESOR__BACKING_COUNT; backing++)
         assert(resident[backing] == ledger->resident_bytes[backing]);
     assert(locked == ledger->locked_bytes);
-    assert(leaked == ledger->leaked_bytes);
+    assert(leaked == ledger->leaked_bytes && leaked <= ledger->room->leaked_bytes);
     assert(spare == ledger->spare_bytes);
     assert(committed == ledger->committed_bytes && committed <= ledger->room->committed_bytes);
     assert(charged == ledger->charged_bytes && charged <= ledger->room->charged_bytes);

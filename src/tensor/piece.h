@@ -7,6 +7,7 @@
 
 #include "core/fsm.h"
 #include "io/ledger.h"
+#include "tensor/policy.h"
 
 #define TRESOR__DEF "tensor/tensor.def"
 #define TRESOR__S(name) TENSOR_##name
@@ -23,14 +24,20 @@ struct tresor__tensor {
     uint8_t backing; /* enum tresor__backing that its next load shall use */
     uint16_t source;
     uint8_t urgency;      /* enum tresor__urgency, the highest that its load was asked for with */
+    bool asks_room;       /* its next load is to be admitted by the budget */
     int32_t failure_code; /* of the eviction under way */
 };
 
-/** The value of a LOAD input: how the tensor shall be filled, and how soon. */
+/** The value of a LOAD input: how the tensor shall be filled, how soon, and whether room is to be asked for. */
 static inline int64_t tresor__load_value(enum tresor__backing backing,
-                                         enum tresor__urgency urgency)
+                                         enum tresor__urgency urgency, bool asks_room)
 {
-    return (int64_t)urgency << 8 | (int64_t)backing;
+    return (int64_t)asks_room << 16 | (int64_t)urgency << 8 | (int64_t)backing;
+}
+
+static inline bool tresor__load_asks_room(int64_t value)
+{
+    return value >> 16 & 1;
 }
 
 static inline uint8_t tresor__load_backing(int64_t value)
@@ -59,6 +66,16 @@ enum tresor__wait {
     TRESOR__WAIT_COUNT
 };
 
+/** A place in the list of those that await room; an identifier is a source and a piece of it. */
+struct tresor__room_link {
+    uint64_t next; /* TRESOR__NOBODY at the end */
+    uint64_t previous;
+    bool queued;
+    uint8_t urgency;
+};
+
+#define TRESOR__NOBODY UINT64_MAX
+
 struct tresor__piece {
     struct tresor__tensor tensor;
     struct tresor__lock lock;
@@ -69,6 +86,17 @@ struct tresor__piece {
     uint32_t first_wait; /* list of waiting (request, tensor) pairs, TRESOR_NONE at its end */
     uint32_t last_wait;
     uint32_t waits[TRESOR__WAIT_COUNT]; /* how many of each kind */
+    uint32_t serial;     /* of the last LOAD that found it resident, or made it so */
+    uint32_t rank;       /* its place in its source's ranking; TRESOR_NONE: in none */
+    uint32_t plan_entry; /* its next place in the plan that names it; TRESOR_NONE: none any more */
+    uint32_t kept_round; /* the budget's round in which it was found in use */
+    uint8_t plan;        /* that names it, from 1 on; 0: none */
+    bool is_yielding;    /* the budget has asked for it, and awaits the answer */
+    bool is_prefetched;  /* it was loaded ahead of its use, and has not been used since */
+    struct tresor__use use;
+    uint64_t consumed; /* stamp of the last use that its plan has counted */
+    uint64_t yielding_bytes;
+    struct tresor__room_link room;
 };
 
 extern const struct tresor__machine tresor__tensor_machine;

@@ -15,6 +15,18 @@ static bool is_wanted(const void *context, const struct tresor__input *input)
     return piece_of(context)->waits[TRESOR__WAIT_LOAD] > 0;
 }
 
+static bool is_wanted_with_room(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__tensor *tensor = context;
+    return tensor->asks_room && is_wanted(context, input);
+}
+
+static bool asks_room(const void *context, const struct tresor__input *input)
+{
+    (void)context;
+    return tresor__load_asks_room(input->value);
+}
+
 static bool is_more_urgent(const void *context, const struct tresor__input *input)
 {
     const struct tresor__tensor *tensor = context;
@@ -52,6 +64,7 @@ static void choose(void *context, const struct tresor__input *input, struct tres
     struct tresor__tensor *tensor = context;
     (void)out;
     tensor->backing = tresor__load_backing(input->value);
+    tensor->asks_room = tresor__load_asks_room(input->value);
     if (is_more_urgent(context, input))
         tensor->urgency = tresor__load_urgency(input->value);
 }
@@ -69,6 +82,45 @@ static void choose_and_claim(void *context, const struct tresor__input *input,
     tensor->urgency = TRESOR__URGENCY_LOOKAHEAD;
     choose(context, input, out);
     claim(context, input, out);
+}
+
+static void ask_room(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_ASK_ROOM, TRESOR_OK);
+}
+
+static void choose_and_ask_room(void *context, const struct tresor__input *input,
+                                struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    tensor->urgency = TRESOR__URGENCY_LOOKAHEAD;
+    choose(context, input, out);
+    ask_room(context, input, out);
+}
+
+static void hasten_room(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    tensor->urgency = tresor__load_urgency(input->value);
+    ask_room(context, input, out);
+}
+
+static void withdraw_room(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_WITHDRAW_ROOM, TRESOR_OK);
+    tell_lock(context, out, LOCK_ON_GONE);
+}
+
+/* Input value: why. */
+static void refuse_load(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
+{
+    say(context, out, TRESOR__MESSAGE_SETTLE_LOAD, (int32_t)input->value);
+    tell_lock(context, out, LOCK_ON_GONE);
 }
 
 static void hasten(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -138,6 +190,16 @@ static void ask_seal(void *context, const struct tresor__input *input, struct tr
     ask(tensor, out, TRESOR__EFFECT_SEAL, TENSOR_ON_SEAL_OK, 0);
 }
 
+/* Input value: the last use that is known of it; used since, it is not to go. */
+static void ask_seal_unused(void *context, const struct tresor__input *input,
+                            struct tresor__outbox *out)
+{
+    ask_seal(context, input, out);
+    struct tresor__effect *seal = &out->effects[out->effect_count - 1];
+    seal->flags = TRESOR__SEAL_UNUSED;
+    seal->length = (uint64_t)input->value;
+}
+
 static void release(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     (void)input;
@@ -160,6 +222,13 @@ static void settle_evict_and_leave(void *context, const struct tresor__input *in
     tell_lock(context, out, LOCK_ON_GONE);
 }
 
+static void settle_evict_and_ask_room(void *context, const struct tresor__input *input,
+                                      struct tresor__outbox *out)
+{
+    settle_evict(context, input, out);
+    ask_room(context, input, out);
+}
+
 static void settle_evict_and_claim(void *context, const struct tresor__input *input,
                                    struct tresor__outbox *out)
 {
@@ -180,6 +249,7 @@ static void refuse_evict_and_settle(void *context, const struct tresor__input *i
     refuse_evict(context, input, out);
     settle_load(context, input, out);
     tell_lock(context, out, LOCK_ON_LOADED);
+    say(context, out, TRESOR__MESSAGE_KEPT, TRESOR_OK);
 }
 
 static void remember_failure(void *context, const struct tresor__input *input,

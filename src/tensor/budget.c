@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: MIT */
+#include "tensor/budget.h"
+
+#include <errno.h>
+
+#include "tensor/controller.h"
+#include "tensor/plan.h"
+
+enum {
+    PASSED_MAX = 16, /* who are passed over because what they need is in use, in one look */
+};
+
+void tresor__budget_init(struct tresor__budget *budget, uint64_t budget_bytes, uint32_t policy)
+{
+    *budget = (struct tresor__budget){
+        .budget_bytes = budget_bytes, .policy = policy, .round = 1, .request = TRESOR_NONE};
+    for (uint32_t i = 0; i < TRESOR__URGENCY_COUNT; i++)
+        budget->awaiting[i] = (struct tresor__room_queue){TRESOR__NOBODY, TRESOR__NOBODY};
+}
+
+uint64_t tresor__budget_limit(const struct tresor__controller *controller)
+{
+    const struct tresor__room *room = &controller->io.room;
+    uint64_t budget_bytes = controller->budget.budget_bytes;
+    if (budget_bytes == 0)
+        return UINT64_MAX;
+    uint64_t taken = room->staged_bytes + room->leaked_bytes + controller->leaked_bytes;
+    if (controller->io.awaits_stage_room)
+        taken += tresor__io_stage_room(&controller->io);
+    return budget_bytes > taken ? budget_bytes - taken : 0;
+}
+
+/* While more is committed than the budget has, what is being loaded may go on. */
+static void set_room(struct tresor__controller *controller)
+{
+    struct tresor__room *room = &controller->io.room;
+    uint64_t budget_bytes = controller->budget.budget_bytes;
+    uint64_t fixed = room->staged_bytes + room->leaked_bytes;
+    uint64_t needed = room->committed_bytes + fixed;
+    if (budget_bytes == 0)
+        room->limit_bytes = UINT64_MAX;
+    else
+        room->limit_bytes = needed > budget_bytes ? needed : budget_bytes;
+}
+
+static tresor__policy *policy_of(const struct tresor__controller *controller)
+{
+    return tresor__policy_of(controller->budget.policy);
+}
+
+static struct tresor__ledger *ledger_of(struct tresor__controller *controller,
+                                        const struct tresor__piece *piece)
+{
+    return &controller->slots[piece->tensor.source].source.model.files[piece->file].io.ledger;
+}
+
+static struct tresor__ranking *ranking_of(struct tresor__controller *controller,
+                                          const struct tresor__piece *piece)
+{
+    return &controller->slots[piece->tensor.source].ranking;
+}
+
+static void step(struct tresor__controller *controller, struct tresor__piece *piece, uint32_t event,
+                 int64_t value)
+{
+    tresor__router_step_on(controller, &piece->tensor,
+                           &(struct tresor__address){TRESOR__MACHINE_TENSOR, piece->tensor.source,
+                                                     piece->index},
+                           &(struct tresor__input){.event = event, .value = value});
+}
+
+/* --- those who await room --- */
+
+static uint64_t identifier(const struct tresor__piece *piece)
+{
+    return (uint64_t)piece->tensor.source << 32 | piece->index;
+}
+
+static struct tresor__piece *piece_of(struct tresor__controller *controller, uint64_t id)
+{
+    return &controller->slots[id >> 32].pieces[id & UINT32_MAX];
+}
+
+static void push(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    struct tresor__room_queue *queue = &controller->budget.awaiting[piece->tensor.urgency];
+    uint64_t id = identifier(piece);
+    piece->room = (struct tresor__room_link){.next = TRESOR__NOBODY,
+                                             .previous = queue->tail,
+                                             .queued = true,
+                                             .urgency = piece->tensor.urgency};
+    if (queue->tail == TRESOR__NOBODY)
+        queue->head = id;
+    else
+        piece_of(controller, queue->tail)->room.next = id;
+    queue->tail = id;
+}
+
+static void unlink_piece(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    struct tresor__room_queue *queue = &controller->budget.awaiting[piece->room.urgency];
+    if (!piece->room.queued)
+        return;
+    if (piece->room.previous == TRESOR__NOBODY)
+        queue->head = piece->room.next;
+    else
+        piece_of(controller, piece->room.previous)->room.next = piece->room.next;
+    if (piece->room.next == TRESOR__NOBODY)
+        queue->tail = piece->room.previous;
+    else
+        piece_of(controller, piece->room.next)->room.previous = piece->room.previous;
+    piece->room.queued = false;
+}
+
+void tresor__budget_ask(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    unlink_piece(controller, piece);
+    push(controller, piece);
+    controller->budget.is_due = true;
+}
+
+void tresor__budget_withdraw(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    unlink_piece(controller, piece);
+    controller->budget.is_due = true;
+}
+
+/* --- what tensors become --- */
+
+static void rank(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    if (controller->budget.budget_bytes > 0 && piece->plan == 0 && piece->rank == TRESOR_NONE)
+        tresor__ranking_add(ranking_of(controller, piece), policy_of(controller), piece->index);
+}
+
+static void unrank(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    if (piece->rank != TRESOR_NONE)
+        tresor__ranking_remove(ranking_of(controller, piece), policy_of(controller), piece->index);
+}
+
+static void end_yielding(struct tresor__budget *budget, struct tresor__piece *piece)
+{
+    budget->leaving_bytes -= piece->yielding_bytes;
+    piece->yielding_bytes = 0;
+    piece->is_yielding = false;
+}
+
+void tresor__budget_claimed(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    (void)piece;
+    controller->budget.loading++;
+}
+
+void tresor__budget_resident(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    controller->budget.loading--;
+    controller->budget.is_due = true;
+    piece->kept_round = 0;
+    rank(controller, piece);
+}
+
+void tresor__budget_kept(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    if (piece->is_yielding)
+        end_yielding(&controller->budget, piece);
+    rank(controller, piece);
+    controller->budget.is_due = true;
+}
+
+void tresor__budget_left(struct tresor__controller *controller, struct tresor__piece *piece,
+                         bool was_loading)
+{
+    struct tresor__budget *budget = &controller->budget;
+    if (was_loading)
+        budget->loading--;
+    if (piece->is_yielding) {
+        budget->evicted++;
+        budget->wasted += piece->is_prefetched;
+        end_yielding(budget, piece);
+    }
+    piece->is_prefetched = false;
+    unrank(controller, piece);
+    budget->is_due = true;
+}
+
+void tresor__budget_touch(struct tresor__controller *controller, struct tresor__piece *piece,
+                          const struct tresor__request *request)
+{
+    piece->serial = request->serial;
+    if (controller->budget.budget_bytes > 0 && request->verb != TRESOR_VERB_PLAN)
+        tresor__budget_learn(controller, piece, ++controller->budget.clock, 1);
+}
+
+void tresor__budget_learn(struct tresor__controller *controller, struct tresor__piece *piece,
+                          uint64_t stamp, uint32_t count)
+{
+    if (stamp <= piece->use.stamp)
+        return;
+    tresor__use_note(&piece->use, stamp, count);
+    piece->is_prefetched = false;
+    if (piece->rank != TRESOR_NONE)
+        tresor__ranking_move(ranking_of(controller, piece), policy_of(controller), piece->index);
+}
+
+void tresor__budget_released(struct tresor__controller *controller)
+{
+    controller->budget.round++;
+    controller->budget.is_due = true;
+}
+
+/* --- who goes --- */
+
+/* Those that were taken out of the rankings, chained by their links, which nobody else needs of what is resident. */
+struct chain {
+    uint64_t first;
+    uint64_t bytes; /* that are committed no more when all of them are gone */
+};
+
+static void chain(struct chain *chain, struct tresor__piece *piece)
+{
+    piece->room.next = chain->first;
+    chain->first = identifier(piece);
+}
+
+static void rank_all(struct tresor__controller *controller, const struct chain *chain)
+{
+    uint64_t next = chain->first;
+    while (next != TRESOR__NOBODY) {
+        struct tresor__piece *piece = piece_of(controller, next);
+        next = piece->room.next;
+        rank(controller, piece);
+    }
+}
+
+/* What the same request has brought in stays, or it would never have all. */
+bool tresor__budget_may_go(const struct tresor__controller *controller,
+                           const struct tresor__piece *piece, uint32_t serial)
+{
+    return piece->tensor.state == TENSOR_RESIDENT && !piece->is_yielding &&
+           piece->lock.state == LOCK_UNLOCKED && piece->kept_round != controller->budget.round &&
+           (serial == 0 || piece->serial != serial);
+}
+
+/* The first of all rankings; it is taken out. */
+static struct tresor__piece *take_first(struct tresor__controller *controller)
+{
+    tresor__policy *policy = policy_of(controller);
+    struct tresor__piece *best = NULL;
+    for (uint32_t i = 0; i < controller->limits.sources; i++) {
+        const struct tresor__slot *slot = &controller->slots[i];
+        if (slot->source.state != SOURCE_READY || slot->ranking.count == 0)
+            continue;
+        struct tresor__piece *piece = &slot->pieces[tresor__ranking_first(&slot->ranking)];
+        if (!best || policy(&piece->use, &best->use))
+            best = piece;
+    }
+    if (best)
+        unrank(controller, best);
+    return best;
+}
+
+static void choose(struct tresor__controller *controller, struct chain *chosen,
+                   struct tresor__piece *piece)
+{
+    piece->is_yielding = true;
+    piece->yielding_bytes = tresor__ledger_gain(ledger_of(controller, piece), piece->index);
+    chosen->bytes += piece->yielding_bytes;
+    chain(chosen, piece);
+}
+
+static void choose_unnamed(struct tresor__controller *controller, struct chain *chosen,
+                           uint64_t bytes, uint32_t serial)
+{
+    struct chain aside = {.first = TRESOR__NOBODY};
+    while (chosen->bytes < bytes) {
+        struct tresor__piece *piece = take_first(controller);
+        if (!piece)
+            break;
+        if (tresor__budget_may_go(controller, piece, serial))
+            choose(controller, chosen, piece);
+        else
+            chain(&aside, piece);
+    }
+    rank_all(controller, &aside);
+}
+
+static void give_up(struct tresor__controller *controller, const struct chain *chosen)
+{
+    uint64_t next = chosen->first;
+    while (next != TRESOR__NOBODY) {
+        struct tresor__piece *piece = piece_of(controller, next);
+        next = piece->room.next;
+        piece->is_yielding = false;
+        piece->yielding_bytes = 0;
+        rank(controller, piece);
+    }
+}
+
+static void ask_to_go(struct tresor__controller *controller, const struct chain *chosen)
+{
+    uint64_t next = chosen->first;
+    controller->budget.leaving_bytes += chosen->bytes;
+    while (next != TRESOR__NOBODY) {
+        struct tresor__piece *piece = piece_of(controller, next);
+        next = piece->room.next;
+        step(controller, piece, TENSOR_ON_YIELD, (int64_t)piece->use.stamp);
+    }
+}
+
+/* Ask as many to go as give so many bytes, for the good of `piece` (NULL: for nobody's); false, and nobody is asked, where
+ * all together do not. */
+static bool make_room(struct tresor__controller *controller, uint64_t bytes,
+                      const struct tresor__piece *piece, uint32_t serial)
+{
+    struct chain chosen = {.first = TRESOR__NOBODY};
+    choose_unnamed(controller, &chosen, bytes, serial);
+    while (chosen.bytes < bytes) {
+        struct tresor__piece *victim = tresor__plans_victim(controller, piece, serial);
+        if (!victim)
+            break;
+        choose(controller, &chosen, victim);
+    }
+    if (chosen.bytes < bytes && piece) {
+        give_up(controller, &chosen);
+        return false;
+    }
+    ask_to_go(controller, &chosen);
+    return chosen.bytes >= bytes;
+}
+
+/* --- a look --- */
+
+static uint64_t pages_of(struct tresor__controller *controller, const struct tresor__piece *piece)
+{
+    const struct tresor__ledger *ledger = ledger_of(controller, piece);
+    const struct tresor__span *span = &ledger->spans[piece->index];
+    return tresor__ledger_start(ledger, span->first_interval + span->interval_count) -
+           tresor__ledger_start(ledger, span->first_interval);
+}
+
+/* The serial of the first that waits for it, whose other tensors stay; a plan's own may go for each other. */
+static uint32_t serial_of(const struct tresor__controller *controller,
+                          const struct tresor__piece *piece)
+{
+    for (uint32_t i = piece->first_wait; i != TRESOR_NONE; i = controller->pairs[i].next_of_tensor) {
+        const struct tresor__request *request = &controller->requests[controller->pairs[i].request];
+        if (controller->pairs[i].wait == TRESOR__WAIT_LOAD)
+            return request->verb == TRESOR_VERB_PLAN ? 0 : request->serial;
+    }
+    return 0;
+}
+
+static void admit(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    unlink_piece(controller, piece);
+    step(controller, piece, TENSOR_ON_ADMITTED, 0);
+}
+
+static void refuse(struct tresor__controller *controller, struct tresor__piece *piece, int32_t code)
+{
+    unlink_piece(controller, piece);
+    step(controller, piece, TENSOR_ON_REFUSED, code);
+}
+
+enum verdict {
+    ADMITTED, /* or refused: it awaits room no more */
+    COMING,   /* others were asked to go, or will end by themselves: who comes after it waits too */
+    BLOCKED,  /* what it needs is in use */
+};
+
+static bool is_moving(const struct tresor__budget *budget)
+{
+    return budget->loading > 0 || budget->leaving_bytes > 0;
+}
+
+static enum verdict judge(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    const struct tresor__budget *budget = &controller->budget;
+    uint64_t limit = tresor__budget_limit(controller);
+    uint64_t committed = controller->io.room.committed_bytes;
+    uint64_t need = tresor__ledger_need(ledger_of(controller, piece), piece->index);
+    if (pages_of(controller, piece) > limit) {
+        refuse(controller, piece, TRESOR_ERROR_TOO_BIG);
+        return ADMITTED;
+    }
+    if (committed + need <= limit) {
+        admit(controller, piece);
+        return ADMITTED;
+    }
+    uint64_t missing = committed + need - limit;
+    if (missing <= budget->leaving_bytes ||
+        make_room(controller, missing - budget->leaving_bytes, piece, serial_of(controller, piece)))
+        return COMING;
+    if (is_moving(budget))
+        return COMING;
+    tresor__waits_refuse_room(controller, piece);
+    if (piece->waits[TRESOR__WAIT_LOAD] > 0)
+        return BLOCKED;
+    refuse(controller, piece, TRESOR_ERROR_BUSY);
+    return ADMITTED;
+}
+
+/* The most urgent first, each urgency in the order of its asking. */
+static void look_at_awaiting(struct tresor__controller *controller)
+{
+    uint32_t passed = 0;
+    for (uint32_t urgency = TRESOR__URGENCY_COUNT; urgency-- > 0;) {
+        uint64_t next = controller->budget.awaiting[urgency].head;
+        while (next != TRESOR__NOBODY) {
+            struct tresor__piece *piece = piece_of(controller, next);
+            next = piece->room.next;
+            enum verdict verdict = judge(controller, piece);
+            if (verdict == COMING || (verdict == BLOCKED && ++passed == PASSED_MAX))
+                return;
+        }
+    }
+}
+
+static void settle_request(struct tresor__controller *controller, int32_t code)
+{
+    struct tresor__budget *budget = &controller->budget;
+    uint32_t index = budget->request;
+    if (index == TRESOR_NONE)
+        return;
+    budget->request = TRESOR_NONE;
+    if (code != TRESOR_OK && code != TRESOR_ERROR_CANCELLED) {
+        struct tresor_error *error = &controller->requests[index].error;
+        error->code = code;
+        error->wanted = budget->budget_bytes;
+        error->got = controller->io.room.charged_bytes;
+    }
+    tresor__router_step_on(controller, &controller->requests[index],
+                           &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
+                           &(struct tresor__input){.event = REQUEST_ON_SETTLED, .value = code});
+}
+
+/* More is committed than may be: others go, for nobody's good. */
+static void shrink(struct tresor__controller *controller)
+{
+    struct tresor__budget *budget = &controller->budget;
+    uint64_t limit = tresor__budget_limit(controller);
+    uint64_t committed = controller->io.room.committed_bytes;
+    uint64_t leaving = budget->leaving_bytes;
+    if (committed > limit && committed - limit > leaving &&
+        !make_room(controller, committed - limit - leaving, NULL, 0) && !is_moving(budget) &&
+        budget->request != TRESOR_NONE && !controller->requests[budget->request].waits)
+        settle_request(controller, TRESOR_ERROR_BUSY);
+}
+
+void tresor__budget_run(struct tresor__controller *controller)
+{
+    struct tresor__budget *budget = &controller->budget;
+    budget->is_due = false;
+    if (budget->budget_bytes > 0) {
+        shrink(controller);
+        look_at_awaiting(controller);
+    }
+    set_room(controller);
+}
+
+void tresor__budget_settle(struct tresor__controller *controller)
+{
+    const struct tresor__budget *budget = &controller->budget;
+    const struct tresor__room *room = &controller->io.room;
+    bool is_below = room->committed_bytes <= tresor__budget_limit(controller) &&
+                    room->charged_bytes <= budget->budget_bytes;
+    if (budget->request != TRESOR_NONE && (budget->budget_bytes == 0 || is_below))
+        settle_request(controller, TRESOR_OK);
+}
+
+void tresor__budget_cancel(struct tresor__controller *controller, uint32_t request)
+{
+    if (controller->budget.request == request)
+        settle_request(controller, TRESOR_ERROR_CANCELLED);
+}
+
+/* --- what the host asks --- */
+
+typedef void each_piece(struct tresor__controller *controller, struct tresor__piece *piece);
+
+static void each_resident(struct tresor__controller *controller, each_piece *visit)
+{
+    for (uint32_t i = 0; i < controller->limits.sources; i++) {
+        struct tresor__slot *slot = &controller->slots[i];
+        for (uint32_t k = 0; slot->source.state == SOURCE_READY && k < slot->piece_count; k++)
+            if (slot->pieces[k].tensor.state == TENSOR_RESIDENT)
+                visit(controller, &slot->pieces[k]);
+    }
+}
+
+static void drop_spares(struct tresor__controller *controller)
+{
+    for (uint32_t i = 0; i < controller->limits.sources; i++) {
+        struct tresor__model *model = &controller->slots[i].source.model;
+        for (uint32_t k = 0; controller->slots[i].source.state == SOURCE_READY && k < model->file_count; k++) {
+            tresor__ledger_drop_spares(&model->files[k].io.ledger);
+            tresor__turns_add_file(controller, i, k, TRESOR__TURN_NEWS);
+        }
+    }
+}
+
+void tresor__budget_set(struct tresor__controller *controller, uint64_t budget_bytes,
+                        uint32_t request)
+{
+    struct tresor__budget *budget = &controller->budget;
+    settle_request(controller, TRESOR_ERROR_CANCELLED);
+    budget->request = request;
+    budget->budget_bytes = budget_bytes;
+    budget->is_due = true;
+    budget->round++;
+    each_resident(controller, budget_bytes > 0 ? rank : unrank);
+    controller->io.spare_bytes_max = budget_bytes > 0 ? 0 : controller->limits.spare_bytes;
+    if (budget_bytes > 0 && controller->io.room.spare_bytes > 0)
+        drop_spares(controller);
+    set_room(controller);
+}
+
+void tresor__budget_choose_policy(struct tresor__controller *controller, uint32_t policy)
+{
+    controller->budget.policy = policy;
+    for (uint32_t i = 0; i < controller->limits.sources; i++)
+        if (controller->slots[i].source.state == SOURCE_READY)
+            tresor__ranking_rebuild(&controller->slots[i].ranking, policy_of(controller));
+}
+
+void tresor__budget_prioritise(struct tresor__controller *controller, struct tresor__piece *piece,
+                               int32_t priority)
+{
+    piece->use.priority = priority;
+    if (piece->rank != TRESOR_NONE)
+        tresor__ranking_move(ranking_of(controller, piece), policy_of(controller), piece->index);
+}
+
+uint64_t tresor__budget_measure(struct tresor__controller *controller, struct tresor__slot *slot,
+                                const uint64_t *items, size_t count)
+{
+    uint64_t bytes = 0;
+    uint32_t mark = ++controller->io.mark;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t pieces = tresor__items_count(slot, items[i]);
+        for (uint32_t k = 0; k < pieces; k++) {
+            const struct tresor__piece *piece =
+                &slot->pieces[tresor__items_tensor(slot, items[i], k)];
+            bytes += tresor__ledger_mark(ledger_of(controller, piece), piece->index, mark);
+        }
+    }
+    return bytes;
+}
