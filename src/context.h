@@ -25,6 +25,9 @@ struct tresor_context {
     const void *_Atomic owner; /* the mark of the thread that first dispatched; NULL before */
     _Atomic uint32_t
         wakers; /* threads that are about to wake a context whose last user they were */
+    _Atomic uint32_t sleepers; /* threads inside tresor_acquire_wait */
+    _Atomic uint32_t openings; /* what they sleep at: changes whenever something may be acquired, or no more */
+    uint64_t openings_told;    /* of the controller's */
 };
 
 /** TRESOR_OK, or THREAD where another thread owns the context. */
@@ -32,6 +35,19 @@ int32_t tresor__context_enter(const struct tresor_context *context);
 
 /** Whether another dispatch would find something to do at once: a turn, or completions. */
 bool tresor__context_has_more(struct tresor_context *context);
+
+/** Rounds of completions, turns and effects until nothing moves or the limit is reached; true if more is left. */
+bool tresor__context_work(struct tresor_context *context);
+
+/** Whether something can end a sleep: work in flight, or users whose end somebody waits for. */
+bool tresor__context_may_sleep(const struct tresor_context *context);
+
+/** What is left of a timeout that began at `start_ms`; negative: for ever. */
+int32_t tresor__context_time_left(const struct tresor_context *context, int32_t timeout_ms,
+                                  int64_t start_ms);
+
+/** Wake the threads that sleep until something opens, if something has opened. */
+void tresor__context_tell_sleepers(struct tresor_context *context);
 
 /** Make the descriptor readable or not, as it should be; before a call that changed something returns. */
 void tresor__context_level(struct tresor_context *context);

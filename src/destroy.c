@@ -4,17 +4,21 @@
 #include "core/handle.h"
 #include "tensor/pins.h"
 
-/* Somebody still has what would go: tensors that are acquired, chunks, or a thread that is about to wake the context. */
+/*
+ * Somebody still has what would go: tensors that are acquired, chunks, or a thread that waits or is about to wake the
+ * context. Pins in events that nobody has taken are nobody's.
+ */
 static bool is_held(const struct tresor_context *context)
 {
     const struct tresor__controller *controller = &context->controller;
+    uint64_t users = 0;
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         const struct tresor__slot *slot = &controller->slots[i];
-        bool is_open = slot->source.state == SOURCE_READY || slot->source.state == SOURCE_DRAINING;
-        if (is_open && tresor__gate_users(slot) > 0)
-            return true;
+        if (slot->source.state == SOURCE_READY || slot->source.state == SOURCE_DRAINING)
+            users += tresor__pins_users(slot) + tresor__gate_users(slot);
     }
-    return tresor__stages_held(controller) || atomic_load(&context->wakers) > 0;
+    return users > controller->pinned_count || tresor__stages_held(controller) ||
+           atomic_load(&context->sleepers) > 0 || atomic_load(&context->wakers) > 0;
 }
 
 static void cancel_all(struct tresor__controller *controller)
@@ -53,6 +57,8 @@ static bool drop_events(struct tresor_context *context)
         dropped = true;
         if (event.type == TRESOR_EVENT_CHUNK)
             tresor_chunk_return(context, event.stage);
+        if (event.flags & TRESOR_EVENT_PINNED && event.type == TRESOR_EVENT_ITEM)
+            tresor_release(context, event.item);
     }
     return dropped;
 }

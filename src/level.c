@@ -6,6 +6,7 @@ static bool has_work(struct tresor_context *context)
 {
     const struct tresor__controller *controller = &context->controller;
     return controller->effect_count > 0 || atomic_load(&controller->stages_returned) ||
+           atomic_load(&controller->released) ||
            tresor__context_has_more(context) ||
            (controller->draining > 0 && tresor__controller_has_quiet(controller));
 }
@@ -19,6 +20,7 @@ static bool is_wanted(struct tresor_context *context)
 /* Silenced first and then looked again, for what other threads did meanwhile rang a bell that was about to be heard. */
 void tresor__context_level(struct tresor_context *context)
 {
+    tresor__context_tell_sleepers(context);
     if (!context->is_watched)
         return;
     bool wanted = is_wanted(context);

@@ -24,6 +24,7 @@ struct tresor__request *tresor__requests_take(struct tresor__controller *control
         .first_item = TRESOR_NONE,
         .item = TRESOR_NONE,
         .first_wait = TRESOR_NONE,
+        .retry = TRESOR_NONE,
         .error = {.source = tresor__handle_make(TRESOR__KIND_SOURCE, source,
                                                 controller->slots[source].generation),
                   .file = TRESOR_NONE,

@@ -6,7 +6,6 @@
 #include "context.h"
 #include "core/handle.h"
 #include "requests.h"
-#include "tensor/pins.h"
 
 /* --- items --- */
 
@@ -154,14 +153,26 @@ int32_t tresor_item_get_tensor(struct tresor_context *context, struct tresor_ite
 
 /* --- requests --- */
 
-static int32_t check_options(const struct tresor_request_options *given,
+static uint32_t flags_of(enum tresor_verb verb)
+{
+    switch (verb) {
+    case TRESOR_VERB_LOAD:
+        return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_PIN;
+    case TRESOR_VERB_EVICT:
+        return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_WAIT;
+    default:
+        return TRESOR_REQUEST_ITEMS;
+    }
+}
+
+static int32_t check_options(enum tresor_verb verb, const struct tresor_request_options *given,
                              struct tresor_request_options *options)
 {
     *options = (struct tresor_request_options){0};
     if (!given)
         return TRESOR_OK;
     int32_t code = tresor__options_copy(options, sizeof *options, given);
-    if (code == TRESOR_OK && (options->flags & ~(uint32_t)TRESOR_REQUEST_ITEMS ||
+    if (code == TRESOR_OK && (options->flags & ~flags_of(verb) ||
                               options->strategy > TRESOR_STRATEGY_READ ||
                               options->urgency > TRESOR_URGENCY_URGENT || options->reserved))
         code = TRESOR_ERROR_INVALID;
@@ -239,7 +250,7 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     struct tresor__slot *slot = NULL;
     uint64_t total = 0;
     uint64_t total_bytes = 0;
-    int32_t code = check_options(given, &options);
+    int32_t code = check_options(verb, given, &options);
     if (code == TRESOR_OK)
         code = request ? check_items(context, items, count, &slot, &total, &total_bytes)
                        : TRESOR_ERROR_INVALID;
@@ -251,7 +262,9 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
         return TRESOR_ERROR_AGAIN;
     struct tresor__request *made = tresor__requests_take(controller, verb, slot->source.index);
     made->cookie = options.cookie;
-    made->wants_items = options.flags & TRESOR_REQUEST_ITEMS;
+    made->wants_pins = options.flags & TRESOR_REQUEST_PIN;
+    made->wants_items = made->wants_pins || options.flags & TRESOR_REQUEST_ITEMS;
+    made->is_patient = options.flags & TRESOR_REQUEST_WAIT;
     made->strategy =
         (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT ? controller->limits.strategy
                                                               : options.strategy);
@@ -331,7 +344,7 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     struct tresor__controller *controller = &context->controller;
     struct tresor_request_options options;
     struct tresor__slot *slot = NULL;
-    int32_t code = check_options(given, &options);
+    int32_t code = check_options(TRESOR_VERB_COPY, given, &options);
     if (code == TRESOR_OK)
         code = find_item(context, tensor, &slot);
     if (code != TRESOR_OK)
@@ -362,86 +375,4 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     controller->destinations[made->index] = destination;
     *request = tresor__requests_submit(context, made);
     return TRESOR_OK;
-}
-
-/* --- acquire and release, on any thread --- */
-
-static struct tresor__slot *slot_of(struct tresor_context *context, struct tresor_item item)
-{
-    uint32_t kind = tresor__handle_kind(item.value);
-    uint32_t source = tresor__handle_source(item.value);
-    bool is_item = kind >= TRESOR__KIND_ITEM_SOURCE && kind <= TRESOR__KIND_ITEM_GROUP;
-    return is_item && source < context->controller.limits.sources
-               ? &context->controller.slots[source]
-               : NULL;
-}
-
-/* What an item's tensors are for the pins: a list, or NULL for all; and how many. */
-static uint32_t list_of(const struct tresor__slot *slot, struct tresor_item item, uint32_t *single,
-                        const uint32_t **list)
-{
-    *single = tresor__handle_index(item.value);
-    *list = single;
-    switch (tresor__handle_kind(item.value)) {
-    case TRESOR__KIND_ITEM_SOURCE:
-        *list = NULL;
-        return slot->source.model.directory.entry_count;
-    case TRESOR__KIND_ITEM_GROUP: {
-        const struct tresor__group *group =
-            atomic_load_explicit(&slot->groups[*single], memory_order_acquire);
-        *list = group->tensors;
-        return group->count;
-    }
-    default:
-        return 1;
-    }
-}
-
-static void leave(struct tresor_context *context, struct tresor__slot *slot)
-{
-    if (!tresor__gate_leave(slot, &context->wakers))
-        return;
-    context->backend->wake(context->backend);
-    atomic_fetch_sub(&context->wakers, 1);
-}
-
-int32_t tresor_acquire(struct tresor_context *context, struct tresor_item item, const void **data)
-{
-    struct tresor__slot *slot = slot_of(context, item);
-    if (!slot)
-        return TRESOR_ERROR_STALE;
-    int32_t code = tresor__gate_enter(slot, tresor__handle_generation(item.value));
-    if (code != TRESOR_OK)
-        return code;
-    uint32_t single = 0;
-    const uint32_t *list = NULL;
-    code = tresor__items_valid(slot, item.value) ? TRESOR_OK : TRESOR_ERROR_STALE;
-    uint32_t count = code == TRESOR_OK ? list_of(slot, item, &single, &list) : 0;
-    if (code == TRESOR_OK && count == 0)
-        code = TRESOR_ERROR_INVALID;
-    if (code == TRESOR_OK)
-        code = tresor__pins_acquire(slot, list, count);
-    if (code != TRESOR_OK) {
-        leave(context, slot);
-        return code;
-    }
-    if (data)
-        *data = tresor__model_address(&slot->source.model,
-                                      list ? list[0] : slot->source.model.order[0]);
-    return TRESOR_OK;
-}
-
-int32_t tresor_release(struct tresor_context *context, struct tresor_item item)
-{
-    struct tresor__slot *slot = slot_of(context, item);
-    if (!slot || !tresor__gate_holds(slot, tresor__handle_generation(item.value)) ||
-        !tresor__items_valid(slot, item.value))
-        return TRESOR_ERROR_STALE;
-    uint32_t single = 0;
-    const uint32_t *list = NULL;
-    uint32_t count = list_of(slot, item, &single, &list);
-    int32_t code = count > 0 ? tresor__pins_release(slot, list, count) : TRESOR_ERROR_INVALID;
-    if (code == TRESOR_OK)
-        leave(context, slot);
-    return code;
 }

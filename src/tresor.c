@@ -109,7 +109,7 @@ bool tresor__context_has_more(struct tresor_context *context)
 }
 
 /* Rounds of completions, the machines' turns and what they ask, until nothing moves or the limit is reached. */
-static bool work(struct tresor_context *context)
+bool tresor__context_work(struct tresor_context *context)
 {
     enum { TURNS_EACH = 8, TURNS_MIN = 64 };
     struct tresor__controller *controller = &context->controller;
@@ -118,6 +118,7 @@ static bool work(struct tresor_context *context)
     for (uint32_t left = context->dispatch_max; left > 0;) {
         uint32_t completions = deliver_batch(context, left);
         tresor__controller_run(controller, TURNS_MIN + TURNS_EACH * completions);
+        tresor__context_tell_sleepers(context);
         uint32_t effects = submit(context);
         bool due = tresor__controller_is_due(controller);
         if (!due && (controller->in_flight == 0 || (completions == 0 && effects == 0)))
@@ -135,7 +136,7 @@ int32_t tresor_dispatch(struct tresor_context *context)
         return code;
     if (atomic_load(&context->woken) & TRESOR__WOKEN_LOOP)
         atomic_fetch_and(&context->woken, ~(uint32_t)TRESOR__WOKEN_LOOP);
-    bool more = work(context);
+    bool more = tresor__context_work(context);
     tresor__context_level(context);
     return more;
 }
@@ -153,15 +154,16 @@ int32_t tresor_next_event(struct tresor_context *context, struct tresor_event *e
     return 1;
 }
 
-/* Sleeping is worth while only if something can end it: work in flight, or users of a source that closes. */
-static bool may_sleep(const struct tresor_context *context)
+bool tresor__context_may_sleep(const struct tresor_context *context)
 {
     return context->controller.in_flight > 0 || context->controller.draining > 0 ||
+           context->controller.patient_count > 0 ||
            (context->controller.stageless.head != TRESOR_NONE &&
             context->controller.stages_out > 0);
 }
 
-static int32_t time_left(const struct tresor_context *context, int32_t timeout_ms, int64_t start_ms)
+int32_t tresor__context_time_left(const struct tresor_context *context, int32_t timeout_ms,
+                                  int64_t start_ms)
 {
     if (timeout_ms < 0)
         return -1;
@@ -179,13 +181,13 @@ static bool wait_for_event(struct tresor_context *context, int32_t timeout_ms)
 {
     int64_t start_ms = timeout_ms < 0 ? 0 : context->sys->now_ms(context->sys->cookie);
     for (;;) {
-        bool more = work(context);
+        bool more = tresor__context_work(context);
         if (context->controller.events.head != TRESOR_NONE)
             return true;
         if (is_woken(context))
             return false;
-        int32_t left_ms = time_left(context, timeout_ms, start_ms);
-        if (left_ms == 0 || (!more && !may_sleep(context)))
+        int32_t left_ms = tresor__context_time_left(context, timeout_ms, start_ms);
+        if (left_ms == 0 || (!more && !tresor__context_may_sleep(context)))
             return false;
         if (!more)
             context->backend->wait(context->backend, left_ms);
@@ -239,12 +241,12 @@ static int32_t work_until_end(struct tresor_context *context, uint32_t index, bo
                               struct tresor_event *end)
 {
     while (!tresor__events_take_end(&context->controller, index, discard_items, end)) {
-        if (work(context) || context->controller.requests[index].state == REQUEST_ENDED)
+        if (tresor__context_work(context) || context->controller.requests[index].state == REQUEST_ENDED)
             continue;
         /* Its own events may be what it waits for. */
         if (discard_items && tresor__events_discard(&context->controller, index))
             continue;
-        if (may_sleep(context) && !is_starved(context, index))
+        if (tresor__context_may_sleep(context) && !is_starved(context, index))
             context->backend->wait(context->backend, -1);
         else
             return tresor__turns_has_starving(&context->controller) ||
@@ -282,6 +284,8 @@ int32_t tresor_cancel(struct tresor_context *context, struct tresor_request requ
         code = find_request(context, request, &index);
     if (code != TRESOR_OK || context->controller.requests[index].verb == TRESOR_VERB_CLOSE)
         return code;
+    if (context->controller.requests[index].state != REQUEST_ENDED)
+        tresor__events_unpin_request(&context->controller, index);
     tresor__router_step(&context->controller,
                         &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
                         &(struct tresor__input){.event = REQUEST_ON_CANCEL});
@@ -322,6 +326,9 @@ int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counte
         .direct_bytes = controller->direct_bytes,
         .spare_bytes = controller->io.room.spare_bytes,
         .cached_bytes = controller->cached_bytes,
+        .hits = atomic_load_explicit(&controller->acquires.clock, memory_order_relaxed),
+        .misses = atomic_load_explicit(&controller->acquires.misses, memory_order_relaxed),
+        .late = atomic_load_explicit(&controller->acquires.late, memory_order_relaxed),
     };
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         const struct tresor__slot *slot = &controller->slots[i];

@@ -72,6 +72,11 @@ struct tresor_counters {
     uint64_t direct_bytes;   /**< of read_bytes, those that went past the page cache */
     uint64_t cached_bytes;   /**< of read_bytes, those that the page cache was found to hold */
     uint64_t spare_bytes;    /**< of evicted tensors' private pages, kept now */
+    uint64_t hits;           /**< tensors acquired, also for the host by a LOAD with TRESOR_REQUEST_PIN */
+    uint64_t misses;         /**< tensors that an acquire found absent, each counted once until it is loaded next. Of an
+                                  item's tensors only the first that is absent counts */
+    uint64_t late;           /**< the same of tensors that were being loaded; one that was a miss before is not counted
+                                  again */
 };
 
 /**
@@ -86,9 +91,9 @@ TRESOR_API int32_t tresor_context_create(const struct tresor_context_options *op
 
 /**
  * Free a context. Requests are cancelled, what is in flight is awaited, sources are closed, and events that were not
- * taken are gone. BUSY, and nothing is done, while a tensor is acquired, a chunk is not given back, or another thread
- * is inside tresor_release or tresor_chunk_return; also where a tensor is acquired meanwhile, when all requests have
- * ended. NULL is allowed. Returns TRESOR_OK, BUSY or THREAD.
+ * taken are gone, with the pins that they would have handed over. BUSY, and nothing is done, while a tensor is acquired,
+ * a chunk is not given back, or another thread is inside tresor_acquire_wait, tresor_release or tresor_chunk_return; also
+ * where a tensor is acquired meanwhile, when all requests have ended. NULL is allowed. Returns TRESOR_OK, BUSY or THREAD.
  */
 TRESOR_API int32_t tresor_context_destroy(struct tresor_context *context);
 

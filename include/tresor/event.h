@@ -41,6 +41,8 @@ enum tresor_event_type {
 
 enum tresor_event_flag {
     TRESOR_EVENT_PARTIAL = 1, /**< DONE: some tensors succeeded and some did not */
+    TRESOR_EVENT_PINNED = 2,  /**< ITEM of a LOAD with TRESOR_REQUEST_PIN: the tensor is acquired, and the host's to
+                                   release by `item` */
 };
 
 /** What works with less than was asked for. */
@@ -71,7 +73,8 @@ struct tresor_event {
     struct tresor_item item;       /**< ITEM and CHUNK: the tensor; otherwise 0 */
     uint64_t cookie;               /**< the request's */
     uint64_t bytes; /**< of the tensors that succeeded; PROGRESS: arrived so far; CHUNK: its own */
-    void *data;     /**< ITEM of a LOAD that succeeded: the tensor's address; CHUNK: its bytes; else NULL */
+    void *data;     /**< ITEM of a LOAD that succeeded: the tensor's address, with TRESOR_REQUEST_PIN only if it is
+                         PINNED; CHUNK: its bytes; else NULL */
     union {
         uint64_t total_bytes;  /**< PROGRESS: of all tensors that the request named; otherwise 0 */
         uint64_t offset_bytes; /**< CHUNK: of its first byte in the tensor */

@@ -43,6 +43,15 @@ TRESOR_API int32_t tresor_item_get_tensor(struct tresor_context *context, struct
 
 enum tresor_request_flag {
     TRESOR_REQUEST_ITEMS = 1, /**< an ITEM event for every tensor, not only for those that failed */
+    /** LOAD: each tensor that succeeds is acquired for the host as it is found in memory, so that nothing is evicted
+     * before it is used. Its ITEM event, which comes for every tensor, hands that over: it is PINNED, `data` is set, and
+     * the host releases `item`. Until the event is taken the pin is the library's, which gives it back where the request
+     * is cancelled before its end, its events are discarded, or its source or context is ended: then the event, if it
+     * still comes, is not PINNED. */
+    TRESOR_REQUEST_PIN = 2,
+    /** EVICT: a tensor that is acquired is evicted when its last user has left, rather than BUSY; it may be acquired
+     * meanwhile. One that is locked, also then, or being loaded is BUSY all the same. Cancelling withdraws it. */
+    TRESOR_REQUEST_WAIT = 4,
 };
 
 /** How soon a LOAD, COPY or STREAM is wanted, compared with others: the more urgent overtake. */
@@ -77,8 +86,8 @@ struct tresor_request_options {
  * A file that is not the one that was opened (another inode, size or modification time) fails
  * with CHANGED; one that only became shorter with TRUNCATED, where the missing bytes are needed.
  *
- * EVICT takes tensors out of memory. One that is acquired, locked or being loaded fails with BUSY;
- * one that is not in memory is evicted already. A page that neighbours share leaves with its last
+ * EVICT takes tensors out of memory. One that is acquired, locked or being loaded fails with BUSY
+ * (but see TRESOR_REQUEST_WAIT); one that is not in memory is evicted already. A page that neighbours share leaves with its last
  * tensor.
  *
  * LOCK locks the pages of resident tensors (mlock(2)), waiting for loads under way; a tensor that
@@ -145,8 +154,21 @@ TRESOR_API int32_t tresor_chunk_return(struct tresor_context *context, struct tr
 TRESOR_API int32_t tresor_acquire(struct tresor_context *context, struct tresor_item item,
                                   const void **data);
 
-/** Undo one acquire of the same item. Any thread. TRESOR_OK, STALE, or INVALID where it was not
- * acquired. */
+/**
+ * The same, but wait until it is resident: at most `timeout_ms` (negative: for ever; 0: as tresor_acquire). It loads
+ * nothing by itself: who waits for what nobody loads waits. Any thread. Another than the context's sleeps, after it has
+ * woken the context (tresor_wake), whose loop must go on dispatching; on the context's own this dispatches, and leaves
+ * events in their order. No system call where it is resident. Returns as tresor_acquire; AGAIN also when the time is over,
+ * NOT_RESIDENT on the context's own thread, at once, where nothing is under way that could bring it, and STALE as soon as
+ * the source begins to close.
+ */
+TRESOR_API int32_t tresor_acquire_wait(struct tresor_context *context, struct tresor_item item,
+                                       int32_t timeout_ms, const void **data);
+
+/**
+ * Undo one acquire of the same item. Any thread; no system call, but where this was the last user of a tensor whose
+ * eviction waits for that, or of a source that closes. TRESOR_OK, STALE, or INVALID where it was not acquired.
+ */
 TRESOR_API int32_t tresor_release(struct tresor_context *context, struct tresor_item item);
 
 #ifdef __cplusplus

@@ -124,6 +124,7 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_UNCLAIM,     /* tensor -> ledger: release it, and say when it is */
     TRESOR__MESSAGE_WITHDRAW,    /* tensor -> ledger: release it, nobody waits */
     TRESOR__MESSAGE_OPEN_PINS,   /* tensor: it may be acquired */
+    TRESOR__MESSAGE_HOLD,        /* tensor: it has users, whose end is awaited */
     TRESOR__MESSAGE_TELL_LOCK,   /* tensor -> its lock */
     TRESOR__MESSAGE_SETTLE_LOAD, /* tensor -> the requests that wait for it */
     TRESOR__MESSAGE_SETTLE_EVICT,
@@ -137,6 +138,7 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_SETTLE_REQUEST,   /* copy -> its request */
     TRESOR__MESSAGE_START,            /* request -> source or copy */
     TRESOR__MESSAGE_VISIT,            /* request -> its next tensors */
+    TRESOR__MESSAGE_RETRY,            /* request -> tensors that have users */
     TRESOR__MESSAGE_WITHDRAW_REQUEST, /* request -> what it waits for */
     TRESOR__MESSAGE_END,              /* request -> event queue */
     TRESOR__MESSAGE_DEGRADED, /* file `slot` does without `event` (enum tresor_degradation), for the

@@ -7,6 +7,7 @@
 #ifndef TRESOR_PLATFORM_SYS_H
 #define TRESOR_PLATFORM_SYS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -115,6 +116,12 @@ struct tresor__sys {
     int64_t (*bell_ring)(void *cookie, int descriptor);
     int64_t (*bell_clear)(void *cookie, int descriptor);
     int64_t (*bell_wait)(void *cookie, int descriptor, int32_t timeout_ms);
+    /* Sleep while `*word` is `value`, no longer than the timeout (negative: none), or a little longer or less: who wakes
+     * up looks again. Any thread. -EAGAIN where the word was another, -ETIMEDOUT, -EINTR. */
+    int64_t (*word_wait)(void *cookie, const _Atomic uint32_t *word, uint32_t value,
+                         int32_t timeout_ms);
+    /* Wake all who sleep at the word, which was changed before. */
+    int64_t (*word_wake)(void *cookie, const _Atomic uint32_t *word);
     /* A ring for at least `entries` reads at a time, which rings the bell (its second descriptor)
      * whenever there may be something to reap. ENOSYS where this system or build has none. */
     int64_t (*ring_init)(void *cookie, const struct tresor_allocator *allocator, uint32_t entries,

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <linux/futex.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -406,6 +407,42 @@ static int64_t posix_bell_wait(void *cookie, int descriptor, int32_t timeout_ms)
     return or_errno(poll(&poll_one, 1, timeout_ms));
 }
 
+/* Where the system has no such sleep, and where a filter refuses it. */
+static int64_t nap(const _Atomic uint32_t *word, uint32_t value, int32_t timeout_ms)
+{
+    const struct timespec one = {.tv_nsec = timeout_ms == 0 ? 0 : 1000000};
+    if (atomic_load(word) != value)
+        return -EAGAIN;
+    return or_errno(nanosleep(&one, NULL));
+}
+
+static int64_t posix_word_wait(void *cookie, const _Atomic uint32_t *word, uint32_t value,
+                               int32_t timeout_ms)
+{
+    (void)cookie;
+#if defined(__linux__) && defined(SYS_futex)
+    const struct timespec timeout = {.tv_sec = timeout_ms / 1000,
+                                     .tv_nsec = timeout_ms % 1000 * INT32_C(1000000)};
+    if (syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, timeout_ms < 0 ? NULL : &timeout,
+                NULL, 0) == 0)
+        return 0;
+    if (errno != ENOSYS && errno != EPERM)
+        return -errno;
+#endif
+    return nap(word, value, timeout_ms);
+}
+
+static int64_t posix_word_wake(void *cookie, const _Atomic uint32_t *word)
+{
+    (void)cookie;
+#if defined(__linux__) && defined(SYS_futex)
+    return or_errno(syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0));
+#else
+    (void)word;
+    return 0;
+#endif
+}
+
 const struct tresor__sys *tresor__sys_posix(void)
 {
     static const struct tresor__sys table = {
@@ -434,6 +471,8 @@ const struct tresor__sys *tresor__sys_posix(void)
         .bell_ring = posix_bell_ring,
         .bell_clear = posix_bell_clear,
         .bell_wait = posix_bell_wait,
+        .word_wait = posix_word_wait,
+        .word_wake = posix_word_wake,
         .ring_init = tresor__sys_ring_init,
         .ring_submit = tresor__sys_ring_submit,
         .ring_reap = tresor__sys_ring_reap,

@@ -106,6 +106,8 @@ static void release(struct tresor__controller *controller, void *block, uint32_t
 void tresor__controller_free(struct tresor__controller *controller)
 {
     const struct tresor__controller_limits *limits = &controller->limits;
+    for (uint32_t i = 0; controller->slots && i < limits->sources; i++)
+        tresor__pins_free(&controller->slots[i], &controller->allocator);
     release(controller, controller->slots, limits->sources, sizeof *controller->slots);
     release(controller, controller->requests, limits->requests, sizeof *controller->requests);
     release(controller, controller->copies, limits->requests, sizeof *controller->copies);
@@ -224,7 +226,7 @@ static bool is_quiet(const struct tresor__controller *controller, const struct t
             file->roomless.queued)
             return false;
     }
-    return tresor__gate_users(slot) == 0;
+    return tresor__pins_held(slot) == 0 && tresor__gate_users(slot) == 0;
 }
 
 static bool has_drained(const struct tresor__controller *controller, uint32_t source)
@@ -252,7 +254,7 @@ static void leave_room(struct tresor__slot *slot)
 static void look_at_draining(struct tresor__controller *controller)
 {
     for (uint32_t i = 0; i < controller->limits.sources && controller->draining > 0; i++) {
-        if (!has_drained(controller, i))
+        if (!has_drained(controller, i) || !tresor__gate_shut(&controller->slots[i]))
             continue;
         controller->draining--;
         tresor__events_forget_source(controller, i);
@@ -271,12 +273,14 @@ static bool may_turn(const struct tresor__controller *controller)
 bool tresor__controller_is_due(const struct tresor__controller *controller)
 {
     return controller->seal_count > 0 || may_turn(controller) ||
+           atomic_load_explicit(&controller->released, memory_order_relaxed) ||
            (controller->turns.head == TRESOR_NONE && tresor__turns_can_feed(controller));
 }
 
 void tresor__controller_run(struct tresor__controller *controller, uint32_t limit)
 {
     tresor__stages_collect(controller);
+    tresor__releases_collect(controller);
     for (uint32_t i = 0; i < limit; i++) {
         /* Seals hold room until they are delivered: to wait for room first would be for ever. */
         if (controller->seal_count > 0)

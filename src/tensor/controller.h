@@ -11,6 +11,7 @@
 
 #include "io/read/copy.h"
 #include "io/read/stream.h"
+#include "tensor/pins.h"
 #include "tensor/request.h"
 #include "tensor/slot.h"
 
@@ -25,6 +26,7 @@ struct tresor__pair {
     uint32_t next_of_request;
     uint32_t previous_of_request;
     uint32_t next; /* in the list of free pairs or of events */
+    bool has_pin;           /* its event hands it over */
     uint64_t arrived_bytes; /* of the tensor, that its request counts as such */
     struct tresor_event event;
 };
@@ -66,6 +68,11 @@ struct tresor__controller {
     _Atomic uint32_t *stage_words;        /* by stage; see stages.c */
     _Atomic bool stages_returned;         /* some host thread gave one back */
     uint32_t stages_out;                  /* that the host has */
+    struct tresor__acquires acquires;     /* any thread */
+    _Atomic bool released;                /* the last user of a piece that is awaited has left, on any thread */
+    uint32_t patient_count;               /* pairs of EVICT that wait for the end of users */
+    uint32_t pinned_count;                /* pins that events which were not taken hold */
+    uint64_t openings;                    /* pieces opened and sources closed: what an acquire may wait for */
     struct tresor__item_node *items;
     struct tresor__pair *pairs;
     struct tresor__effect *effects;   /* asked and not yet taken by the backend */
@@ -251,6 +258,9 @@ void tresor__events_progress(struct tresor__controller *controller,
                              struct tresor__request *request, uint64_t bytes);
 /** Throw a request's ITEM and PROGRESS events away. Whether there were any. */
 bool tresor__events_discard(struct tresor__controller *controller, uint32_t request);
+/** Give back the pins that a request's, or a source's, ITEM events hold. */
+void tresor__events_unpin_request(struct tresor__controller *controller, uint32_t request);
+void tresor__events_unpin_source(struct tresor__controller *controller, uint32_t source);
 /** Take a request's end out of its order, and PROGRESS events away; with `discard_items` its ITEM
  * events too. False if it has not ended. */
 bool tresor__events_take_end(struct tresor__controller *controller, uint32_t request,
@@ -268,6 +278,19 @@ void tresor__blocks_cancel_job(struct tresor__controller *controller, uint8_t sp
 /** Cancel the blocks of a file's window that no tensor wants any more. */
 void tresor__blocks_cancel_unwanted(struct tresor__controller *controller,
                                     struct tresor__file *file);
+
+/* --- releases.c: pins of the controller's own, and the end of others --- */
+
+/** Look after what was released, where something was: who waits for it tries again. */
+void tresor__releases_collect(struct tresor__controller *controller);
+/** Try again what a request waits for; a bounded number a turn. */
+void tresor__releases_retry(struct tresor__controller *controller, struct tresor__request *request);
+/** The piece stays until its users have left, of which the controller is told. */
+void tresor__releases_await(struct tresor__controller *controller, struct tresor__piece *piece);
+/** Acquire the piece of a pair for the host, which its event will hand over. */
+int32_t tresor__releases_pin(struct tresor__controller *controller, struct tresor__pair *pair);
+/** Give such a pin back, if the pair has one: its event hands nothing over. */
+void tresor__releases_unpin(struct tresor__controller *controller, struct tresor__pair *pair);
 
 /* --- stages.c: chunks that the host has --- */
 

@@ -219,6 +219,14 @@ static void describe_degraded(struct tresor__controller *controller, uint32_t id
     queue_degraded(controller, degraded, file);
 }
 
+static void hand_over_pin(struct tresor__controller *controller, struct tresor__pair *pair)
+{
+    if (!pair->has_pin)
+        return;
+    pair->has_pin = false;
+    controller->pinned_count--;
+}
+
 bool tresor__events_take(struct tresor__controller *controller, struct tresor_event *event)
 {
     uint32_t identifier = controller->events.head;
@@ -240,6 +248,7 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
         tresor__stages_hand_out(controller, place_of(identifier), event);
         break;
     default:
+        hand_over_pin(controller, &controller->pairs[identifier]);
         *event = controller->pairs[identifier].event;
         tresor__waits_free(controller, identifier);
         break;
@@ -250,9 +259,10 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
 
 static void let_go(struct tresor__controller *controller, uint32_t identifier)
 {
-    if (kind_of(identifier) == TRESOR__EVENT_OF_PAIR)
+    if (kind_of(identifier) == TRESOR__EVENT_OF_PAIR) {
+        tresor__releases_unpin(controller, &controller->pairs[identifier]);
         tresor__waits_free(controller, identifier);
-    else if (kind_of(identifier) == TRESOR__EVENT_OF_STAGE)
+    } else if (kind_of(identifier) == TRESOR__EVENT_OF_STAGE)
         tresor__io_give_stage(&controller->io, place_of(identifier));
     else if (kind_of(identifier) == TRESOR__EVENT_OF_PROGRESS)
         forget_progress(&controller->requests[place_of(identifier)]);
@@ -303,6 +313,22 @@ static bool is_of_request(struct tresor__controller *controller, uint32_t identi
 bool tresor__events_discard(struct tresor__controller *controller, uint32_t request)
 {
     return discard(controller, is_of_request, request);
+}
+
+void tresor__events_unpin_request(struct tresor__controller *controller, uint32_t request)
+{
+    for (uint32_t i = controller->events.head; i != TRESOR_NONE && controller->pinned_count > 0;
+         i = *next_of(controller, i))
+        if (kind_of(i) == TRESOR__EVENT_OF_PAIR && is_of_request(controller, i, request))
+            tresor__releases_unpin(controller, &controller->pairs[i]);
+}
+
+void tresor__events_unpin_source(struct tresor__controller *controller, uint32_t source)
+{
+    for (uint32_t i = controller->events.head; i != TRESOR_NONE && controller->pinned_count > 0;
+         i = *next_of(controller, i))
+        if (kind_of(i) == TRESOR__EVENT_OF_PAIR && controller->pairs[i].source == source)
+            tresor__releases_unpin(controller, &controller->pairs[i]);
 }
 
 static bool is_of_file_of_source(struct tresor__controller *controller, uint32_t identifier,

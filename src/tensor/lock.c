@@ -11,8 +11,9 @@ static const struct tresor__piece *piece_of(const void *context)
 
 static bool is_resident(const void *context, const struct tresor__input *input)
 {
+    uint8_t state = piece_of(context)->tensor.state;
     (void)input;
-    return piece_of(context)->tensor.state == TENSOR_RESIDENT;
+    return state == TENSOR_RESIDENT || state == TENSOR_HELD;
 }
 
 /* To be loaded, being loaded, or being evicted with a load behind it, or perhaps not being evicted after all. */

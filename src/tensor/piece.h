@@ -63,6 +63,7 @@ enum tresor__wait {
     TRESOR__WAIT_UNLOCK,
     TRESOR__WAIT_ADVISE,
     TRESOR__WAIT_STREAM,
+    TRESOR__WAIT_PATIENT, /* the same as EVICT, but for the end of the tensor's users too */
     TRESOR__WAIT_COUNT
 };
 

@@ -1,26 +1,378 @@
 /* SPDX-License-Identifier: MIT */
 #include "tensor/pins.h"
 
-#define PIN_OPEN (UINT32_C(1) << 31)
-#define PIN_USERS_MAX ((UINT32_C(1) << 24) - 1)
+/* A word: users, the generation above them, and flags at the top. */
+#define USERS UINT64_C(0xffffff)
+#define GENERATION_SHIFT 24
+#define GENERATION (USERS << GENERATION_SHIFT)
+#define OPEN (UINT64_C(1) << 63)
+#define CLOSING (UINT64_C(1) << 62) /* no new users, and counted in the slot's held_count */
+#define AWAITED (UINT64_C(1) << 61) /* the context is to be told of the last user's end */
+#define COMING (UINT64_C(1) << 60)  /* being loaded */
+#define MISSED (UINT64_C(1) << 59)  /* counted as a miss, or as late */
 
-/* The gate: users in the low half, the generation above it, and two flags at the top. */
+/* The gate: who is inside in the low half, the generation above it, and two flags at the top. */
 #define GATE_OPEN (UINT64_C(1) << 63)
 #define GATE_CLOSING (UINT64_C(1) << 62)
 #define GATE_GENERATION_SHIFT 32
 #define GATE_USERS UINT64_C(0xffffffff)
 
-void tresor__pins_open(struct tresor__slot *slot, uint32_t tensor)
+static uint64_t of_generation(uint32_t generation)
 {
-    atomic_store_explicit(&slot->pins[tensor], PIN_OPEN, memory_order_release);
+    return (uint64_t)generation << GENERATION_SHIFT;
 }
 
-bool tresor__pins_seal(struct tresor__slot *slot, uint32_t tensor)
+static struct tresor__pins *pins_of(const struct tresor__slot *slot)
 {
-    uint32_t idle = PIN_OPEN;
-    return atomic_compare_exchange_strong_explicit(&slot->pins[tensor], &idle, 0,
-                                                   memory_order_acq_rel, memory_order_relaxed);
+    return atomic_load_explicit(&slot->pins, memory_order_acquire);
 }
+
+static uint64_t look(const struct tresor__pin *pin)
+{
+    return atomic_load_explicit(&pin->word, memory_order_relaxed);
+}
+
+/* False where the word was another meanwhile; then `*word` is what it is. */
+static bool change(struct tresor__pin *pin, uint64_t *word, uint64_t next)
+{
+    return atomic_compare_exchange_weak_explicit(&pin->word, word, next, memory_order_acq_rel,
+                                                 memory_order_relaxed);
+}
+
+/* --- memory --- */
+
+static size_t bytes_of(uint32_t capacity)
+{
+    return sizeof(struct tresor__pins) + capacity * sizeof(struct tresor__pin);
+}
+
+/* Twice as large at least, so that all smaller ones together are no larger than the last. */
+static struct tresor__pins *grow(struct tresor__pins *older,
+                                 const struct tresor_allocator *allocator, uint32_t count)
+{
+    uint32_t capacity = older && older->capacity > count / 2 ? 2 * older->capacity : count;
+    struct tresor__pins *grown = tresor__allocate(allocator, bytes_of(capacity));
+    if (!grown)
+        return NULL;
+    grown->older = older;
+    grown->capacity = capacity;
+    return grown;
+}
+
+static void make_word(struct tresor__pin *pin, uint32_t generation)
+{
+    atomic_store_explicit(&pin->stamp, 0, memory_order_relaxed);
+    atomic_store_explicit(&pin->word, of_generation(generation), memory_order_relaxed);
+}
+
+int32_t tresor__pins_start(struct tresor__slot *slot, const struct tresor_allocator *allocator,
+                           uint32_t count)
+{
+    slot->pin_count = 0;
+    return tresor__pins_extend(slot, allocator, count);
+}
+
+int32_t tresor__pins_extend(struct tresor__slot *slot, const struct tresor_allocator *allocator,
+                            uint32_t count)
+{
+    struct tresor__pins *before = pins_of(slot);
+    struct tresor__pins *pins = before;
+    assert(count >= slot->pin_count);
+    for (uint32_t i = 0; i < slot->pin_count; i++)
+        if (look(&before->pins[i]) & (OPEN | COMING | AWAITED | CLOSING | USERS))
+            return TRESOR_ERROR_BUSY;
+    if (count == 0)
+        return TRESOR_OK;
+    if (!before || count > before->capacity)
+        pins = grow(before, allocator, count);
+    if (!pins)
+        return TRESOR_ERROR_NO_MEMORY;
+    for (uint32_t i = 0; pins != before && i < slot->pin_count; i++) {
+        atomic_store_explicit(&pins->pins[i].stamp, tresor__pins_stamp(slot, i),
+                              memory_order_relaxed);
+        atomic_store_explicit(&pins->pins[i].word, look(&before->pins[i]), memory_order_relaxed);
+    }
+    for (uint32_t i = slot->pin_count; i < count; i++)
+        make_word(&pins->pins[i], slot->generation);
+    slot->pin_count = count;
+    atomic_store_explicit(&slot->pins, pins, memory_order_release);
+    return TRESOR_OK;
+}
+
+void tresor__pins_clear(struct tresor__slot *slot)
+{
+    struct tresor__pins *pins = pins_of(slot);
+    for (uint32_t i = 0; i < slot->pin_count; i++)
+        atomic_store_explicit(&pins->pins[i].word, 0, memory_order_relaxed);
+    slot->pin_count = 0;
+}
+
+void tresor__pins_free(struct tresor__slot *slot, const struct tresor_allocator *allocator)
+{
+    struct tresor__pins *pins = pins_of(slot);
+    while (pins) {
+        struct tresor__pins *older = pins->older;
+        tresor__free(allocator, pins, bytes_of(pins->capacity));
+        pins = older;
+    }
+    atomic_store_explicit(&slot->pins, NULL, memory_order_relaxed);
+}
+
+/* --- the context's thread --- */
+
+/* The word of a piece of the slot's own source. */
+static struct tresor__pin *pin_of(const struct tresor__slot *slot, uint32_t piece)
+{
+    assert(piece < slot->pin_count);
+    return &pins_of(slot)->pins[piece];
+}
+
+/* A word that the closing has given up, which nobody can acquire. */
+static bool is_given_up(const struct tresor__slot *slot, uint64_t word)
+{
+    return (word & GENERATION) != of_generation(slot->generation) || word & CLOSING;
+}
+
+void tresor__pins_open(struct tresor__slot *slot, uint32_t piece)
+{
+    struct tresor__pin *pin = pin_of(slot, piece);
+    uint64_t word = look(pin);
+    do {
+        if (is_given_up(slot, word))
+            return;
+    } while (!change(pin, &word, (word & ~(COMING | MISSED)) | OPEN));
+}
+
+void tresor__pins_set_coming(struct tresor__slot *slot, uint32_t piece, bool is_coming)
+{
+    struct tresor__pin *pin = pin_of(slot, piece);
+    uint64_t word = look(pin);
+    do {
+        if (is_given_up(slot, word))
+            return;
+    } while (!change(pin, &word, is_coming ? word | COMING : word & ~COMING));
+}
+
+bool tresor__pins_seal(struct tresor__slot *slot, uint32_t piece)
+{
+    struct tresor__pin *pin = pin_of(slot, piece);
+    uint64_t word = look(pin);
+    do {
+        if (is_given_up(slot, word))
+            return (word & USERS) == 0;
+        if (!(word & OPEN) || (word & USERS) > 0)
+            return false;
+    } while (!change(pin, &word, word & ~OPEN));
+    return true;
+}
+
+bool tresor__pins_await(struct tresor__slot *slot, uint32_t piece)
+{
+    struct tresor__pin *pin = pin_of(slot, piece);
+    uint64_t word = look(pin);
+    do {
+        if ((word & USERS) == 0)
+            return false;
+    } while (!change(pin, &word, word | AWAITED));
+    return true;
+}
+
+uint64_t tresor__pins_stamp(const struct tresor__slot *slot, uint32_t piece)
+{
+    return atomic_load_explicit(&pin_of(slot, piece)->stamp, memory_order_relaxed);
+}
+
+/* Who is about to tell of its end counts as a user still. */
+static bool is_held(uint64_t word)
+{
+    return (word & USERS) > 0 || word & (AWAITED | CLOSING);
+}
+
+static void close_one(struct tresor__slot *slot, struct tresor__pin *pin)
+{
+    uint64_t word = look(pin);
+    bool held = false;
+    uint64_t next;
+    do {
+        if (is_held(word) && !held)
+            atomic_fetch_add_explicit(&slot->held_count, 1, memory_order_relaxed);
+        else if (!is_held(word) && held)
+            atomic_fetch_sub_explicit(&slot->held_count, 1, memory_order_relaxed);
+        held = is_held(word);
+        next = held ? (word & (USERS | GENERATION | AWAITED)) | CLOSING : 0;
+    } while (!change(pin, &word, next));
+}
+
+/* Its own count keeps the last user from taking the look for done before it is. */
+void tresor__pins_close(struct tresor__slot *slot)
+{
+    struct tresor__pins *pins = pins_of(slot);
+    atomic_store_explicit(&slot->held_count, 1, memory_order_relaxed);
+    for (uint32_t i = 0; i < slot->pin_count; i++)
+        close_one(slot, &pins->pins[i]);
+    atomic_fetch_sub_explicit(&slot->held_count, 1, memory_order_acq_rel);
+}
+
+uint64_t tresor__pins_users(const struct tresor__slot *slot)
+{
+    const struct tresor__pins *pins = pins_of(slot);
+    uint64_t users = 0;
+    for (uint32_t i = 0; i < slot->pin_count; i++) {
+        uint64_t word = atomic_load_explicit(&pins->pins[i].word, memory_order_acquire);
+        users += (word & USERS) > 0 ? word & USERS : is_held(word);
+    }
+    return users;
+}
+
+uint32_t tresor__pins_held(const struct tresor__slot *slot)
+{
+    return atomic_load_explicit(&slot->held_count, memory_order_acquire);
+}
+
+/* --- any thread --- */
+
+/* AGAIN where the word was another meanwhile, with `*word` what it is. */
+static int32_t miss(struct tresor__pin *pin, uint64_t *word, struct tresor__acquires *acquires)
+{
+    if (*word & MISSED)
+        return TRESOR_ERROR_NOT_RESIDENT;
+    if (!change(pin, word, *word | MISSED))
+        return TRESOR_ERROR_AGAIN;
+    atomic_fetch_add_explicit(*word & COMING ? &acquires->late : &acquires->misses, 1,
+                              memory_order_relaxed);
+    return TRESOR_ERROR_NOT_RESIDENT;
+}
+
+static int32_t acquire_one(struct tresor__pin *pin, uint64_t generation,
+                           struct tresor__acquires *acquires)
+{
+    uint64_t word = look(pin);
+    for (;;) {
+        if ((word & (GENERATION | CLOSING)) != generation)
+            return TRESOR_ERROR_STALE;
+        if (!(word & OPEN)) {
+            int32_t code = miss(pin, &word, acquires);
+            if (code != TRESOR_ERROR_AGAIN)
+                return code;
+            continue;
+        }
+        if ((word & USERS) == USERS)
+            return TRESOR_ERROR_AGAIN;
+        if (change(pin, &word, word + 1))
+            return TRESOR_OK;
+    }
+}
+
+static int32_t release_one(struct tresor__pin *pin, uint64_t generation, bool *is_awaited)
+{
+    uint64_t word = look(pin);
+    do {
+        if ((word & GENERATION) != generation)
+            return TRESOR_ERROR_STALE;
+        if ((word & USERS) == 0)
+            return TRESOR_ERROR_INVALID;
+    } while (!change(pin, &word, word - 1));
+    if (word & (CLOSING | AWAITED) && (word & USERS) == 1)
+        *is_awaited = true;
+    return TRESOR_OK;
+}
+
+/* Undoes a release that was one too many, unless the piece has been sealed since. */
+static void retake_one(struct tresor__pin *pin)
+{
+    uint64_t word = look(pin);
+    do {
+        if (!(word & (OPEN | CLOSING)))
+            return;
+    } while (!change(pin, &word, word + 1));
+}
+
+static inline struct tresor__pin *pin_at(struct tresor__pins *pins, const uint32_t *list,
+                                         uint32_t position)
+{
+    return &pins->pins[list ? list[position] : position];
+}
+
+static bool has_all(const struct tresor__pins *pins, const uint32_t *list, uint32_t count)
+{
+    uint32_t capacity = pins ? pins->capacity : 0;
+    if (!list)
+        return count <= capacity;
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i] >= capacity)
+            return false;
+    return true;
+}
+
+int32_t tresor__pins_acquire(struct tresor__slot *slot, uint32_t generation, const uint32_t *list,
+                             uint32_t count, struct tresor__acquires *acquires, bool *is_awaited)
+{
+    struct tresor__pins *pins = pins_of(slot);
+    if (!has_all(pins, list, count))
+        return TRESOR_ERROR_STALE;
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t code = acquire_one(pin_at(pins, list, i), of_generation(generation), acquires);
+        if (code == TRESOR_OK)
+            continue;
+        while (i-- > 0)
+            release_one(pin_at(pins, list, i), of_generation(generation), is_awaited);
+        return code;
+    }
+    uint64_t clock = atomic_fetch_add_explicit(&acquires->clock, count, memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++)
+        atomic_store_explicit(&pin_at(pins, list, i)->stamp, clock + 1 + i, memory_order_relaxed);
+    return TRESOR_OK;
+}
+
+int32_t tresor__pins_release(struct tresor__slot *slot, uint32_t generation, const uint32_t *list,
+                             uint32_t count, bool *is_awaited)
+{
+    struct tresor__pins *pins = pins_of(slot);
+    if (!has_all(pins, list, count))
+        return TRESOR_ERROR_STALE;
+    for (uint32_t i = 0; count > 1 && i < count; i++)
+        if ((look(pin_at(pins, list, i)) & USERS) == 0)
+            return TRESOR_ERROR_INVALID;
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t code = release_one(pin_at(pins, list, i), of_generation(generation), is_awaited);
+        if (code == TRESOR_OK)
+            continue;
+        while (i-- > 0)
+            retake_one(pin_at(pins, list, i));
+        return code;
+    }
+    return TRESOR_OK;
+}
+
+/* The flags that are taken off a word without users. */
+static uint64_t finish_one(struct tresor__pin *pin)
+{
+    uint64_t word = look(pin);
+    uint64_t next;
+    do {
+        if ((word & USERS) > 0 || !(word & (CLOSING | AWAITED)))
+            return 0;
+        next = word & CLOSING ? 0 : word & ~AWAITED;
+    } while (!change(pin, &word, next));
+    return word;
+}
+
+uint32_t tresor__pins_finish(struct tresor__slot *slot, const uint32_t *list, uint32_t count)
+{
+    struct tresor__pins *pins = pins_of(slot);
+    uint32_t told = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t flags = finish_one(pin_at(pins, list, i));
+        if (flags & AWAITED)
+            told |= TRESOR__PINS_RELEASED;
+        if (flags & CLOSING &&
+            atomic_fetch_sub_explicit(&slot->held_count, 1, memory_order_acq_rel) == 1)
+            told |= TRESOR__PINS_QUIET;
+    }
+    return told;
+}
+
+/* --- the gate --- */
 
 void tresor__gate_open(struct tresor__slot *slot)
 {
@@ -33,28 +385,33 @@ void tresor__gate_close(struct tresor__slot *slot)
     atomic_fetch_or_explicit(&slot->gate, GATE_CLOSING, memory_order_acq_rel);
 }
 
+bool tresor__gate_shut(struct tresor__slot *slot)
+{
+    uint64_t word = atomic_load_explicit(&slot->gate, memory_order_relaxed);
+    do {
+        if ((word & GATE_USERS) > 0)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&slot->gate, &word, 0, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    return true;
+}
+
 uint32_t tresor__gate_users(const struct tresor__slot *slot)
 {
     return (uint32_t)(atomic_load_explicit(&slot->gate, memory_order_acquire) & GATE_USERS);
 }
 
-int32_t tresor__gate_enter(struct tresor__slot *slot, uint32_t generation)
+int32_t tresor__gate_enter(struct tresor__slot *slot, uint32_t generation, bool releases)
 {
     uint64_t wanted = GATE_OPEN | (uint64_t)generation << GATE_GENERATION_SHIFT;
+    uint64_t ignored = GATE_USERS | (releases ? GATE_CLOSING : 0);
     uint64_t word = atomic_load_explicit(&slot->gate, memory_order_relaxed);
     do {
-        if ((word & ~GATE_USERS) != wanted)
+        if ((word & ~ignored) != wanted)
             return TRESOR_ERROR_STALE;
     } while (!atomic_compare_exchange_weak_explicit(&slot->gate, &word, word + 1,
                                                     memory_order_acquire, memory_order_relaxed));
     return TRESOR_OK;
-}
-
-bool tresor__gate_holds(const struct tresor__slot *slot, uint32_t generation)
-{
-    uint64_t wanted = GATE_OPEN | (uint64_t)generation << GATE_GENERATION_SHIFT;
-    uint64_t word = atomic_load_explicit(&slot->gate, memory_order_relaxed);
-    return (word & ~GATE_USERS & ~GATE_CLOSING) == wanted && (word & GATE_USERS) > 0;
 }
 
 bool tresor__gate_leave(struct tresor__slot *slot, _Atomic uint32_t *wakers)
@@ -62,7 +419,7 @@ bool tresor__gate_leave(struct tresor__slot *slot, _Atomic uint32_t *wakers)
     uint64_t word = atomic_load_explicit(&slot->gate, memory_order_relaxed);
     for (;;) {
         bool is_last = (word & GATE_CLOSING) && (word & GATE_USERS) == 1;
-        /* Once the last user has left, the context may be destroyed, unless it is told before. */
+        /* Once the last one has left, the context may be destroyed, unless it is told before. */
         if (is_last)
             atomic_fetch_add(wakers, 1);
         if (atomic_compare_exchange_weak_explicit(&slot->gate, &word, word - 1,
@@ -71,61 +428,4 @@ bool tresor__gate_leave(struct tresor__slot *slot, _Atomic uint32_t *wakers)
         if (is_last)
             atomic_fetch_sub(wakers, 1);
     }
-}
-
-static int32_t acquire_one(_Atomic uint32_t *pin)
-{
-    uint32_t word = atomic_load_explicit(pin, memory_order_relaxed);
-    do {
-        if (!(word & PIN_OPEN))
-            return TRESOR_ERROR_NOT_RESIDENT;
-        if ((word & ~PIN_OPEN) == PIN_USERS_MAX)
-            return TRESOR_ERROR_AGAIN;
-    } while (!atomic_compare_exchange_weak_explicit(pin, &word, word + 1, memory_order_acquire,
-                                                    memory_order_relaxed));
-    return TRESOR_OK;
-}
-
-static int32_t release_one(_Atomic uint32_t *pin)
-{
-    uint32_t word = atomic_load_explicit(pin, memory_order_relaxed);
-    do {
-        if ((word & ~PIN_OPEN) == 0)
-            return TRESOR_ERROR_INVALID;
-    } while (!atomic_compare_exchange_weak_explicit(pin, &word, word - 1, memory_order_release,
-                                                    memory_order_relaxed));
-    return TRESOR_OK;
-}
-
-static bool has_users(const _Atomic uint32_t *pin)
-{
-    return (atomic_load_explicit(pin, memory_order_relaxed) & ~PIN_OPEN) > 0;
-}
-
-int32_t tresor__pins_acquire(struct tresor__slot *slot, const uint32_t *list, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        int32_t code = acquire_one(&slot->pins[list ? list[i] : i]);
-        if (code == TRESOR_OK)
-            continue;
-        while (i-- > 0)
-            release_one(&slot->pins[list ? list[i] : i]);
-        return code;
-    }
-    return TRESOR_OK;
-}
-
-int32_t tresor__pins_release(struct tresor__slot *slot, const uint32_t *list, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (!has_users(&slot->pins[list ? list[i] : i]))
-            return TRESOR_ERROR_INVALID;
-    for (uint32_t i = 0; i < count; i++) {
-        if (release_one(&slot->pins[list ? list[i] : i]) == TRESOR_OK)
-            continue;
-        while (i-- > 0)
-            atomic_fetch_add_explicit(&slot->pins[list ? list[i] : i], 1, memory_order_relaxed);
-        return TRESOR_ERROR_INVALID;
-    }
-    return TRESOR_OK;
 }

@@ -9,6 +9,13 @@ static bool has_tensors(const void *context, const struct tresor__input *input)
            request->verb != TRESOR_VERB_COPY;
 }
 
+static bool is_patient(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__request *request = context;
+    (void)input;
+    return request->is_patient;
+}
+
 static bool is_settled(const void *context, const struct tresor__input *input)
 {
     const struct tresor__request *request = context;
@@ -47,6 +54,12 @@ static void visit(void *context, const struct tresor__input *input, struct treso
 {
     (void)input;
     say(context, out, TRESOR__MESSAGE_VISIT);
+}
+
+static void retry(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_RETRY);
 }
 
 /* Input value: the bytes that settled well, or the error that is negative. */

@@ -21,6 +21,8 @@ struct tresor__request {
     uint8_t urgency;  /* enum tresor__urgency, of LOAD, COPY and STREAM */
     uint16_t source;
     bool wants_items; /* an ITEM event for every tensor, not only for failed ones */
+    bool wants_pins;  /* LOAD: each tensor is acquired for the host, its ITEM event hands that over */
+    bool is_patient;  /* EVICT: waits for the end of a tensor's users */
     bool withdrawn;   /* cancelled before all tensors were asked or settled */
     uint32_t index;   /* its own slot */
     uint32_t generation;
@@ -32,6 +34,7 @@ struct tresor__request {
     uint32_t item;       /* visiting stands here */
     uint32_t position;   /* in that item */
     uint32_t first_wait; /* its unsettled pairs */
+    uint32_t retry;      /* the next of them to be tried again, or TRESOR_NONE */
     uint32_t unsettled;
     uint32_t total;
     uint32_t done;

@@ -105,6 +105,7 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
     struct tresor__ledger *ledger = &file->ledger;
     switch (message->kind) {
     case TRESOR__MESSAGE_CLAIM:
+        tresor__pins_set_coming(&controller->slots[sender->source], sender->slot, true);
         tresor__ledger_claim(ledger, sender->slot, message->event, message->urgency);
         break;
     case TRESOR__MESSAGE_HASTEN:
@@ -114,6 +115,7 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
         tresor__ledger_unclaim(ledger, sender->slot, true);
         break;
     case TRESOR__MESSAGE_WITHDRAW:
+        tresor__pins_set_coming(&controller->slots[sender->source], sender->slot, false);
         tresor__ledger_unclaim(ledger, sender->slot, false);
         break;
     case TRESOR__MESSAGE_LOCK_CLAIM:
@@ -142,9 +144,11 @@ static void settle_waits(struct tresor__controller *controller,
         [TRESOR__MESSAGE_SETTLE_LOCK] = TRESOR__WAIT_LOCK,
         [TRESOR__MESSAGE_SETTLE_UNLOCK] = TRESOR__WAIT_UNLOCK,
     };
-    tresor__waits_settle(controller, &controller->slots[sender->source].pieces[sender->slot],
-                         waits[message->kind], message->code,
+    struct tresor__piece *piece = &controller->slots[sender->source].pieces[sender->slot];
+    tresor__waits_settle(controller, piece, waits[message->kind], message->code,
                          message->kind == TRESOR__MESSAGE_SETTLE_ADVISE);
+    if (message->kind == TRESOR__MESSAGE_SETTLE_EVICT && piece->tensor.state != TENSOR_HELD)
+        tresor__waits_settle(controller, piece, TRESOR__WAIT_PATIENT, message->code, false);
 }
 
 /* OPEN or CLOSE has ended; a source that is free again gets the next generation, so old handles are
@@ -208,6 +212,9 @@ static void start_request(struct tresor__controller *controller, uint32_t index)
         break;
     case TRESOR_VERB_CLOSE:
         tresor__gate_close(&controller->slots[request->source]);
+        tresor__pins_close(&controller->slots[request->source]);
+        tresor__events_unpin_source(controller, request->source);
+        controller->openings++;
         controller->draining++;
         step(controller, &source, SOURCE_ON_CLOSE, 0);
         cancel_all_of(controller, request->source, index);
@@ -306,7 +313,15 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
         tell_ledger(controller, sender, message);
         break;
     case TRESOR__MESSAGE_OPEN_PINS:
+        controller->openings++;
         tresor__pins_open(&controller->slots[sender->source], sender->slot);
+        break;
+    case TRESOR__MESSAGE_HOLD:
+        tresor__releases_await(controller,
+                               &controller->slots[sender->source].pieces[sender->slot]);
+        break;
+    case TRESOR__MESSAGE_RETRY:
+        tresor__releases_retry(controller, &controller->requests[message->slot]);
         break;
     case TRESOR__MESSAGE_TELL_LOCK:
         step(controller,

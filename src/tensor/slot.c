@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/handle.h"
+#include "tensor/pins.h"
 
 int64_t tresor__slot_parse(void *argument)
 {
@@ -34,8 +35,7 @@ static bool make_tables(struct tresor__slot *slot, uint32_t count)
     if (!slot->groups || count == 0)
         return slot->groups != NULL;
     slot->pieces = tresor__allocate(allocator, count * sizeof *slot->pieces);
-    slot->pins = tresor__allocate(allocator, count * sizeof *slot->pins);
-    return slot->pieces && slot->pins;
+    return slot->pieces && tresor__pins_start(slot, allocator, count) == TRESOR_OK;
 }
 
 int64_t tresor__slot_index(void *argument)
@@ -99,11 +99,10 @@ int64_t tresor__slot_free(void *argument)
     }
     tresor__free(&allocator, slot->groups, TRESOR__GROUPS_MAX * sizeof *slot->groups);
     tresor__free(&allocator, slot->pieces, count * sizeof *slot->pieces);
-    tresor__free(&allocator, slot->pins, count * sizeof *slot->pins);
+    tresor__pins_clear(slot);
     slot->groups = NULL;
     slot->group_count = 0;
     slot->pieces = NULL;
-    slot->pins = NULL;
     tresor__model_free(&slot->source.model);
     return 0;
 }

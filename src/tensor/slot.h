@@ -22,15 +22,19 @@ struct tresor__group {
     uint32_t tensors[];
 };
 
+struct tresor__pins;
+
 struct tresor__slot {
     struct tresor__source source;
     struct tresor__piece *pieces;          /* by tensor */
-    _Atomic uint32_t *pins;                /* by tensor; see pins.h */
+    struct tresor__pins *_Atomic pins;     /* by piece; see pins.h; they stay when the source goes */
     struct tresor__group *_Atomic *groups; /* GROUPS_MAX places, filled from the front */
     uint32_t group_count;
     uint32_t generation;
     uint32_t request; /* the one that opens or closes it, TRESOR_NONE otherwise */
     uint64_t tensor_bytes;
+    uint32_t pin_count;                      /* pieces of the source that have pins */
+    _Atomic uint32_t held_count;             /* of a closing source, those that have users; see pins.h */
     _Atomic uint64_t gate;                   /* see pins.h */
     char last_path[TRESOR__LAST_PATH_BYTES]; /* what the last failed open stumbled over, for its
                                                 error's text */

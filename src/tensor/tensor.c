@@ -33,6 +33,18 @@ static bool is_more_urgent(const void *context, const struct tresor__input *inpu
     return tresor__load_urgency(input->value) > tensor->urgency;
 }
 
+static bool is_patient(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return piece_of(context)->waits[TRESOR__WAIT_PATIENT] > 0;
+}
+
+/* In memory, and nobody is about to change that. */
+static bool is_there(const struct tresor__tensor *tensor)
+{
+    return tensor->state == TENSOR_RESIDENT || tensor->state == TENSOR_HELD;
+}
+
 static bool is_locked(const void *context, const struct tresor__input *input)
 {
     (void)input;
@@ -169,8 +181,8 @@ static void ask(const struct tresor__tensor *tensor, struct tresor__outbox *out,
                                    .machine = TRESOR__MACHINE_TENSOR,
                                    .on_ok = on_ok,
                                    .on_failed = (uint8_t)(on_ok + 1),
-                                   .space = tensor->state == TENSOR_RESIDENT ? TRESOR__SPACE_WINDOW
-                                                                             : TRESOR__SPACE_NONE,
+                                   .space = is_there(tensor) ? TRESOR__SPACE_WINDOW
+                                                             : TRESOR__SPACE_NONE,
                                    .flags = flags,
                                    .source = tensor->source,
                                    .slot = piece->index,
@@ -252,6 +264,13 @@ static void refuse_evict_and_settle(void *context, const struct tresor__input *i
     say(context, out, TRESOR__MESSAGE_KEPT, TRESOR_OK);
 }
 
+static void refuse_evict_and_hold(void *context, const struct tresor__input *input,
+                                  struct tresor__outbox *out)
+{
+    refuse_evict_and_settle(context, input, out);
+    say(context, out, TRESOR__MESSAGE_HOLD, TRESOR_OK);
+}
+
 static void remember_failure(void *context, const struct tresor__input *input,
                              struct tresor__outbox *out)
 {
@@ -288,7 +307,7 @@ static void check(const void *context)
     assert(tensor->backing < TRESOR__BACKING_COUNT);
     assert(tensor->urgency < TRESOR__URGENCY_COUNT);
     assert(tensor->state == TENSOR_EVICTING || tensor->failure_code == TRESOR_OK);
-    assert(lock == LOCK_UNLOCKED || lock == LOCK_AWAITING || tensor->state == TENSOR_RESIDENT);
+    assert(lock == LOCK_UNLOCKED || lock == LOCK_AWAITING || is_there(tensor));
     (void)tensor;
     (void)lock;
 }

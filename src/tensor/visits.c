@@ -22,7 +22,8 @@ static struct asking asking_of(const struct tresor__request *request)
     case TRESOR_VERB_LOAD:
         return (struct asking){TRESOR__MACHINE_TENSOR, TENSOR_ON_LOAD, TRESOR__WAIT_LOAD};
     case TRESOR_VERB_EVICT:
-        return (struct asking){TRESOR__MACHINE_TENSOR, TENSOR_ON_EVICT, TRESOR__WAIT_EVICT};
+        return (struct asking){TRESOR__MACHINE_TENSOR, TENSOR_ON_EVICT,
+                               request->is_patient ? TRESOR__WAIT_PATIENT : TRESOR__WAIT_EVICT};
     case TRESOR_VERB_LOCK:
         return (struct asking){TRESOR__MACHINE_LOCK, LOCK_ON_LOCK, TRESOR__WAIT_LOCK};
     case TRESOR_VERB_UNLOCK:
@@ -120,6 +121,7 @@ void tresor__visits_run(struct tresor__controller *controller, struct tresor__re
         visit_for_stream(controller, request);
         return;
     }
+    tresor__releases_retry(controller, request);
     struct asking asking = asking_of(request);
     struct tresor__input input = {.event = asking.event, .value = value_of(request)};
     for (uint32_t i = 0; i < VISITS_MAX && has_room(controller); i++) {

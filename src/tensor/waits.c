@@ -34,6 +34,7 @@ uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor_
     pair->tensor = piece->index;
     pair->source = piece->tensor.source;
     pair->wait = (uint8_t)wait;
+    pair->has_pin = false;
     pair->arrived_bytes = 0;
     pair->next_of_tensor = TRESOR_NONE;
     pair->previous_of_tensor = piece->last_wait;
@@ -45,6 +46,7 @@ uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor_
         pair_of(controller, piece->last_wait)->next_of_tensor = index;
     piece->last_wait = index;
     piece->waits[wait]++;
+    controller->patient_count += wait == TRESOR__WAIT_PATIENT;
     if (request->first_wait != TRESOR_NONE)
         pair_of(controller, request->first_wait)->previous_of_request = index;
     request->first_wait = index;
@@ -72,7 +74,10 @@ static void unlink_pair(struct tresor__controller *controller, struct tresor__pi
         pair_of(controller, pair->previous_of_request)->next_of_request = pair->next_of_request;
     if (pair->next_of_request != TRESOR_NONE)
         pair_of(controller, pair->next_of_request)->previous_of_request = pair->previous_of_request;
+    if (request->retry == (uint32_t)(pair - controller->pairs))
+        request->retry = pair->next_of_request;
     piece->waits[pair->wait]--;
+    controller->patient_count -= pair->wait == TRESOR__WAIT_PATIENT;
     if (is_watching(controller, pair))
         tresor__ledger_unwatch(ledger_of(controller, piece), piece->index);
 }
@@ -149,8 +154,9 @@ static void make_event(struct tresor__controller *controller, struct tresor__pai
         .done = done,
         .failed = !done && error->code != TRESOR_ERROR_CANCELLED,
         .cancelled = error->code == TRESOR_ERROR_CANCELLED,
+        .flags = pair->has_pin ? TRESOR_EVENT_PINNED : 0,
         .bytes = done ? piece->size_bytes : 0,
-        .data = done && pair->wait == TRESOR__WAIT_LOAD
+        .data = done && pair->wait == TRESOR__WAIT_LOAD && request->wants_pins == pair->has_pin
                     ? tresor__model_address(&slot->source.model, pair->tensor)
                     : NULL,
         .error = *error,
@@ -177,6 +183,9 @@ static void settle_with(struct tresor__controller *controller, uint32_t index, i
     const struct tresor__slot *slot = &controller->slots[pair->source];
     struct tresor__piece *piece = &slot->pieces[pair->tensor];
     unlink_pair(controller, piece, pair);
+    /* In the step that finds it in memory, so that nothing is evicted between. */
+    if (code == TRESOR_OK && request->wants_pins && request->state != REQUEST_CANCELLING)
+        code = tresor__releases_pin(controller, pair);
     if (code == TRESOR_OK && is_watching(controller, pair))
         count_arrived(controller, pair, piece, piece->size_bytes);
     bool failed = code != TRESOR_OK && code != TRESOR_ERROR_CANCELLED;
@@ -232,6 +241,8 @@ void tresor__waits_settle(struct tresor__controller *controller, struct tresor__
 static bool may_withdraw(const struct tresor__piece *piece, uint8_t wait)
 {
     return wait == TRESOR__WAIT_LOAD ||
+           (wait == TRESOR__WAIT_PATIENT &&
+            (piece->tensor.state == TENSOR_HELD || piece->tensor.state == TENSOR_SEALING)) ||
            (wait == TRESOR__WAIT_LOCK && piece->lock.state == LOCK_AWAITING);
 }
 
@@ -249,13 +260,13 @@ bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor
         if (may_withdraw(&controller->slots[source].pieces[tensor], wait)) {
             withdrawn++;
             settle(controller, index, TRESOR_ERROR_CANCELLED);
-            bool is_load = wait == TRESOR__WAIT_LOAD;
+            bool is_of_tensor = wait != TRESOR__WAIT_LOCK;
             tresor__router_step(
                 controller,
-                &(struct tresor__address){is_load ? TRESOR__MACHINE_TENSOR : TRESOR__MACHINE_LOCK,
-                                          source, tensor},
-                &(struct tresor__input){.event = is_load ? (uint32_t)TENSOR_ON_CANCEL
-                                                         : (uint32_t)LOCK_ON_CANCEL});
+                &(struct tresor__address){
+                    is_of_tensor ? TRESOR__MACHINE_TENSOR : TRESOR__MACHINE_LOCK, source, tensor},
+                &(struct tresor__input){.event = is_of_tensor ? (uint32_t)TENSOR_ON_CANCEL
+                                                              : (uint32_t)LOCK_ON_CANCEL});
         }
         index = next;
     }

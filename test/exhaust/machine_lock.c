@@ -11,7 +11,8 @@ enum {
     SEALING = 16,
     EVICTING = 32,
     RELOADING = 64, /* being evicted, and a load waits for the end */
-    TENSORS = RESIDENT | LOADING | SEALING | EVICTING | RELOADING,
+    HELD = 128,     /* in memory, and acquired */
+    TENSORS = HELD | RESIDENT | LOADING | SEALING | EVICTING | RELOADING,
 };
 
 static struct tresor__piece world;
@@ -21,6 +22,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     static const uint8_t tensors[] = {
         [0] = TENSOR_ABSENT,        [RESIDENT] = TENSOR_RESIDENT, [LOADING] = TENSOR_LOADING,
         [SEALING] = TENSOR_SEALING, [EVICTING] = TENSOR_EVICTING, [RELOADING] = TENSOR_EVICTING,
+        [HELD] = TENSOR_HELD,
     };
     (void)event;
     if (!exhaust_at_most_one(knobs, TENSORS))
@@ -51,7 +53,7 @@ int main(void)
         [LOCK_UNLOCKING] = WANTED | FAILING,
     };
     static const struct exhaust_guard guards[] = {
-        {"is_resident", .all = RESIDENT},
+        {"is_resident", .any = RESIDENT | HELD},
         {"is_coming", .any = LOADING | SEALING | RELOADING},
         {"is_wanted", .all = WANTED},
     };

@@ -11,6 +11,7 @@ enum {
     MORE = 8,       /* and another */
     CANCELLED = 16, /* how a tensor settles */
     FAILED = 32,
+    PATIENT = 64,
     TOTAL = 10,
 };
 
@@ -29,6 +30,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     world.verb = knobs & ON_SOURCE ? TRESOR_VERB_OPEN
                  : knobs & ON_COPY ? TRESOR_VERB_COPY
                                    : TRESOR_VERB_LOAD;
+    world.is_patient = knobs & PATIENT;
     world.source = 3;
     world.index = 5;
     world.generation = 7;
@@ -57,19 +59,21 @@ int main(void)
     static const uint32_t knobs[] = {
         [REQUEST_FREE] = ON_SOURCE | ON_COPY,
         [REQUEST_VISITING] = ONE | MORE | CANCELLED | FAILED,
-        [REQUEST_PENDING] = ON_SOURCE | ON_COPY | ONE | MORE | CANCELLED | FAILED,
+        [REQUEST_PENDING] = ON_SOURCE | ON_COPY | ONE | MORE | CANCELLED | FAILED | PATIENT,
         [REQUEST_CANCELLING] = ON_SOURCE | ON_COPY | ONE | MORE | CANCELLED | FAILED,
         [REQUEST_ENDED] = ON_SOURCE | ON_COPY,
     };
     static const struct exhaust_guard guards[] = {
         {"has_tensors", .none = ON_SOURCE | ON_COPY},
         {"is_settled", .none = ONE},
+        {"is_patient", .all = PATIENT},
         {"is_last", .all = ONE, .none = MORE},
     };
     static const struct exhaust_action actions[] = {
         {.name = "none"},
         {"again", .always = EXHAUST_SENDS(AGAIN)},
         {"start", .always = EXHAUST_SENDS(START)},
+        {"retry", .always = EXHAUST_SENDS(RETRY)},
         {"visit", .always = EXHAUST_SENDS(VISIT)},
         {.name = "count"},
         {"end", .always = EXHAUST_SENDS(END)},
@@ -87,6 +91,7 @@ int main(void)
         EXHAUST_GUARDS(guards),
         EXHAUST_ACTIONS(actions),
         .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(START) | EXHAUST_SENDS(VISIT) |
+                    EXHAUST_SENDS(RETRY) |
                     EXHAUST_SENDS(WITHDRAW_REQUEST) | EXHAUST_SENDS(END),
         .source = 3,
         .slot = 5,

@@ -11,6 +11,7 @@ enum {
     FAILING = 32, /* the eviction under way failed in part */
     BY_READ = 64, /* the input's value is 1: read, or sequential */
     URGENT = 128, /* more than its load was so far */
+    PATIENT = 256, /* a request waits for its eviction, and for the end of its users */
     LOCKS = AWAITING | LOCKING | LOCKED | UNLOCKING,
 };
 
@@ -35,6 +36,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     world.tensor.failure_code = knobs & FAILING ? TRESOR_ERROR_MAP_REFUSED : TRESOR_OK;
     world.lock.state = lock ? locks[lock] : LOCK_UNLOCKED;
     world.waits[TRESOR__WAIT_LOAD] = knobs & WANTED ? 2 : 0;
+    world.waits[TRESOR__WAIT_PATIENT] = knobs & PATIENT ? 1 : 0;
     return &world.tensor;
 }
 
@@ -57,12 +59,14 @@ int main(void)
         [TENSOR_ABSENT] = WANTED | BY_READ | URGENT,
         [TENSOR_LOADING] = WANTED | BY_READ | AWAITING | URGENT,
         [TENSOR_RESIDENT] = WANTED | BY_READ | LOCKS,
-        [TENSOR_SEALING] = WANTED | BY_READ | AWAITING | URGENT,
+        [TENSOR_SEALING] = WANTED | BY_READ | AWAITING | URGENT | PATIENT,
+        [TENSOR_HELD] = BY_READ | LOCKS | URGENT | PATIENT,
         [TENSOR_EVICTING] = WANTED | BY_READ | FAILING | AWAITING | URGENT,
         [TENSOR_FAILED] = WANTED | BY_READ | URGENT,
     };
     static const struct exhaust_guard guards[] = {
         {"is_wanted", .all = WANTED},
+        {"is_patient", .all = PATIENT},
         {"is_locked", .any = LOCKS},
         {"is_more_urgent", .all = URGENT},
     };
@@ -88,6 +92,9 @@ int main(void)
         {"refuse_evict_and_settle",
          .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(SETTLE_LOAD),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
+        {"refuse_evict_and_hold",
+         .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(HOLD),
+         .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {.name = "remember_failure"},
         {.name = "ask_advise"},
         {"settle_advise", .always = EXHAUST_SENDS(SETTLE_ADVISE)},
@@ -105,9 +112,10 @@ int main(void)
         .messages = EXHAUST_SENDS(CLAIM) | EXHAUST_SENDS(HASTEN) | EXHAUST_SENDS(UNCLAIM) | EXHAUST_SENDS(WITHDRAW) |
                     EXHAUST_SENDS(OPEN_PINS) | EXHAUST_SENDS(TELL_LOCK) |
                     EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_EVICT) |
-                    EXHAUST_SENDS(SETTLE_ADVISE),
+                    EXHAUST_SENDS(SETTLE_ADVISE) | EXHAUST_SENDS(HOLD),
         PIECE_WORLD,
-        .signal_waits = EXHAUST_BIT(TENSOR_LOADING) | EXHAUST_BIT(TENSOR_EVICTING),
+        .signal_waits = EXHAUST_BIT(TENSOR_LOADING) | EXHAUST_BIT(TENSOR_HELD) |
+                        EXHAUST_BIT(TENSOR_EVICTING),
         .floating = EXHAUST_BIT(TRESOR__EFFECT_ADVISE),
     };
     return exhaust_run(&fixture);

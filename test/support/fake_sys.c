@@ -351,6 +351,20 @@ static int64_t bell_wait(void *cookie, int descriptor, int32_t timeout_ms)
                : 0;
 }
 
+/* Words are where threads are, so these are real. */
+static int64_t word_wait(void *cookie, const _Atomic uint32_t *word, uint32_t value,
+                         int32_t timeout_ms)
+{
+    (void)cookie;
+    return tresor__sys_posix()->word_wait(NULL, word, value, timeout_ms);
+}
+
+static int64_t word_wake(void *cookie, const _Atomic uint32_t *word)
+{
+    (void)cookie;
+    return tresor__sys_posix()->word_wake(NULL, word);
+}
+
 void fake_sys_init(struct fake_sys *fake)
 {
     memset(fake, 0, sizeof *fake);
@@ -384,6 +398,8 @@ void fake_sys_init(struct fake_sys *fake)
         .bell_ring = bell_ring,
         .bell_clear = bell_clear,
         .bell_wait = bell_wait,
+        .word_wait = word_wait,
+        .word_wake = word_wake,
         .ring_init = fake_ring_init,
         .ring_submit = fake_ring_submit,
         .ring_reap = fake_ring_reap,

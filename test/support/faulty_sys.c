@@ -416,6 +416,8 @@ PLAIN_ROW(random, FAULTY_RANDOM, (void *cookie, void *bytes, size_t length),
 PLAIN_ROW(page_bytes, FAULTY_PAGE_BYTES, (void *cookie), (faulty->under->cookie))
 PLAIN_ROW(bell_ring, FAULTY_BELL_RING, (void *cookie, int descriptor),
           (faulty->under->cookie, descriptor))
+PLAIN_ROW(word_wake, FAULTY_WORD_WAKE, (void *cookie, const _Atomic uint32_t *word),
+          (faulty->under->cookie, word))
 PLAIN_ROW(bell_clear, FAULTY_BELL_CLEAR, (void *cookie, int descriptor),
           (faulty->under->cookie, descriptor))
 
@@ -452,6 +454,26 @@ static int64_t bell_wait(void *cookie, int descriptor, int32_t timeout_ms)
     pthread_mutex_unlock(&faulty->lock);
     result = faulty->under->bell_wait(faulty->under->cookie, descriptor, timeout_ms);
     pthread_mutex_lock(&faulty->lock);
+    return result;
+}
+
+/* The same: where there are no workers it takes its time on the table's own clock. */
+static int64_t word_wait(void *cookie, const _Atomic uint32_t *word, uint32_t value,
+                         int32_t timeout_ms)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_WORD_WAIT};
+    int64_t result;
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
+        return result;
+    if (faulty->has_workers) {
+        pthread_mutex_unlock(&faulty->lock);
+        result = faulty->under->word_wait(faulty->under->cookie, word, value, timeout_ms);
+        pthread_mutex_lock(&faulty->lock);
+    } else {
+        result = atomic_load(word) == value ? -ETIMEDOUT : -EAGAIN;
+    }
+    faulty->clock_ms += result == -ETIMEDOUT && timeout_ms > 0 ? timeout_ms : 0;
     return result;
 }
 
@@ -493,6 +515,8 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
         .bell_ring = bell_ring,
         .bell_clear = bell_clear,
         .bell_wait = bell_wait,
+        .word_wait = word_wait,
+        .word_wake = word_wake,
         .ring_init = faulty_ring_init,
         .ring_submit = faulty_ring_submit,
         .ring_reap = faulty_ring_reap,

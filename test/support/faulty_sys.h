@@ -39,6 +39,8 @@ enum faulty_row {
     FAULTY_BELL_RING,
     FAULTY_BELL_CLEAR,
     FAULTY_BELL_WAIT,
+    FAULTY_WORD_WAIT,
+    FAULTY_WORD_WAKE,
     FAULTY_RING_INIT, /* from here on only a backend with a ring asks */
     FAULTY_RING_SUBMIT,
     FAULTY_RING_REAP,

@@ -46,7 +46,7 @@ static void what_is_in_use_is_not_evicted(void **state)
         fake_world_must_have(&world, 1);
         assert_error(tresor_release(world.session.context, item), TRESOR_OK);
     }
-    assert_error(tresor_release(world.session.context, item), TRESOR_ERROR_STALE);
+    assert_error(tresor_release(world.session.context, item), TRESOR_ERROR_INVALID);
     assert_error(all(TRESOR_VERB_LOAD), TRESOR_OK);
     assert_error(fake_world_one(&world, TRESOR_VERB_LOCK, 2, 0), TRESOR_OK);
     assert_error(all(TRESOR_VERB_EVICT), TRESOR_ERROR_BUSY);
