@@ -59,9 +59,11 @@ static int32_t complete_options(struct tresor_context_options *options)
         options->strategy = TRESOR_STRATEGY_MMAP;
     if (options->backend == TRESOR_BACKEND_DEFAULT)
         options->backend = TRESOR_BACKEND_AUTO;
+    if (options->policy == TRESOR_POLICY_DEFAULT)
+        options->policy = TRESOR_POLICY_LRU;
     if (options->direct == TRESOR_DIRECT_DEFAULT)
         options->direct = TRESOR_DIRECT_AUTO;
-    bool valid = options->direct <= TRESOR_DIRECT_OFF && options->reserved == 0;
+    bool valid = options->direct <= TRESOR_DIRECT_OFF && options->policy <= TRESOR_POLICY_PRIORITY;
     for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
     valid = choose_bytes(&options->block_bytes, BLOCK_BYTES_DEFAULT) && valid;
@@ -96,6 +98,8 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         .populate_bytes = options->populate_bytes,
         .ahead_max = ahead_of(options),
         .strategy = options->strategy,
+        .budget_bytes = options->budget_bytes,
+        .policy = options->policy,
         .direct = options->direct,
     };
     int64_t page_bytes = sys->page_bytes(sys->cookie);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <tresor/budget.h>
 #include <tresor/event.h>
 #include <tresor/strategy.h>
 
@@ -8,10 +9,16 @@ const char *tresor_strategy_name(uint32_t strategy)
     return strategy < sizeof names / sizeof names[0] ? names[strategy] : "unknown";
 }
 
+const char *tresor_policy_name(uint32_t policy)
+{
+    static const char *const names[] = {"default", "lru", "lfru", "priority"};
+    return policy < sizeof names / sizeof names[0] ? names[policy] : "unknown";
+}
+
 const char *tresor_verb_name(uint32_t verb)
 {
     static const char *const names[] = {"UNKNOWN", "OPEN", "CLOSE",  "LOAD",  "COPY",
-                                        "EVICT",   "LOCK", "UNLOCK", "ADVISE", "STREAM"};
+                                        "EVICT",   "LOCK", "UNLOCK", "ADVISE", "STREAM", "BUDGET", "PLAN"};
     return verb < sizeof names / sizeof names[0] ? names[verb] : "UNKNOWN";
 }
 

@@ -25,8 +25,10 @@ struct tresor__request *tresor__requests_take(struct tresor__controller *control
         .item = TRESOR_NONE,
         .first_wait = TRESOR_NONE,
         .retry = TRESOR_NONE,
-        .error = {.source = tresor__handle_make(TRESOR__KIND_SOURCE, source,
-                                                controller->slots[source].generation),
+        .error = {.source = source == TRESOR__SOURCE_NONE
+                                ? 0
+                                : tresor__handle_make(TRESOR__KIND_SOURCE, source,
+                                                      controller->slots[source].generation),
                   .file = TRESOR_NONE,
                   .tensor = TRESOR_NONE},
     };
@@ -38,6 +40,7 @@ struct tresor_request tresor__requests_submit(struct tresor_context *context,
 {
     struct tresor__controller *controller = &context->controller;
     controller->request_total++;
+    request->serial = (uint32_t)controller->request_total | UINT32_C(1) << 31;
     tresor__router_step_on(controller, request,
                            &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, request->index},
                            &(struct tresor__input){.event = REQUEST_ON_SUBMIT});

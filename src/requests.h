@@ -13,6 +13,19 @@ struct tresor__request *tresor__requests_take(struct tresor__controller *control
 struct tresor_request tresor__requests_submit(struct tresor_context *context,
                                               struct tresor__request *request);
 
+/** Copy a request's options, NULL meaning the defaults. TRESOR_OK, or INVALID where the verb has no use of one. */
+int32_t tresor__requests_check_options(enum tresor_verb verb,
+                                       const struct tresor_request_options *given,
+                                       struct tresor_request_options *options);
+
+/** The place of a request's handle, or STALE. */
+int32_t tresor__request_find(const struct tresor_context *context, struct tresor_request request,
+                             uint32_t *index);
+
+/** The slot of a live item's handle, for the owning thread. */
+int32_t tresor__item_find(struct tresor_context *context, struct tresor_item item,
+                          struct tresor__slot **slot);
+
 /** The slot of an open source's handle, for the owning thread. */
 int32_t tresor__source_find(struct tresor_context *context, struct tresor_source source,
                             struct tresor__slot **slot);

@@ -113,7 +113,7 @@ int32_t tresor_item_of_list(struct tresor_context *context, struct tresor_source
     return TRESOR_OK;
 }
 
-static int32_t find_item(struct tresor_context *context, struct tresor_item item,
+int32_t tresor__item_find(struct tresor_context *context, struct tresor_item item,
                          struct tresor__slot **slot)
 {
     int32_t code = tresor__context_enter(context);
@@ -128,7 +128,7 @@ int32_t tresor_item_measure(struct tresor_context *context, struct tresor_item i
                             uint32_t *tensor_count, uint64_t *tensor_bytes)
 {
     struct tresor__slot *slot = NULL;
-    int32_t code = find_item(context, item, &slot);
+    int32_t code = tresor__item_find(context, item, &slot);
     if (code != TRESOR_OK)
         return code;
     if (tensor_count)
@@ -142,7 +142,7 @@ int32_t tresor_item_get_tensor(struct tresor_context *context, struct tresor_ite
                                uint32_t position, uint32_t *tensor)
 {
     struct tresor__slot *slot = NULL;
-    int32_t code = find_item(context, item, &slot);
+    int32_t code = tresor__item_find(context, item, &slot);
     if (code != TRESOR_OK)
         return code;
     if (!tensor || position >= tresor__items_count(slot, item.value))
@@ -157,15 +157,17 @@ static uint32_t flags_of(enum tresor_verb verb)
 {
     switch (verb) {
     case TRESOR_VERB_LOAD:
-        return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_PIN;
+        return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_PIN | TRESOR_REQUEST_WAIT;
     case TRESOR_VERB_EVICT:
         return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_WAIT;
+    case TRESOR_VERB_BUDGET:
+        return TRESOR_REQUEST_WAIT;
     default:
         return TRESOR_REQUEST_ITEMS;
     }
 }
 
-static int32_t check_options(enum tresor_verb verb, const struct tresor_request_options *given,
+int32_t tresor__requests_check_options(enum tresor_verb verb, const struct tresor_request_options *given,
                              struct tresor_request_options *options)
 {
     *options = (struct tresor_request_options){0};
@@ -201,7 +203,7 @@ static int32_t check_items(struct tresor_context *context, const struct tresor_i
     *total_bytes = 0;
     for (size_t i = 0; i < count; i++) {
         struct tresor__slot *found = NULL;
-        int32_t code = find_item(context, items[i], &found);
+        int32_t code = tresor__item_find(context, items[i], &found);
         if (code != TRESOR_OK)
             return code;
         if (i > 0 && found != *slot)
@@ -240,6 +242,24 @@ static void start_stream(struct tresor__controller *controller,
     stream->length = 0;
 }
 
+/* What can never fit is refused before anything goes for it. Every tensor has less than two pages besides its own bytes. */
+static int32_t check_room(struct tresor__controller *controller, enum tresor_verb verb,
+                          struct tresor__slot *slot, const struct tresor_item *items, size_t count,
+                          uint64_t total, uint64_t total_bytes)
+{
+    uint64_t limit = tresor__budget_limit(controller);
+    uint64_t most = total_bytes + 2 * total * controller->io.page_bytes;
+    if (limit == UINT64_MAX)
+        return TRESOR_OK;
+    if (verb == TRESOR_VERB_STREAM &&
+        tresor__io_stage_room(&controller->io) > controller->budget.budget_bytes)
+        return TRESOR_ERROR_TOO_BIG;
+    if (verb == TRESOR_VERB_LOAD && most > limit &&
+        tresor__budget_measure(controller, slot, &items->value, count) > limit)
+        return TRESOR_ERROR_TOO_BIG;
+    return TRESOR_OK;
+}
+
 static int32_t submit_items(struct tresor_context *context, enum tresor_verb verb,
                             const struct tresor_item *items, size_t count,
                             const struct tresor_request_options *given, uint8_t advice,
@@ -250,10 +270,12 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     struct tresor__slot *slot = NULL;
     uint64_t total = 0;
     uint64_t total_bytes = 0;
-    int32_t code = check_options(verb, given, &options);
+    int32_t code = tresor__requests_check_options(verb, given, &options);
     if (code == TRESOR_OK)
         code = request ? check_items(context, items, count, &slot, &total, &total_bytes)
                        : TRESOR_ERROR_INVALID;
+    if (code == TRESOR_OK)
+        code = check_room(controller, verb, slot, items, count, total, total_bytes);
     if (code != TRESOR_OK)
         return code;
     if (count > controller->limits.items)
@@ -264,7 +286,8 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     made->cookie = options.cookie;
     made->wants_pins = options.flags & TRESOR_REQUEST_PIN;
     made->wants_items = made->wants_pins || options.flags & TRESOR_REQUEST_ITEMS;
-    made->is_patient = options.flags & TRESOR_REQUEST_WAIT;
+    made->is_patient = verb == TRESOR_VERB_EVICT && options.flags & TRESOR_REQUEST_WAIT;
+    made->awaits_room = verb == TRESOR_VERB_LOAD && options.flags & TRESOR_REQUEST_WAIT;
     made->strategy =
         (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT ? controller->limits.strategy
                                                               : options.strategy);
@@ -344,9 +367,9 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     struct tresor__controller *controller = &context->controller;
     struct tresor_request_options options;
     struct tresor__slot *slot = NULL;
-    int32_t code = check_options(TRESOR_VERB_COPY, given, &options);
+    int32_t code = tresor__requests_check_options(TRESOR_VERB_COPY, given, &options);
     if (code == TRESOR_OK)
-        code = find_item(context, tensor, &slot);
+        code = tresor__item_find(context, tensor, &slot);
     if (code != TRESOR_OK)
         return code;
     if (tresor__handle_kind(tensor.value) != TRESOR__KIND_ITEM_TENSOR || !request)

@@ -4,6 +4,7 @@
 
 #include "context.h"
 #include "core/handle.h"
+#include "requests.h"
 
 enum {
     BATCH = 32, /* effects and completions that are handed over at a time */
@@ -210,7 +211,7 @@ void tresor_wake(struct tresor_context *context)
     context->backend->wake(context->backend);
 }
 
-static int32_t find_request(const struct tresor_context *context, struct tresor_request request,
+int32_t tresor__request_find(const struct tresor_context *context, struct tresor_request request,
                             uint32_t *index)
 {
     uint64_t slot = tresor__handle_slot(request.value);
@@ -264,7 +265,7 @@ int32_t tresor_finish(struct tresor_context *context, struct tresor_request requ
     uint32_t index = 0;
     int32_t code = tresor__context_enter(context);
     if (code == TRESOR_OK)
-        code = find_request(context, request, &index);
+        code = tresor__request_find(context, request, &index);
     if (code != TRESOR_OK)
         return code;
     code = work_until_end(context, index, discard_items != 0, &end);
@@ -281,7 +282,7 @@ int32_t tresor_cancel(struct tresor_context *context, struct tresor_request requ
     uint32_t index = 0;
     int32_t code = tresor__context_enter(context);
     if (code == TRESOR_OK)
-        code = find_request(context, request, &index);
+        code = tresor__request_find(context, request, &index);
     if (code != TRESOR_OK || context->controller.requests[index].verb == TRESOR_VERB_CLOSE)
         return code;
     if (context->controller.requests[index].state != REQUEST_ENDED)
@@ -326,7 +327,13 @@ int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counte
         .direct_bytes = controller->direct_bytes,
         .spare_bytes = controller->io.room.spare_bytes,
         .cached_bytes = controller->cached_bytes,
-        .hits = atomic_load_explicit(&controller->acquires.clock, memory_order_relaxed),
+        .budget_bytes = controller->budget.budget_bytes,
+        .committed_bytes = controller->io.room.committed_bytes,
+        .charged_bytes = controller->io.room.charged_bytes,
+        .evicted = controller->budget.evicted,
+        .wasted = controller->budget.wasted,
+        .hits = atomic_load_explicit(&controller->acquires.clock, memory_order_relaxed) -
+                controller->budget.ticks,
         .misses = atomic_load_explicit(&controller->acquires.misses, memory_order_relaxed),
         .late = atomic_load_explicit(&controller->acquires.late, memory_order_relaxed),
     };

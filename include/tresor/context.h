@@ -33,7 +33,7 @@ struct tresor_context_options {
                                    only wait, nothing is refused */
     uint32_t blocks_max;      /**< reads in flight; default 128 */
     uint32_t dispatch_max;    /**< completions that one dispatch handles; default 64 */
-    uint32_t reserved;        /**< zero */
+    uint32_t policy;          /**< enum tresor_policy, who goes first under a budget; DEFAULT is LRU */
     uint64_t block_bytes;     /**< of one read; default 2 MiB; a multiple of 64 KiB, at most 1 GiB */
     uint64_t populate_bytes;  /**< of one populate of a mapping at the most, after which a cancel is heard; default
                                    512 MiB; a multiple of 64 KiB, at most 1 GiB. Of what the page cache has not got
@@ -53,6 +53,7 @@ struct tresor_context_options {
      * the read strategy need not have them made anew: that costs as much as copying into them. Default 0: an eviction
      * gives all back. What an eviction frees in one piece is kept if all of it finds room, out of everybody's reach. */
     uint64_t spare_bytes;
+    uint64_t budget_bytes; /**< of memory for tensors, see budget.h; 0: no budget */
 };
 
 /** What a context has done so far. All counts start at zero. */
@@ -77,6 +78,11 @@ struct tresor_counters {
                                   item's tensors only the first that is absent counts */
     uint64_t late;           /**< the same of tensors that were being loaded; one that was a miss before is not counted
                                   again */
+    uint64_t budget_bytes;    /**< the budget; 0: none */
+    uint64_t committed_bytes; /**< pages of tensors that are in memory or admitted to it */
+    uint64_t charged_bytes;   /**< what counts as memory in use, see budget.h; beyond the budget only while it is lowered */
+    uint64_t evicted;         /**< tensors that went for others */
+    uint64_t wasted;          /**< of them, those that a plan had loaded ahead of a use that never was */
 };
 
 /**

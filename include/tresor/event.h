@@ -22,6 +22,8 @@ enum tresor_verb {
     TRESOR_VERB_UNLOCK = 7,
     TRESOR_VERB_ADVISE = 8,
     TRESOR_VERB_STREAM = 9,
+    TRESOR_VERB_BUDGET = 10,
+    TRESOR_VERB_PLAN = 11,
 };
 
 enum tresor_event_type {

@@ -5,11 +5,13 @@
 
 #include <tresor/allocator.h>
 #include <tresor/backend.h>
+#include <tresor/budget.h>
 #include <tresor/context.h>
 #include <tresor/error.h>
 #include <tresor/event.h>
 #include <tresor/handle.h>
 #include <tresor/observe.h>
+#include <tresor/plan.h>
 #include <tresor/residency.h>
 #include <tresor/source.h>
 #include <tresor/strategy.h>

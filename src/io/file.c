@@ -67,6 +67,28 @@ void tresor__io_give_block(struct tresor__io *io, uint32_t block)
     io->free_count++;
 }
 
+bool tresor__io_has_stage(const struct tresor__io *io)
+{
+    return io->free_stage != TRESOR_NONE &&
+           (io->stages[io->free_stage].is_charged ||
+            tresor__io_stage_room(io) <= tresor__room_left(&io->room));
+}
+
+/* What was used last is used next, so that no more memory is made than streams use at a time. */
+uint32_t tresor__io_take_stage(struct tresor__io *io)
+{
+    uint32_t index = io->free_stage;
+    struct tresor__stage *stage = &io->stages[index];
+    io->free_stage = stage->next;
+    if (!stage->is_charged) {
+        io->room.charged_bytes += tresor__io_stage_room(io);
+        io->room.staged_bytes += tresor__io_stage_room(io);
+        io->awaits_stage_room = false;
+    }
+    stage->is_charged = true;
+    return index;
+}
+
 void tresor__io_give_stage(struct tresor__io *io, uint32_t stage)
 {
     io->stages[stage].state = TRESOR__STAGE_FREE;

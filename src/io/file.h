@@ -33,6 +33,8 @@ struct tresor__io {
     uint64_t lock_bytes;     /* the most that one lock asks for */
     uint64_t spare_bytes_max; /* of evicted tensors' private pages that are kept */
     struct tresor__room room;
+    bool awaits_stage_room; /* a stream's next stage has no memory yet, and finds no room for it */
+    uint32_t mark;          /* the last that was put on intervals */
     uint8_t direct;          /* enum tresor_direct, not DEFAULT */
 };
 
@@ -105,6 +107,10 @@ struct tresor__block_route tresor__file_route(const struct tresor__file *file);
 /** A free block, or TRESOR_NONE. */
 uint32_t tresor__io_take_block(struct tresor__io *io);
 void tresor__io_give_block(struct tresor__io *io, uint32_t block);
+/** Whether a stage is free, and its memory there or finding room. Pure. */
+bool tresor__io_has_stage(const struct tresor__io *io);
+/** Take the free stage that there is. */
+uint32_t tresor__io_take_stage(struct tresor__io *io);
 void tresor__io_give_stage(struct tresor__io *io, uint32_t stage);
 
 /** Bytes of memory that a stage takes: its chunk, and what a direct read adds at either end. */

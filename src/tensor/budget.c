@@ -188,19 +188,39 @@ void tresor__budget_touch(struct tresor__controller *controller, struct tresor__
                           const struct tresor__request *request)
 {
     piece->serial = request->serial;
-    if (controller->budget.budget_bytes > 0 && request->verb != TRESOR_VERB_PLAN)
-        tresor__budget_learn(controller, piece, ++controller->budget.clock, 1);
+    if (controller->budget.budget_bytes == 0 || request->verb == TRESOR_VERB_PLAN)
+        return;
+    controller->budget.ticks++;
+    tresor__budget_learn(controller, piece, tresor__acquires_tick(&controller->acquires),
+                         (uint16_t)(piece->uses_seen + 1));
 }
 
 void tresor__budget_learn(struct tresor__controller *controller, struct tresor__piece *piece,
-                          uint64_t stamp, uint32_t count)
+                          uint64_t stamp, uint16_t count)
 {
+    uint32_t uses = (uint16_t)(count - piece->uses_seen);
     if (stamp <= piece->use.stamp)
         return;
-    tresor__use_note(&piece->use, stamp, count);
+    piece->uses_seen = count;
+    tresor__use_note(&piece->use, stamp, uses);
     piece->is_prefetched = false;
     if (piece->rank != TRESOR_NONE)
         tresor__ranking_move(ranking_of(controller, piece), policy_of(controller), piece->index);
+}
+
+void tresor__budget_note_use(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    piece->kept_round = controller->budget.round;
+    if (piece->is_yielding)
+        tresor__releases_await(controller, piece);
+}
+
+void tresor__budget_unname(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    if (piece->plan != 0)
+        unrank(controller, piece);
+    else if (piece->tensor.state == TENSOR_RESIDENT && !piece->is_yielding)
+        rank(controller, piece);
 }
 
 void tresor__budget_released(struct tresor__controller *controller)
@@ -444,7 +464,7 @@ static void shrink(struct tresor__controller *controller)
     uint64_t leaving = budget->leaving_bytes;
     if (committed > limit && committed - limit > leaving &&
         !make_room(controller, committed - limit - leaving, NULL, 0) && !is_moving(budget) &&
-        budget->request != TRESOR_NONE && !controller->requests[budget->request].waits)
+        budget->request != TRESOR_NONE && !controller->requests[budget->request].awaits_room)
         settle_request(controller, TRESOR_ERROR_BUSY);
 }
 
@@ -483,7 +503,7 @@ static void each_resident(struct tresor__controller *controller, each_piece *vis
 {
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         struct tresor__slot *slot = &controller->slots[i];
-        for (uint32_t k = 0; slot->source.state == SOURCE_READY && k < slot->piece_count; k++)
+        for (uint32_t k = 0; slot->source.state == SOURCE_READY && k < slot->ranking.capacity; k++)
             if (slot->pieces[k].tensor.state == TENSOR_RESIDENT)
                 visit(controller, &slot->pieces[k]);
     }

@@ -27,7 +27,7 @@ struct tresor__budget {
     uint32_t loading;       /* pieces that are claimed and not filled */
     uint32_t round;         /* of looking at what is in use; what was found so is passed over in the same one */
     uint32_t request;       /* the BUDGET under way, or TRESOR_NONE */
-    uint64_t clock;         /* of uses */
+    uint64_t ticks;         /* of the clock of uses, by LOADs */
     uint64_t evicted;       /* pieces that went for others */
     uint64_t wasted;        /* of them, those that were brought in ahead of a use that never was */
 };
@@ -66,9 +66,15 @@ void tresor__budget_touch(struct tresor__controller *controller, struct tresor__
 bool tresor__budget_may_go(const struct tresor__controller *controller,
                            const struct tresor__piece *piece, uint32_t serial);
 
-/** When and how often it was used since that was last known. */
+/** It was used the last time at `stamp`, and `count` times in all, of which the lowest bits are known. */
 void tresor__budget_learn(struct tresor__controller *controller, struct tresor__piece *piece,
-                          uint64_t stamp, uint32_t count);
+                          uint64_t stamp, uint16_t count);
+
+/** It was found in use: it is passed over until something is released, of which its users will tell. */
+void tresor__budget_note_use(struct tresor__controller *controller, struct tresor__piece *piece);
+
+/** A plan names it, or names it no more. */
+void tresor__budget_unname(struct tresor__controller *controller, struct tresor__piece *piece);
 
 /** Something that was in use may be so no more. */
 void tresor__budget_released(struct tresor__controller *controller);

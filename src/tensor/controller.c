@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tensor/controller.h"
 
+#include <errno.h>
+
 #include "core/handle.h"
 #include "tensor/pins.h"
 
@@ -84,7 +86,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         .lock_bytes = LOCK_BYTES,
         .direct = (uint8_t)limits->direct,
         .spare_bytes_max = limits->spare_bytes,
-        .room.limit_bytes = UINT64_MAX,
+        .room.limit_bytes = limits->budget_bytes > 0 ? limits->budget_bytes : UINT64_MAX,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||
@@ -94,6 +96,9 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         return TRESOR_ERROR_NO_MEMORY;
     }
     init_lists(controller);
+    tresor__budget_init(&controller->budget, limits->budget_bytes, limits->policy);
+    if (limits->budget_bytes > 0)
+        controller->io.spare_bytes_max = 0;
     return TRESOR_OK;
 }
 
@@ -139,7 +144,11 @@ bool tresor__controller_in_use(const struct tresor__controller *controller)
 void tresor__controller_answer_seal(struct tresor__controller *controller,
                                     const struct tresor__effect *effect)
 {
-    bool sealed = tresor__pins_seal(&controller->slots[effect->source], effect->slot);
+    struct tresor__slot *slot = &controller->slots[effect->source];
+    uint64_t record = tresor__pins_record(slot, effect->slot);
+    bool is_used = effect->flags & TRESOR__SEAL_UNUSED &&
+                   record >> TRESOR__STAMP_SHIFT > effect->length;
+    bool sealed = !is_used && tresor__pins_seal(slot, effect->slot);
     uint32_t place = (controller->seal_head + controller->seal_count++) % controller->effects_max;
     controller->seals[place] = (struct tresor__completion){
         .kind = effect->kind,
@@ -148,6 +157,8 @@ void tresor__controller_answer_seal(struct tresor__controller *controller,
         .source = effect->source,
         .slot = effect->slot,
         .file = effect->file,
+        .os_errno = sealed ? 0 : is_used ? EAGAIN : EBUSY,
+        .value = (int64_t)record,
     };
 }
 
@@ -204,11 +215,22 @@ static bool has_room(const struct tresor__controller *controller)
 
 /* --- turns --- */
 
+/* What the answer tells of the piece's use is all that the budget knows of it. */
+static void learn(struct tresor__controller *controller, const struct tresor__completion *seal)
+{
+    struct tresor__piece *piece = &controller->slots[seal->source].pieces[seal->slot];
+    tresor__budget_learn(controller, piece, (uint64_t)seal->value >> TRESOR__STAMP_SHIFT,
+                         (uint16_t)seal->value);
+    if (seal->os_errno == EBUSY)
+        tresor__budget_note_use(controller, piece);
+}
+
 static void deliver_seal(struct tresor__controller *controller)
 {
     struct tresor__completion completion = controller->seals[controller->seal_head];
     controller->seal_head = (controller->seal_head + 1) % controller->effects_max;
     controller->seal_count--;
+    learn(controller, &completion);
     deliver(controller, &completion);
 }
 
@@ -243,11 +265,11 @@ bool tresor__controller_has_quiet(const struct tresor__controller *controller)
     return false;
 }
 
-/* What is in its windows goes with them. */
+/* What is in its windows goes with them, and is counted until then. */
 static void leave_room(struct tresor__slot *slot)
 {
     for (uint32_t i = 0; i < slot->source.model.file_count; i++)
-        tresor__ledger_leave_room(&slot->source.model.files[i].io.ledger);
+        slot->closing_bytes += tresor__ledger_leave_room(&slot->source.model.files[i].io.ledger);
 }
 
 /* Users may leave on any thread, so sources that drain are looked at whenever the context is. */
@@ -270,9 +292,14 @@ static bool may_turn(const struct tresor__controller *controller)
     return controller->turns.head != TRESOR_NONE && has_room(controller);
 }
 
+static bool is_budget_due(const struct tresor__controller *controller)
+{
+    return controller->budget.is_due && has_room(controller);
+}
+
 bool tresor__controller_is_due(const struct tresor__controller *controller)
 {
-    return controller->seal_count > 0 || may_turn(controller) ||
+    return controller->seal_count > 0 || is_budget_due(controller) || may_turn(controller) ||
            atomic_load_explicit(&controller->released, memory_order_relaxed) ||
            (controller->turns.head == TRESOR_NONE && tresor__turns_can_feed(controller));
 }
@@ -285,6 +312,8 @@ void tresor__controller_run(struct tresor__controller *controller, uint32_t limi
         /* Seals hold room until they are delivered: to wait for room first would be for ever. */
         if (controller->seal_count > 0)
             deliver_seal(controller);
+        else if (is_budget_due(controller))
+            tresor__budget_run(controller);
         else if (may_turn(controller))
             tresor__turns_run_one(controller);
         else if (controller->turns.head == TRESOR_NONE && tresor__turns_can_feed(controller))
@@ -294,4 +323,6 @@ void tresor__controller_run(struct tresor__controller *controller, uint32_t limi
     }
     if (controller->draining > 0)
         look_at_draining(controller);
+    if (controller->budget.request != TRESOR_NONE)
+        tresor__budget_settle(controller);
 }

@@ -11,7 +11,9 @@
 
 #include "io/read/copy.h"
 #include "io/read/stream.h"
+#include "tensor/budget.h"
 #include "tensor/pins.h"
+#include "tensor/plan.h"
 #include "tensor/request.h"
 #include "tensor/slot.h"
 
@@ -51,6 +53,8 @@ struct tresor__controller_limits {
     uint64_t populate_bytes;
     uint32_t ahead_max; /* readaheads of a file under way */
     uint64_t hash_key[2];
+    uint64_t budget_bytes;
+    uint32_t policy;   /* enum tresor_policy, not DEFAULT */
     uint32_t strategy; /* enum tresor_strategy, not DEFAULT */
     uint32_t direct;   /* enum tresor_direct, not DEFAULT */
 };
@@ -59,6 +63,8 @@ struct tresor__controller {
     struct tresor_allocator allocator;
     struct tresor__controller_limits limits;
     struct tresor__io io;
+    struct tresor__budget budget;
+    struct tresor__plan *plans[TRESOR__PLANS_MAX]; /* NULL: none */
     struct tresor__slot *slots;
     struct tresor__request *requests;
     struct tresor__copy *copies; /* one a request */
@@ -224,6 +230,15 @@ bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor
 void tresor__waits_settle_one(struct tresor__controller *controller, uint32_t pair, int32_t code,
                               const struct tresor__failure *failure);
 
+/** Not now: of the tensor's loads those fail with BUSY that do not wait for room. */
+void tresor__waits_refuse_room(struct tresor__controller *controller, struct tresor__piece *piece);
+
+/** Withdraw the loads of a request's tensors of which that holds. */
+typedef bool tresor__waits_filter(const struct tresor__controller *controller,
+                                  const struct tresor__piece *piece);
+void tresor__waits_withdraw_if(struct tresor__controller *controller,
+                               const struct tresor__request *request, tresor__waits_filter *holds);
+
 /** Free a pair whose event was taken. */
 void tresor__waits_free(struct tresor__controller *controller, uint32_t pair);
 
@@ -267,6 +282,9 @@ bool tresor__events_take_end(struct tresor__controller *controller, uint32_t req
                              bool discard_items, struct tresor_event *event);
 
 /* --- visits.c --- */
+
+/** Another tensor may be asked for something: what it asks for has room, beside every block's cancel. */
+bool tresor__visits_has_room(const struct tresor__controller *controller);
 
 /** Ask the request's next tensors; says VISITED after the last. */
 void tresor__visits_run(struct tresor__controller *controller, struct tresor__request *request);

@@ -90,6 +90,7 @@ struct tresor__piece {
     uint32_t serial;     /* of the last LOAD that found it resident, or made it so */
     uint32_t rank;       /* its place in its source's ranking; TRESOR_NONE: in none */
     uint32_t plan_entry; /* its next place in the plan that names it; TRESOR_NONE: none any more */
+    uint16_t uses_seen;  /* of its uses, the lowest bits of their number */
     uint32_t kept_round; /* the budget's round in which it was found in use */
     uint8_t plan;        /* that names it, from 1 on; 0: none */
     bool is_yielding;    /* the budget has asked for it, and awaits the answer */

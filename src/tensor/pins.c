@@ -9,6 +9,7 @@
 #define CLOSING (UINT64_C(1) << 62) /* no new users, and counted in the slot's held_count */
 #define AWAITED (UINT64_C(1) << 61) /* the context is to be told of the last user's end */
 #define COMING (UINT64_C(1) << 60)  /* being loaded */
+#define WATCHED (UINT64_C(1) << 58) /* the next user makes it AWAITED */
 #define MISSED (UINT64_C(1) << 59)  /* counted as a miss, or as late */
 
 /* The gate: who is inside in the low half, the generation above it, and two flags at the top. */
@@ -61,7 +62,7 @@ static struct tresor__pins *grow(struct tresor__pins *older,
 
 static void make_word(struct tresor__pin *pin, uint32_t generation)
 {
-    atomic_store_explicit(&pin->stamp, 0, memory_order_relaxed);
+    atomic_store_explicit(&pin->record, 0, memory_order_relaxed);
     atomic_store_explicit(&pin->word, of_generation(generation), memory_order_relaxed);
 }
 
@@ -88,7 +89,7 @@ int32_t tresor__pins_extend(struct tresor__slot *slot, const struct tresor_alloc
     if (!pins)
         return TRESOR_ERROR_NO_MEMORY;
     for (uint32_t i = 0; pins != before && i < slot->pin_count; i++) {
-        atomic_store_explicit(&pins->pins[i].stamp, tresor__pins_stamp(slot, i),
+        atomic_store_explicit(&pins->pins[i].record, tresor__pins_record(slot, i),
                               memory_order_relaxed);
         atomic_store_explicit(&pins->pins[i].word, look(&before->pins[i]), memory_order_relaxed);
     }
@@ -177,9 +178,24 @@ bool tresor__pins_await(struct tresor__slot *slot, uint32_t piece)
     return true;
 }
 
-uint64_t tresor__pins_stamp(const struct tresor__slot *slot, uint32_t piece)
+bool tresor__pins_watch(struct tresor__slot *slot, uint32_t piece)
 {
-    return atomic_load_explicit(&pin_of(slot, piece)->stamp, memory_order_relaxed);
+    struct tresor__pin *pin = pin_of(slot, piece);
+    uint64_t word = look(pin);
+    uint64_t next;
+    do {
+        next = word;
+        if ((word & USERS) > 0)
+            next |= AWAITED;
+        else if (word & OPEN)
+            next |= WATCHED;
+    } while (next != word && !change(pin, &word, next));
+    return (word & USERS) > 0;
+}
+
+uint64_t tresor__pins_record(const struct tresor__slot *slot, uint32_t piece)
+{
+    return atomic_load_explicit(&pin_of(slot, piece)->record, memory_order_relaxed);
 }
 
 /* Who is about to tell of its end counts as a user still. */
@@ -258,9 +274,17 @@ static int32_t acquire_one(struct tresor__pin *pin, uint64_t generation,
         }
         if ((word & USERS) == USERS)
             return TRESOR_ERROR_AGAIN;
-        if (change(pin, &word, word + 1))
+        uint64_t next = word & WATCHED ? (word | AWAITED) & ~WATCHED : word;
+        if (change(pin, &word, next + 1))
             return TRESOR_OK;
     }
+}
+
+static void note_use(struct tresor__pin *pin, uint64_t clock)
+{
+    uint64_t record = atomic_load_explicit(&pin->record, memory_order_relaxed);
+    atomic_store_explicit(&pin->record, clock << TRESOR__STAMP_SHIFT | (uint16_t)(record + 1),
+                          memory_order_relaxed);
 }
 
 static int32_t release_one(struct tresor__pin *pin, uint64_t generation, bool *is_awaited)
@@ -320,7 +344,7 @@ int32_t tresor__pins_acquire(struct tresor__slot *slot, uint32_t generation, con
     }
     uint64_t clock = atomic_fetch_add_explicit(&acquires->clock, count, memory_order_relaxed);
     for (uint32_t i = 0; i < count; i++)
-        atomic_store_explicit(&pin_at(pins, list, i)->stamp, clock + 1 + i, memory_order_relaxed);
+        note_use(pin_at(pins, list, i), clock + 1 + i);
     return TRESOR_OK;
 }
 

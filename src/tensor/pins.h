@@ -15,7 +15,7 @@
 
 struct tresor__pin {
     _Atomic uint64_t word;
-    _Atomic uint64_t stamp; /* the clock when it was acquired last; 0: never */
+    _Atomic uint64_t record; /* the clock when it was acquired last, and how often it was; see below */
 };
 
 /** The words of a slot's pieces. A smaller one that it took the place of stays, for who is just looking at it. */
@@ -28,7 +28,7 @@ struct tresor__pins {
 /** What the acquires of a context count. Threads share the clock, so nothing else is in its cache line. */
 struct tresor__acquires {
     uint8_t before[64];
-    _Atomic uint64_t clock; /* pieces acquired so far */
+    _Atomic uint64_t clock; /* uses so far */
     uint8_t behind[64];
     _Atomic uint64_t misses; /* that were not in memory, each counted once until it is loaded next */
     _Atomic uint64_t late;   /* the same of those that were being loaded */
@@ -71,8 +71,31 @@ bool tresor__pins_seal(struct tresor__slot *slot, uint32_t piece);
  */
 bool tresor__pins_await(struct tresor__slot *slot, uint32_t piece);
 
-/** The clock when the piece was acquired last; 0: never. */
-uint64_t tresor__pins_stamp(const struct tresor__slot *slot, uint32_t piece);
+/**
+ * Who next acquires the piece tells the context when its last user leaves, and so do users that it has. Whether it has
+ * any.
+ */
+bool tresor__pins_watch(struct tresor__slot *slot, uint32_t piece);
+
+enum {
+    TRESOR__STAMP_SHIFT = 16, /* of the clock in a record */
+};
+
+/** The clock when the piece was acquired last, 0: never; below it the lowest bits of how often it was, as far as threads that do so at
+ * the same moment do not count as one. */
+uint64_t tresor__pins_record(const struct tresor__slot *slot, uint32_t piece);
+
+/** The clock of a record. */
+static inline uint64_t tresor__pins_stamp(const struct tresor__slot *slot, uint32_t piece)
+{
+    return tresor__pins_record(slot, piece) >> TRESOR__STAMP_SHIFT;
+}
+
+/** A use that is no acquire: the clock's next value. */
+static inline uint64_t tresor__acquires_tick(struct tresor__acquires *acquires)
+{
+    return atomic_fetch_add_explicit(&acquires->clock, 1, memory_order_relaxed) + 1;
+}
 
 /** The source takes no new users; who has acquired something may release it. */
 void tresor__pins_close(struct tresor__slot *slot);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tensor/plan.h"
 
+#include <tresor/strategy.h>
+
 #include "tensor/controller.h"
 #include "tensor/pins.h"
 
@@ -129,7 +131,7 @@ static void name_pieces(struct tresor__controller *controller, struct tresor__pl
         struct tresor__piece *piece = piece_at(controller, plan, i);
         piece->plan = (uint8_t)(plan->index + 1);
         piece->consumed = last_use(controller, piece);
-        tresor__budget_unname(controller, piece, true);
+        tresor__budget_unname(controller, piece);
     }
 }
 
@@ -148,6 +150,8 @@ int32_t tresor__plan_make(struct tresor__controller *controller, struct tresor__
     const struct tresor__slot *slot = &controller->slots[request->source];
     uint32_t index = free_index(controller);
     uint32_t entries = count_entries(slot, items, count);
+    if (entries == 0)
+        return TRESOR_ERROR_INVALID;
     if (index == TRESOR__PLANS_MAX || entries == TRESOR_NONE || count > ENTRIES_MAX)
         return TRESOR_ERROR_LIMIT;
     struct tresor__plan *plan = allocate(controller, entries, (uint32_t)count);
@@ -180,7 +184,7 @@ void tresor__plan_end(struct tresor__controller *controller, const struct tresor
         struct tresor__piece *piece = piece_at(controller, plan, i);
         piece->plan = 0;
         piece->plan_entry = TRESOR_NONE;
-        tresor__budget_unname(controller, piece, false);
+        tresor__budget_unname(controller, piece);
     }
     controller->plans[plan->index] = NULL;
     release(controller, plan);
@@ -192,14 +196,15 @@ void tresor__plan_end(struct tresor__controller *controller, const struct tresor
 static bool is_used(struct tresor__controller *controller, const struct tresor__plan *plan,
                     uint32_t step)
 {
-    const struct tresor__slot *slot = &controller->slots[plan->source];
+    struct tresor__slot *slot = &controller->slots[plan->source];
+    bool used = plan->steps[step] < plan->steps[step + 1] || step == plan->step;
     for (uint32_t i = plan->steps[step]; i < plan->steps[step + 1]; i++) {
         const struct tresor__piece *piece = piece_at(controller, plan, i);
-        if (last_use(controller, piece) <= piece->consumed ||
-            tresor__pins_users(slot, piece->index) > 0)
-            return false;
+        /* Watched before its last use is looked at: what comes later will be told. */
+        bool has_users = tresor__pins_watch(slot, piece->index);
+        used = used && !has_users && last_use(controller, piece) > piece->consumed;
     }
-    return true;
+    return used;
 }
 
 static void pass_step(struct tresor__controller *controller, struct tresor__plan *plan)
@@ -243,8 +248,6 @@ static bool is_over(const struct tresor__plan *plan)
     return plan->step == plan->step_count;
 }
 
-static void hasten_step(struct tresor__controller *controller, const struct tresor__plan *plan);
-
 static bool advance(struct tresor__controller *controller, struct tresor__plan *plan)
 {
     uint32_t used = find_used(controller, plan);
@@ -253,8 +256,6 @@ static bool advance(struct tresor__controller *controller, struct tresor__plan *
     while (plan->step != used)
         pass_step(controller, plan);
     pass_step(controller, plan);
-    if (!is_over(plan))
-        hasten_step(controller, plan);
     controller->budget.is_due = true;
     return true;
 }
@@ -271,16 +272,6 @@ static void step_load(struct tresor__controller *controller, const struct tresor
         controller, &piece->tensor,
         &(struct tresor__address){TRESOR__MACHINE_TENSOR, plan->source, piece->index},
         &(struct tresor__input){.event = TENSOR_ON_LOAD, .value = value});
-}
-
-/* Its turn has come: what was asked for ahead is wanted now, and what has gone meanwhile is asked for again. */
-static void hasten_step(struct tresor__controller *controller, const struct tresor__plan *plan)
-{
-    for (uint32_t i = plan->steps[plan->step]; i < plan->steps[plan->step + 1]; i++) {
-        struct tresor__piece *piece = piece_at(controller, plan, i);
-        if (piece->tensor.state == TENSOR_ADMITTING || piece->tensor.state == TENSOR_LOADING)
-            step_load(controller, plan, piece, true);
-    }
 }
 
 static bool is_near(const struct tresor__plan *plan, uint32_t entry)
@@ -325,19 +316,31 @@ static bool ask_ahead(struct tresor__controller *controller, struct tresor__plan
     return false;
 }
 
-/* What the cursor stands at and is not there, though it was asked for, is asked for again, once. */
-static void ask_again(struct tresor__plan *plan)
+/* The cursor has come to a step: what was asked for ahead is wanted now, and what has failed or gone meanwhile is asked
+ * for again, once. */
+static void hasten_step(struct tresor__controller *controller, struct tresor__plan *plan,
+                        struct tresor__request *request)
 {
-    if (plan->ahead > 0 && plan->ahead >= plan->steps[plan->step + 1] - plan->cursor)
-        return;
-    plan->ahead = 0;
+    uint32_t last = plan->steps[plan->step + 1];
+    for (uint32_t i = plan->cursor; i < last; i++) {
+        struct tresor__piece *piece = piece_at(controller, plan, i);
+        uint8_t state = piece->tensor.state;
+        if (state == TENSOR_ADMITTING || state == TENSOR_LOADING)
+            step_load(controller, plan, piece, true);
+        else if (i - plan->cursor < plan->ahead && controller->free_pair != TRESOR_NONE &&
+                 tresor__visits_has_room(controller))
+            ask(controller, plan, request, i);
+    }
 }
 
 void tresor__plan_run(struct tresor__controller *controller, struct tresor__request *request)
 {
     struct tresor__plan *plan = tresor__plan_of(controller, request->index);
+    bool has_moved = false;
     while (!is_over(plan) && advance(controller, plan))
-        ask_again(plan);
+        has_moved = true;
+    if (has_moved && !is_over(plan))
+        hasten_step(controller, plan, request);
     if (is_over(plan)) {
         tresor__router_step_on(
             controller, request,
@@ -381,7 +384,7 @@ void tresor__plan_seek(struct tresor__controller *controller, struct tresor__pla
         piece_at(controller, plan, i)->plan_entry = i;
     tresor__waits_withdraw_if(controller, &controller->requests[plan->request], is_far);
     if (!is_over(plan))
-        hasten_step(controller, plan);
+        hasten_step(controller, plan, &controller->requests[plan->request]);
     controller->budget.is_due = true;
     tresor__turns_add_request(controller, plan->request);
 }
@@ -420,10 +423,8 @@ static struct tresor__piece *find_victim(const struct tresor__controller *contro
                                            : plan->cursor + (plan->entry_count - i);
         struct tresor__piece *piece = piece_at(controller, plan, entry);
         uint64_t behind = i <= plan->cursor || plan->is_cyclic
-                              ? plan->total_bytes - distance(plan, entry)
+                              ? plan->total_bytes - distance(plan, entry) - piece->size_bytes
                               : NEVER;
-        if (plan->cursor == plan->entry_count)
-            behind = 0;
         if (piece->plan_entry == entry &&
             (distance(plan, entry) <= search->least_distance || behind > search->behind_bytes))
             return NULL;

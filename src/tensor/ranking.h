@@ -10,8 +10,9 @@
 
 struct tresor__ranking {
     struct tresor__piece *pieces;
-    uint32_t *heap; /* as many places as there are pieces */
+    uint32_t *heap; /* `capacity` places */
     uint32_t count;
+    uint32_t capacity; /* pieces of the source */
 };
 
 /** A piece that is in no ranking comes in, and one that is in this goes out. */

@@ -58,6 +58,8 @@ void tresor__releases_collect(struct tresor__controller *controller)
     if (!atomic_load_explicit(&controller->released, memory_order_relaxed))
         return;
     atomic_exchange(&controller->released, false);
+    tresor__budget_released(controller);
+    tresor__plans_look(controller);
     for (uint32_t i = 0; i < controller->limits.requests && controller->patient_count > 0; i++) {
         struct tresor__request *request = &controller->requests[i];
         if (!is_waiting(request))

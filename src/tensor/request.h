@@ -7,6 +7,10 @@
 #include "core/fsm.h"
 #include "core/link.h"
 
+enum {
+    TRESOR__SOURCE_NONE = 0xffff, /* of a request that is about the context */
+};
+
 #define TRESOR__DEF "tensor/request.def"
 #define TRESOR__S(name) REQUEST_##name
 #define TRESOR__E(name) REQUEST_ON_##name
@@ -22,10 +26,12 @@ struct tresor__request {
     uint16_t source;
     bool wants_items; /* an ITEM event for every tensor, not only for failed ones */
     bool wants_pins;  /* LOAD: each tensor is acquired for the host, its ITEM event hands that over */
+    bool awaits_room; /* LOAD, BUDGET: waits where what is in use leaves too little, rather than fail */
     bool is_patient;  /* EVICT: waits for the end of a tensor's users */
     bool withdrawn;   /* cancelled before all tensors were asked or settled */
     uint32_t index;   /* its own slot */
     uint32_t generation;
+    uint32_t serial; /* of all requests, modulo 2^32; never 0 */
     uint32_t next; /* in the list of free slots or of events */
     struct tresor__link turn;
     struct tresor__link starving; /* in the list of those that await a free pair */

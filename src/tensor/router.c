@@ -5,6 +5,7 @@
 #include "tensor/controller.h"
 #include "tensor/machines.h"
 #include "tensor/pins.h"
+#include "tensor/plan.h"
 
 static void *context_of(struct tresor__controller *controller,
                         const struct tresor__address *address)
@@ -100,12 +101,13 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
                         const struct tresor__message *message)
 {
     const struct tresor__slot *slot = &controller->slots[sender->source];
-    const struct tresor__piece *piece = &slot->pieces[sender->slot];
+    struct tresor__piece *piece = &slot->pieces[sender->slot];
     struct tresor__file *file = &slot->source.model.files[piece->file].io;
     struct tresor__ledger *ledger = &file->ledger;
     switch (message->kind) {
     case TRESOR__MESSAGE_CLAIM:
         tresor__pins_set_coming(&controller->slots[sender->source], sender->slot, true);
+        tresor__budget_claimed(controller, piece);
         tresor__ledger_claim(ledger, sender->slot, message->event, message->urgency);
         break;
     case TRESOR__MESSAGE_HASTEN:
@@ -113,10 +115,12 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
         break;
     case TRESOR__MESSAGE_UNCLAIM:
         tresor__ledger_unclaim(ledger, sender->slot, true);
+        tresor__budget_left(controller, piece, false);
         break;
     case TRESOR__MESSAGE_WITHDRAW:
         tresor__pins_set_coming(&controller->slots[sender->source], sender->slot, false);
         tresor__ledger_unclaim(ledger, sender->slot, false);
+        tresor__budget_left(controller, piece, true);
         break;
     case TRESOR__MESSAGE_LOCK_CLAIM:
         tresor__ledger_lock(ledger, sender->slot);
@@ -131,6 +135,27 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
     if (message->kind == TRESOR__MESSAGE_WITHDRAW)
         turns |= TRESOR__TURN_CANCEL;
     tresor__turns_add_file(controller, sender->source, piece->file, turns);
+}
+
+/* A tensor's word to the budget. */
+static void tell_budget(struct tresor__controller *controller, const struct tresor__address *sender,
+                        uint8_t kind)
+{
+    struct tresor__slot *slot = &controller->slots[sender->source];
+    struct tresor__piece *piece = &slot->pieces[sender->slot];
+    if (kind == TRESOR__MESSAGE_OPEN_PINS) {
+        tresor__pins_open(slot, sender->slot);
+        controller->openings++;
+        tresor__budget_resident(controller, piece);
+    } else if (kind == TRESOR__MESSAGE_ASK_ROOM) {
+        tresor__pins_set_coming(slot, sender->slot, true);
+        tresor__budget_ask(controller, piece);
+    } else if (kind == TRESOR__MESSAGE_WITHDRAW_ROOM) {
+        tresor__pins_set_coming(slot, sender->slot, false);
+        tresor__budget_withdraw(controller, piece);
+    } else {
+        tresor__budget_kept(controller, piece);
+    }
 }
 
 static void settle_waits(struct tresor__controller *controller,
@@ -159,6 +184,9 @@ static void settle_source(struct tresor__controller *controller, uint32_t index,
     struct tresor__request *request = &controller->requests[slot->request];
     slot->request = TRESOR_NONE;
     controller->leaked_bytes += slot->source.leaked_bytes;
+    controller->io.room.charged_bytes -= slot->closing_bytes;
+    slot->closing_bytes = 0;
+    controller->budget.is_due = true;
     slot->source.leaked_bytes = 0;
     if (code != TRESOR_OK) {
         request->error = slot->source.error;
@@ -210,6 +238,9 @@ static void start_request(struct tresor__controller *controller, uint32_t index)
     case TRESOR_VERB_OPEN:
         step(controller, &source, SOURCE_ON_OPEN, 0);
         break;
+    case TRESOR_VERB_BUDGET:
+        tresor__budget_set(controller, request->total_bytes, index);
+        break;
     case TRESOR_VERB_CLOSE:
         tresor__gate_close(&controller->slots[request->source]);
         tresor__pins_close(&controller->slots[request->source]);
@@ -232,7 +263,9 @@ static void withdraw_request(struct tresor__controller *controller, uint32_t ind
         PAIRS = 64
     };
     struct tresor__request *request = &controller->requests[index];
-    if (request->verb == TRESOR_VERB_OPEN)
+    if (request->verb == TRESOR_VERB_BUDGET)
+        tresor__budget_cancel(controller, index);
+    else if (request->verb == TRESOR_VERB_OPEN)
         step(controller,
              &(struct tresor__address){TRESOR__MACHINE_SOURCE, request->source, request->source},
              SOURCE_ON_CANCEL, 0);
@@ -312,11 +345,14 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
     case TRESOR__MESSAGE_LOCK_WITHDRAW:
         tell_ledger(controller, sender, message);
         break;
+    case TRESOR__MESSAGE_ASK_ROOM:
+    case TRESOR__MESSAGE_WITHDRAW_ROOM:
     case TRESOR__MESSAGE_OPEN_PINS:
-        controller->openings++;
-        tresor__pins_open(&controller->slots[sender->source], sender->slot);
+    case TRESOR__MESSAGE_KEPT:
+        tell_budget(controller, sender, message->kind);
         break;
     case TRESOR__MESSAGE_HOLD:
+        tell_budget(controller, sender, TRESOR__MESSAGE_KEPT);
         tresor__releases_await(controller,
                                &controller->slots[sender->source].pieces[sender->slot]);
         break;
@@ -351,6 +387,8 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
         withdraw_request(controller, message->slot);
         break;
     case TRESOR__MESSAGE_END:
+        if (controller->requests[message->slot].verb == TRESOR_VERB_PLAN)
+            tresor__plan_end(controller, &controller->requests[message->slot]);
         tresor__events_add(controller,
                            tresor__event_identifier(TRESOR__EVENT_OF_REQUEST, message->slot));
         break;

@@ -24,6 +24,8 @@ static void make_piece(struct tresor__slot *slot, uint32_t index)
         .size_bytes = entry->size_bytes,
         .first_wait = TRESOR_NONE,
         .last_wait = TRESOR_NONE,
+        .rank = TRESOR_NONE,
+        .plan_entry = TRESOR_NONE,
     };
     slot->tensor_bytes += entry->size_bytes;
 }
@@ -35,6 +37,11 @@ static bool make_tables(struct tresor__slot *slot, uint32_t count)
     if (!slot->groups || count == 0)
         return slot->groups != NULL;
     slot->pieces = tresor__allocate(allocator, count * sizeof *slot->pieces);
+    slot->ranking = (struct tresor__ranking){
+        .pieces = slot->pieces,
+        .heap = tresor__allocate(allocator, count * sizeof *slot->ranking.heap),
+        .capacity = count,
+    };
     return slot->pieces && tresor__pins_start(slot, allocator, count) == TRESOR_OK;
 }
 
@@ -99,6 +106,8 @@ int64_t tresor__slot_free(void *argument)
     }
     tresor__free(&allocator, slot->groups, TRESOR__GROUPS_MAX * sizeof *slot->groups);
     tresor__free(&allocator, slot->pieces, count * sizeof *slot->pieces);
+    tresor__free(&allocator, slot->ranking.heap, slot->ranking.capacity * sizeof *slot->ranking.heap);
+    slot->ranking = (struct tresor__ranking){0};
     tresor__pins_clear(slot);
     slot->groups = NULL;
     slot->group_count = 0;

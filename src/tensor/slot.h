@@ -8,6 +8,7 @@
 
 #include "source/source.h"
 #include "tensor/piece.h"
+#include "tensor/ranking.h"
 
 enum {
     TRESOR__GROUPS_MAX = 4096, /* of one source */
@@ -33,6 +34,8 @@ struct tresor__slot {
     uint32_t generation;
     uint32_t request; /* the one that opens or closes it, TRESOR_NONE otherwise */
     uint64_t tensor_bytes;
+    uint64_t closing_bytes;           /* of pages that its closing has yet to give back */
+    struct tresor__ranking ranking;   /* of pieces that are resident and no plan names; under a budget */
     uint32_t pin_count;                      /* pieces of the source that have pins */
     _Atomic uint32_t held_count;             /* of a closing source, those that have users; see pins.h */
     _Atomic uint64_t gate;                   /* see pins.h */

@@ -255,20 +255,25 @@ static void refuse_evict(void *context, const struct tresor__input *input,
     say(context, out, TRESOR__MESSAGE_SETTLE_EVICT, TRESOR_ERROR_BUSY);
 }
 
-static void refuse_evict_and_settle(void *context, const struct tresor__input *input,
-                                    struct tresor__outbox *out)
+static void keep(void *context, const struct tresor__input *input, struct tresor__outbox *out,
+                 uint8_t kind)
 {
     refuse_evict(context, input, out);
     settle_load(context, input, out);
     tell_lock(context, out, LOCK_ON_LOADED);
-    say(context, out, TRESOR__MESSAGE_KEPT, TRESOR_OK);
+    say(context, out, kind, TRESOR_OK);
+}
+
+static void refuse_evict_and_settle(void *context, const struct tresor__input *input,
+                                    struct tresor__outbox *out)
+{
+    keep(context, input, out, TRESOR__MESSAGE_KEPT);
 }
 
 static void refuse_evict_and_hold(void *context, const struct tresor__input *input,
                                   struct tresor__outbox *out)
 {
-    refuse_evict_and_settle(context, input, out);
-    say(context, out, TRESOR__MESSAGE_HOLD, TRESOR_OK);
+    keep(context, input, out, TRESOR__MESSAGE_HOLD);
 }
 
 static void remember_failure(void *context, const struct tresor__input *input,

@@ -211,11 +211,15 @@ void tresor__turns_await_stage(struct tresor__controller *controller, uint32_t s
 {
     push(controller, &controller->stageless, stageless_of,
          identifier(TRESOR__ACTOR_STREAM, 0, stream));
+    if (controller->io.free_stage == TRESOR_NONE)
+        return;
+    controller->io.awaits_stage_room = true; /* others go for its memory */
+    controller->budget.is_due = true;
 }
 
 static bool can_feed_stageless(const struct tresor__controller *controller)
 {
-    return controller->stageless.head != TRESOR_NONE && controller->io.free_stage != TRESOR_NONE;
+    return controller->stageless.head != TRESOR_NONE && tresor__io_has_stage(&controller->io);
 }
 
 static inline struct tresor__link *roomless_of(struct tresor__controller *controller, uint32_t id)

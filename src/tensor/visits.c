@@ -33,13 +33,14 @@ static struct asking asking_of(const struct tresor__request *request)
     }
 }
 
-static int64_t value_of(const struct tresor__request *request)
+static int64_t value_of(const struct tresor__controller *controller,
+                        const struct tresor__request *request)
 {
     if (request->verb == TRESOR_VERB_ADVISE)
         return request->advice;
     return tresor__load_value(request->strategy == TRESOR_STRATEGY_READ ? TRESOR__BACKING_ANONYMOUS
                                                                         : TRESOR__BACKING_FILE,
-                              request->urgency);
+                              request->urgency, controller->budget.budget_bytes > 0);
 }
 
 /* The tensor where visiting stands; NULL after the last. */
@@ -58,7 +59,7 @@ static struct tresor__piece *current_piece(struct tresor__controller *controller
 }
 
 /* Beside it every block's cancel has room. */
-static bool has_room(const struct tresor__controller *controller)
+bool tresor__visits_has_room(const struct tresor__controller *controller)
 {
     return controller->effect_count + controller->in_flight + controller->seal_count +
                controller->limits.blocks + EFFECTS_ROOM <=
@@ -117,14 +118,18 @@ static void visit_for_stream(struct tresor__controller *controller, struct treso
 
 void tresor__visits_run(struct tresor__controller *controller, struct tresor__request *request)
 {
+    if (request->verb == TRESOR_VERB_PLAN) {
+        tresor__plan_run(controller, request);
+        return;
+    }
     if (request->verb == TRESOR_VERB_STREAM) {
         visit_for_stream(controller, request);
         return;
     }
     tresor__releases_retry(controller, request);
     struct asking asking = asking_of(request);
-    struct tresor__input input = {.event = asking.event, .value = value_of(request)};
-    for (uint32_t i = 0; i < VISITS_MAX && has_room(controller); i++) {
+    struct tresor__input input = {.event = asking.event, .value = value_of(controller, request)};
+    for (uint32_t i = 0; i < VISITS_MAX && tresor__visits_has_room(controller); i++) {
         struct tresor__piece *piece = current_piece(controller, request);
         if (!piece) {
             visited(controller, request);

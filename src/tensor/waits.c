@@ -186,6 +186,8 @@ static void settle_with(struct tresor__controller *controller, uint32_t index, i
     /* In the step that finds it in memory, so that nothing is evicted between. */
     if (code == TRESOR_OK && request->wants_pins && request->state != REQUEST_CANCELLING)
         code = tresor__releases_pin(controller, pair);
+    if (code == TRESOR_OK && pair->wait == TRESOR__WAIT_LOAD)
+        tresor__budget_touch(controller, piece, request);
     if (code == TRESOR_OK && is_watching(controller, pair))
         count_arrived(controller, pair, piece, piece->size_bytes);
     bool failed = code != TRESOR_OK && code != TRESOR_ERROR_CANCELLED;
@@ -222,8 +224,8 @@ void tresor__waits_settle(struct tresor__controller *controller, struct tresor__
                           enum tresor__wait wait, int32_t code, bool only_first)
 {
     uint32_t index = piece->first_wait;
-    if (code != TRESOR_OK && wait == TRESOR__WAIT_LOAD) {
-        /* The tensor's machine only knows that it failed; its ledger knows why. */
+    if (code == TRESOR_ERROR_IO && wait == TRESOR__WAIT_LOAD) {
+        /* The tensor's machine only knows that its filling failed; its ledger knows why. */
         const struct tresor__slot *slot = &controller->slots[piece->tensor.source];
         code = slot->source.model.files[piece->file].io.ledger.spans[piece->index].failure.code;
     }
@@ -238,6 +240,19 @@ void tresor__waits_settle(struct tresor__controller *controller, struct tresor__
     }
 }
 
+void tresor__waits_refuse_room(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    uint32_t index = piece->first_wait;
+    while (index != TRESOR_NONE) {
+        const struct tresor__pair *pair = pair_of(controller, index);
+        const struct tresor__request *request = &controller->requests[pair->request];
+        uint32_t next = pair->next_of_tensor;
+        if (pair->wait == TRESOR__WAIT_LOAD && !request->awaits_room)
+            settle(controller, index, TRESOR_ERROR_BUSY);
+        index = next;
+    }
+}
+
 static bool may_withdraw(const struct tresor__piece *piece, uint8_t wait)
 {
     return wait == TRESOR__WAIT_LOAD ||
@@ -246,27 +261,42 @@ static bool may_withdraw(const struct tresor__piece *piece, uint8_t wait)
            (wait == TRESOR__WAIT_LOCK && piece->lock.state == LOCK_AWAITING);
 }
 
+static void withdraw(struct tresor__controller *controller, uint32_t index)
+{
+    const struct tresor__pair *pair = pair_of(controller, index);
+    bool is_of_tensor = pair->wait != TRESOR__WAIT_LOCK;
+    struct tresor__address address = {is_of_tensor ? TRESOR__MACHINE_TENSOR : TRESOR__MACHINE_LOCK,
+                                      pair->source, pair->tensor};
+    settle(controller, index, TRESOR_ERROR_CANCELLED);
+    tresor__router_step(controller, &address,
+                        &(struct tresor__input){.event = is_of_tensor ? (uint32_t)TENSOR_ON_CANCEL
+                                                                      : (uint32_t)LOCK_ON_CANCEL});
+}
+
+void tresor__waits_withdraw_if(struct tresor__controller *controller,
+                               const struct tresor__request *request, tresor__waits_filter *holds)
+{
+    uint32_t index = request->first_wait;
+    while (index != TRESOR_NONE) {
+        const struct tresor__pair *pair = pair_of(controller, index);
+        uint32_t next = pair->next_of_request;
+        if (holds(controller, &controller->slots[pair->source].pieces[pair->tensor]))
+            withdraw(controller, index);
+        index = next;
+    }
+}
+
 bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor__request *request,
                             uint32_t limit)
 {
     uint32_t index = request->first_wait;
     uint32_t withdrawn = 0;
     while (index != TRESOR_NONE && withdrawn < limit) {
-        struct tresor__pair *pair = pair_of(controller, index);
+        const struct tresor__pair *pair = pair_of(controller, index);
         uint32_t next = pair->next_of_request;
-        uint8_t wait = pair->wait;
-        uint32_t tensor = pair->tensor;
-        uint32_t source = pair->source;
-        if (may_withdraw(&controller->slots[source].pieces[tensor], wait)) {
+        if (may_withdraw(&controller->slots[pair->source].pieces[pair->tensor], pair->wait)) {
             withdrawn++;
-            settle(controller, index, TRESOR_ERROR_CANCELLED);
-            bool is_of_tensor = wait != TRESOR__WAIT_LOCK;
-            tresor__router_step(
-                controller,
-                &(struct tresor__address){
-                    is_of_tensor ? TRESOR__MACHINE_TENSOR : TRESOR__MACHINE_LOCK, source, tensor},
-                &(struct tresor__input){.event = is_of_tensor ? (uint32_t)TENSOR_ON_CANCEL
-                                                              : (uint32_t)LOCK_ON_CANCEL});
+            withdraw(controller, index);
         }
         index = next;
     }

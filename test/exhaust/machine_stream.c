@@ -37,7 +37,8 @@ static struct {
 
 static void make_io(uint32_t knobs)
 {
-    world.io = (struct tresor__io){.blocks = world.blocks,
+    world.io = (struct tresor__io){.room.limit_bytes = UINT64_MAX,
+                                  .blocks = world.blocks,
                                    .block_count = 2,
                                    .free_block = knobs & BLOCK ? 1 : TRESOR_NONE,
                                    .free_count = knobs & BLOCK ? 1 : 0,

@@ -12,6 +12,7 @@ enum {
     BY_READ = 64, /* the input's value is 1: read, or sequential */
     URGENT = 128, /* more than its load was so far */
     PATIENT = 256, /* a request waits for its eviction, and for the end of its users */
+    BUDGETED = 512, /* there is a budget */
     LOCKS = AWAITING | LOCKING | LOCKED | UNLOCKING,
 };
 
@@ -33,6 +34,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     world.tensor.state = (uint8_t)state;
     world.tensor.backing = TRESOR__BACKING_ANONYMOUS;
     world.tensor.urgency = TRESOR__URGENCY_NORMAL;
+    world.tensor.asks_room = knobs & BUDGETED;
     world.tensor.failure_code = knobs & FAILING ? TRESOR_ERROR_MAP_REFUSED : TRESOR_OK;
     world.lock.state = lock ? locks[lock] : LOCK_UNLOCKED;
     world.waits[TRESOR__WAIT_LOAD] = knobs & WANTED ? 2 : 0;
@@ -47,7 +49,10 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
         value = tresor__load_value(knobs & BY_READ ? TRESOR__BACKING_ANONYMOUS
                                                    : TRESOR__BACKING_FILE,
                                    knobs & URGENT ? TRESOR__URGENCY_URGENT
-                                                  : TRESOR__URGENCY_NORMAL);
+                                                  : TRESOR__URGENCY_NORMAL,
+                                   knobs & BUDGETED);
+    if (event == TENSOR_ON_REFUSED)
+        value = TRESOR_ERROR_BUSY;
     if (event == TENSOR_ON_RELEASE_FAILED)
         value = TRESOR_ERROR_MAP_REFUSED;
     return (struct tresor__input){.value = value};
@@ -56,16 +61,19 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [TENSOR_ABSENT] = WANTED | BY_READ | URGENT,
+        [TENSOR_ABSENT] = WANTED | BY_READ | URGENT | BUDGETED,
+        [TENSOR_ADMITTING] = WANTED | BY_READ | AWAITING | URGENT | BUDGETED,
         [TENSOR_LOADING] = WANTED | BY_READ | AWAITING | URGENT,
         [TENSOR_RESIDENT] = WANTED | BY_READ | LOCKS,
         [TENSOR_SEALING] = WANTED | BY_READ | AWAITING | URGENT | PATIENT,
         [TENSOR_HELD] = BY_READ | LOCKS | URGENT | PATIENT,
-        [TENSOR_EVICTING] = WANTED | BY_READ | FAILING | AWAITING | URGENT,
-        [TENSOR_FAILED] = WANTED | BY_READ | URGENT,
+        [TENSOR_EVICTING] = WANTED | BY_READ | FAILING | AWAITING | URGENT | BUDGETED,
+        [TENSOR_FAILED] = WANTED | BY_READ | URGENT | BUDGETED,
     };
     static const struct exhaust_guard guards[] = {
         {"is_wanted", .all = WANTED},
+        {"is_wanted_with_room", .all = WANTED | BUDGETED},
+        {"asks_room", .all = BUDGETED},
         {"is_patient", .all = PATIENT},
         {"is_locked", .any = LOCKS},
         {"is_more_urgent", .all = URGENT},
@@ -74,6 +82,16 @@ int main(void)
         {.name = "none"},
         {.name = "choose"},
         {"hasten", .always = EXHAUST_SENDS(HASTEN)},
+        {"choose_and_ask_room", .always = EXHAUST_SENDS(ASK_ROOM)},
+        {"hasten_room", .always = EXHAUST_SENDS(ASK_ROOM)},
+        {"withdraw_room", .always = EXHAUST_SENDS(WITHDRAW_ROOM),
+         .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
+        {"refuse_load", .always = EXHAUST_SENDS(SETTLE_LOAD),
+         .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
+        {"claim", .always = EXHAUST_SENDS(CLAIM)},
+        {.name = "ask_seal_unused"},
+        {"settle_evict_and_ask_room",
+         .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(ASK_ROOM)},
         {"choose_and_claim", .always = EXHAUST_SENDS(CLAIM)},
         {"open_and_settle", .always = EXHAUST_SENDS(OPEN_PINS) | EXHAUST_SENDS(SETTLE_LOAD),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
@@ -90,7 +108,7 @@ int main(void)
         {"settle_evict_and_claim", .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(CLAIM)},
         {"refuse_evict", .always = EXHAUST_SENDS(SETTLE_EVICT)},
         {"refuse_evict_and_settle",
-         .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(SETTLE_LOAD),
+         .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(KEPT),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {"refuse_evict_and_hold",
          .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(HOLD),
@@ -112,9 +130,10 @@ int main(void)
         .messages = EXHAUST_SENDS(CLAIM) | EXHAUST_SENDS(HASTEN) | EXHAUST_SENDS(UNCLAIM) | EXHAUST_SENDS(WITHDRAW) |
                     EXHAUST_SENDS(OPEN_PINS) | EXHAUST_SENDS(TELL_LOCK) |
                     EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_EVICT) |
-                    EXHAUST_SENDS(SETTLE_ADVISE) | EXHAUST_SENDS(HOLD),
+                    EXHAUST_SENDS(SETTLE_ADVISE) | EXHAUST_SENDS(HOLD) | EXHAUST_SENDS(ASK_ROOM) |
+                    EXHAUST_SENDS(WITHDRAW_ROOM) | EXHAUST_SENDS(KEPT),
         PIECE_WORLD,
-        .signal_waits = EXHAUST_BIT(TENSOR_LOADING) | EXHAUST_BIT(TENSOR_HELD) |
+        .signal_waits = EXHAUST_BIT(TENSOR_ADMITTING) | EXHAUST_BIT(TENSOR_LOADING) | EXHAUST_BIT(TENSOR_HELD) |
                         EXHAUST_BIT(TENSOR_EVICTING),
         .floating = EXHAUST_BIT(TRESOR__EFFECT_ADVISE),
     };

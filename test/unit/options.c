@@ -105,7 +105,7 @@ static void context_options(void **state)
         {.size_bytes = sizeof bad[0], .block_bytes = 65535},
         {.size_bytes = sizeof bad[0], .populate_bytes = 1},
         {.size_bytes = sizeof bad[0], .waits_max = UINT32_MAX},
-        {.size_bytes = sizeof bad[0], .reserved = 1},
+        {.size_bytes = sizeof bad[0], .policy = 4},
         {.size_bytes = sizeof bad[0], .backend = TRESOR_BACKEND_AUTO + 1},
         {.size_bytes = sizeof bad[0], .direct = TRESOR_DIRECT_OFF + 1},
         {.size_bytes = sizeof bad[0], .stages_max = 4097},

@@ -20,6 +20,7 @@ enum tresor__stage_state {
 /** One a context for every chunk that may be under way. */
 struct tresor__stage {
     uint8_t state;
+    bool is_charged; /* it was used once, so its memory is there */
     bool is_last; /* of its tensor's chunks, as many as there will be */
     uint32_t next; /* in the list of free stages, of its stream's chunks or of events */
     uint32_t pair; /* of its request and tensor */

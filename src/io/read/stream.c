@@ -47,7 +47,7 @@ static bool has_more(const void *context, const struct tresor__input *input)
 static bool has_stage(const void *context, const struct tresor__input *input)
 {
     const struct tresor__stream *stream = context;
-    return stream->io->free_stage != TRESOR_NONE && has_more(context, input);
+    return tresor__io_has_stage(stream->io) && has_more(context, input);
 }
 
 static bool has_room(const void *context, const struct tresor__input *input)
@@ -89,13 +89,13 @@ static void await_stage(void *context, const struct tresor__input *input,
 static uint32_t take_stage(struct tresor__stream *stream)
 {
     struct tresor__io *io = stream->io;
-    uint32_t index = io->free_stage;
+    uint32_t index = tresor__io_take_stage(io);
     struct tresor__stage *stage = &io->stages[index];
     uint64_t offset = stream->offset + stream->started;
     uint64_t limit = io->stage_bytes - offset % io->stage_bytes;
     uint64_t left = stream->length - stream->started;
-    io->free_stage = stage->next;
     *stage = (struct tresor__stage){
+        .is_charged = true,
         .state = TRESOR__STAGE_READING,
         .next = TRESOR_NONE,
         .pair = stream->pair,
