@@ -11,7 +11,7 @@
 
 enum {
     LONG_MS = 100000,
-    ROUNDS = 2000,
+    ROUNDS = 300,
 };
 
 static struct fake_world world;
@@ -159,7 +159,8 @@ struct waiter {
     int32_t timeout_ms;
     int32_t code;
     const void *data;
-    atomic_bool has_ended;
+    atomic_bool is_over;
+    _Atomic uint32_t acquired;
 };
 
 static void *run_waiter(void *argument)
@@ -266,18 +267,72 @@ static void a_sleep_that_is_refused(void **state)
     }
 }
 
+/* --- between a try and the sleep --- */
+
+static atomic_bool is_asleep;
+static atomic_bool may_sleep;
+static int64_t (*word_wait_under)(void *cookie, const _Atomic uint32_t *word, uint32_t value,
+                                  int32_t timeout_ms);
+
+static int64_t wait_late(void *cookie, const _Atomic uint32_t *word, uint32_t value,
+                         int32_t timeout_ms)
+{
+    atomic_store(&is_asleep, true);
+    while (!atomic_load(&may_sleep))
+        sched_yield();
+    return word_wait_under(cookie, word, value, timeout_ms);
+}
+
+/* What opens after the try and before the sleep: nobody wakes the thread any more, so it must not fall asleep. */
+static void an_opening_just_before_the_sleep(void **state)
+{
+    struct waiter waiter;
+    (void)state;
+    open_world(true);
+    word_wait_under = world.faulty.sys.word_wait;
+    world.faulty.sys.word_wait = wait_late;
+    atomic_store(&is_asleep, false);
+    atomic_store(&may_sleep, false);
+    start(&waiter, session_tensor(&world.session, 2), 10000);
+    while (!atomic_load(&is_asleep))
+        sched_yield();
+    assert_error(fake_world_one(&world, TRESOR_VERB_LOAD, 2, TRESOR_STRATEGY_READ), TRESOR_OK);
+    atomic_store(&may_sleep, true);
+    assert_error(end(&waiter), TRESOR_OK);
+    assert_error(tresor_release(context(), waiter.item), TRESOR_OK);
+    fake_world_close(&world);
+}
+
 static void *acquire_often(void *argument)
 {
     struct waiter *waiter = argument;
-    for (uint32_t i = 0; i < ROUNDS && waiter->code == TRESOR_OK; i++) {
+    while (!atomic_load(&waiter->is_over) && waiter->code == TRESOR_OK) {
         waiter->code = tresor_acquire_wait(context(), waiter->item, -1, NULL);
         if (waiter->code == TRESOR_OK)
             waiter->code = tresor_release(context(), waiter->item);
-        if (i % 16 == 0)
-            sched_yield();
+        atomic_fetch_add(&waiter->acquired, 1);
+        sched_yield();
     }
-    atomic_store(&waiter->has_ended, true);
     return NULL;
+}
+
+static void load_for(struct waiter waiters[2], struct tresor_item item)
+{
+    struct tresor_request request;
+    uint32_t acquired[2] = {atomic_load(&waiters[0].acquired), atomic_load(&waiters[1].acquired)};
+    assert_error(tresor_load(context(), &item, 1, NULL, &request), TRESOR_OK);
+    assert_error(tresor_finish(context(), request, 1, NULL), TRESOR_OK);
+    for (uint32_t i = 0; i < 2; i++)
+        while (atomic_load(&waiters[i].acquired) == acquired[i])
+            sched_yield();
+}
+
+static void evict_again(struct tresor_item item)
+{
+    struct tresor_request request;
+    do
+        assert_error(tresor_evict(context(), &item, 1, NULL, &request), TRESOR_OK);
+    while (tresor_finish(context(), request, 1, NULL) != TRESOR_OK);
 }
 
 /* Were one opening missed, this would not end. */
@@ -291,15 +346,15 @@ static void no_opening_is_missed(void **state)
         waiters[i] = (struct waiter){.item = i ? everything : session_tensor(&world.session, 2)};
         assert_int_equal(pthread_create(&waiters[i].thread, NULL, acquire_often, &waiters[i]), 0);
     }
-    while (!atomic_load(&waiters[0].has_ended) || !atomic_load(&waiters[1].has_ended)) {
-        struct tresor_request request;
-        assert_error(tresor_load(context(), &everything, 1, NULL, &request), TRESOR_OK);
-        assert_error(tresor_finish(context(), request, 1, NULL), TRESOR_OK);
-        assert_error(tresor_evict(context(), &everything, 1, NULL, &request), TRESOR_OK);
-        tresor_finish(context(), request, 1, NULL);
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        load_for(waiters, everything);
+        if (i + 1 < ROUNDS)
+            evict_again(everything);
     }
-    for (uint32_t i = 0; i < 2; i++)
+    for (uint32_t i = 0; i < 2; i++) {
+        atomic_store(&waiters[i].is_over, true);
         assert_error(end(&waiters[i]), TRESOR_OK);
+    }
     fake_world_close(&world);
 }
 
@@ -369,6 +424,7 @@ int main(void)
         cmocka_unit_test(closing_wakes_sleepers),
         cmocka_unit_test(time_ends_a_sleep),
         cmocka_unit_test(a_sleep_that_is_refused),
+        cmocka_unit_test(an_opening_just_before_the_sleep),
         cmocka_unit_test(no_opening_is_missed),
         cmocka_unit_test(what_is_missed_is_counted),
         cmocka_unit_test(a_load_that_is_cancelled_is_not_late),
