@@ -225,7 +225,10 @@ int32_t tresor__request_find(const struct tresor_context *context, struct tresor
     return live ? TRESOR_OK : TRESOR_ERROR_STALE;
 }
 
-/* It waits for a pair, or for a stage while there are events to take, and nothing is under way that could give one back. */
+/*
+ * It waits for a pair, or for a stage or the end of a pin while there are events to take, and nothing is under way that
+ * could give one back.
+ */
 static bool is_starved(const struct tresor_context *context, uint32_t index)
 {
     const struct tresor__controller *controller = &context->controller;
@@ -234,7 +237,8 @@ static bool is_starved(const struct tresor_context *context, uint32_t index)
     bool lacks_stage = request->verb == TRESOR_VERB_STREAM &&
                        controller->streams[index].stageless.queued &&
                        controller->events.head != TRESOR_NONE;
-    return controller->in_flight == 0 && (lacks_pair || lacks_stage);
+    bool lacks_release = request->is_patient && controller->pinned_count > 0;
+    return controller->in_flight == 0 && (lacks_pair || lacks_stage || lacks_release);
 }
 
 /* TRESOR_OK with its end taken, or why there will be none. */
@@ -251,7 +255,8 @@ static int32_t work_until_end(struct tresor_context *context, uint32_t index, bo
             context->backend->wait(context->backend, -1);
         else
             return tresor__turns_has_starving(&context->controller) ||
-                           context->controller.stageless.head != TRESOR_NONE
+                           context->controller.stageless.head != TRESOR_NONE ||
+                           context->controller.pinned_count > 0
                        ? TRESOR_ERROR_AGAIN
                        : TRESOR_ERROR_BACKEND;
     }

@@ -134,10 +134,11 @@ TRESOR_API void tresor_wake(struct tresor_context *context);
 /**
  * The blocking form of every request: dispatch until `request` ends and take its DONE event into `event`
  * (NULL: not wanted). All other events stay, in their order; ITEM and CHUNK events of this request too, unless
- * `discard_items` is not zero, but not its PROGRESS events. Where a stream waits for chunks that the host has, this
- * waits until another thread gives one back. Returns the event's error code, STALE, THREAD, AGAIN where events that
- * were not taken hold all of the context's pairs or stages (take some, and call again), or BACKEND where nothing is
- * under way that could end the request.
+ * `discard_items` is not zero, but not its PROGRESS events. Where a stream waits for chunks that the host has, or an EVICT
+ * with TRESOR_REQUEST_WAIT for tensors that it has acquired, this waits until another thread gives them back. Returns the
+ * event's error code, STALE, THREAD, AGAIN where events that were not taken hold all of the context's pairs or stages, or
+ * pins (take some, and call again), or evictions that wait hold all of its pairs, or BACKEND where nothing is under way
+ * that could end the request.
  */
 TRESOR_API int32_t tresor_finish(struct tresor_context *context, struct tresor_request request,
                                  int32_t discard_items, struct tresor_event *event);

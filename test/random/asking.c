@@ -39,6 +39,17 @@ static int32_t ask(struct host *host, enum tresor_verb verb, const struct tresor
     }
 }
 
+static uint32_t choose_flags(struct host *host, enum tresor_verb verb)
+{
+    uint32_t flags = random_below(&host->seed, 2) ? TRESOR_REQUEST_ITEMS : 0;
+    bool is_special = random_once_in(&host->seed, 3);
+    if (is_special && verb == TRESOR_VERB_LOAD)
+        flags |= TRESOR_REQUEST_PIN;
+    if (is_special && verb == TRESOR_VERB_EVICT)
+        flags |= TRESOR_REQUEST_WAIT;
+    return flags;
+}
+
 static uint32_t choose_urgency(struct host *host)
 {
     return random_below(&host->seed, TRESOR_URGENCY_URGENT + 1);
@@ -52,7 +63,7 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
     struct tresor_request request = {0};
     struct tresor_request_options options = {
         .size_bytes = sizeof options,
-        .flags = random_below(&host->seed, 2) ? TRESOR_REQUEST_ITEMS : 0,
+        .flags = choose_flags(host, verb),
         .strategy = strategy,
         .urgency = choose_urgency(host),
         .progress_bytes = random_once_in(&host->seed, 3) ? 1 + random_below(&host->seed, 200000) : 0,
@@ -71,7 +82,9 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
         tresor_item_measure(host->context, items[i], NULL, &bytes);
         made->total_bytes += bytes;
     }
-    made->wants_items = options.flags & TRESOR_REQUEST_ITEMS;
+    made->wants_pins = options.flags & TRESOR_REQUEST_PIN;
+    made->wants_items = made->wants_pins || options.flags & TRESOR_REQUEST_ITEMS;
+    made->is_patient = options.flags & TRESOR_REQUEST_WAIT;
     return made;
 }
 
@@ -114,9 +127,11 @@ void host_load_and_cancel(struct host *host)
     }
     for (uint32_t left = random_below(&host->seed, 4); left > 0; left--)
         host_dispatch(host);
-    const struct host_request *unwanted = made[random_below(&host->seed, ITEMS_MAX)];
-    if (unwanted)
-        tresor_cancel(host->context, (struct tresor_request){unwanted->value});
+    struct host_request *unwanted = made[random_below(&host->seed, ITEMS_MAX)];
+    if (!unwanted)
+        return;
+    unwanted->is_cancelled = true;
+    tresor_cancel(host->context, (struct tresor_request){unwanted->value});
 }
 
 void host_copy(struct host *host)

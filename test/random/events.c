@@ -17,7 +17,12 @@ static void see_item(struct host *host, struct host_request *request,
     if (event->done + event->failed + event->cancelled != 1 || event->total != 1)
         host_violate(host, "an ITEM of %s stands for %u", tresor_verb_name(event->verb),
                      event->total);
-    bool has_data = event->verb == TRESOR_VERB_LOAD && event->done;
+    bool is_pinned = event->flags & TRESOR_EVENT_PINNED;
+    bool may_lack = request->wants_pins && (request->is_cancelled || source->state != HOST_OPEN);
+    bool has_data = event->verb == TRESOR_VERB_LOAD && event->done && (!may_lack || is_pinned);
+    if (is_pinned != (has_data && request->wants_pins))
+        host_violate(host, "an ITEM of %s has the flags %u", tresor_verb_name(event->verb),
+                     event->flags);
     if (has_data != (event->data != NULL))
         host_violate(host, "an ITEM of %s has %p", tresor_verb_name(event->verb), event->data);
     if (has_data && source->state == HOST_OPEN &&
@@ -153,6 +158,8 @@ void host_see(struct host *host, const struct tresor_event *event)
     char text[512];
     struct host_request *request = host_find(host, event->request.value);
     tresor_error_format(host->context, &event->error, text, sizeof text);
+    if (request && event->type == TRESOR_EVENT_ITEM && event->flags & TRESOR_EVENT_PINNED)
+        host_take_pin(host, request->source, event);
     if (request && request->has_ended && request->loses_items && event->type == TRESOR_EVENT_ITEM)
         return; /* a finish has taken the end before it */
     if (event->type == TRESOR_EVENT_DEGRADED)

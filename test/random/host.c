@@ -266,15 +266,24 @@ static void destroy(struct host *host, bool is_sudden)
     host_check_held(host);
 }
 
-void host_end(struct host *host)
+/* Loads that end then bring pins, too. */
+static void release_all(struct host *host)
 {
     while (host->use_count > 0)
         host_release(host, host->use_count - 1);
+}
+
+void host_end(struct host *host)
+{
+    release_all(host);
     bool is_sudden = host->context && random_once_in(&host->seed, 3);
     if (is_sudden)
         host_return_chunks(host, UINT32_MAX);
     if (host->context && !is_sudden) {
-        host_settle(host);
+        do {
+            release_all(host);
+            host_settle(host);
+        } while (host->use_count > 0 && !host->violation[0]);
         host_check_rest(host);
         heal(host);
         if (!host->is_disturbed)

@@ -60,6 +60,9 @@ struct host_request {
     uint32_t source;
     uint32_t named; /* items */
     bool wants_items;
+    bool wants_pins;
+    bool is_patient;
+    bool is_cancelled;
     bool loses_items; /* a finish has discarded some */
     bool has_ended;
     uint64_t progress_bytes; /* asked for */
@@ -175,6 +178,9 @@ bool host_choose_item(struct host *host, uint32_t source, struct host_item *item
 void host_acquire(struct host *host, uint32_t source);
 void host_release(struct host *host, uint32_t use);
 void host_release_wrongly(struct host *host, uint32_t source);
+
+/** Take a pin over that an ITEM event brings. */
+void host_take_pin(struct host *host, uint32_t source, const struct tresor_event *event);
 
 /* --- checks.c --- */
 

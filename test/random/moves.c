@@ -116,9 +116,10 @@ static struct host_request *choose_request(struct host *host)
 
 static void cancel(struct host *host)
 {
-    const struct host_request *request = choose_request(host);
+    struct host_request *request = choose_request(host);
     if (!request)
         return;
+    request->is_cancelled = true;
     int32_t code = tresor_cancel(host->context, (struct tresor_request){request->value});
     if (code != (request->has_ended ? TRESOR_ERROR_STALE : TRESOR_OK))
         host_violate(host, "cancel answered %s", tresor_error_name(code));
@@ -134,12 +135,22 @@ static bool may_block(const struct host *host)
     return true;
 }
 
+static bool has_patient(const struct host *host)
+{
+    for (uint32_t i = 0; i < host->request_count; i++)
+        if (host->requests[i].is_patient && !host->requests[i].has_ended)
+            return true;
+    return false;
+}
+
 /* AGAIN is right only where events that the host has not taken, and may not be thrown away, hold
- * the pairs. */
+ * the pairs, or evictions that wait for the host itself. */
 static void check_again(struct host *host, const struct host_request *request, bool discards)
 {
     struct tresor_event event;
     if (tresor_next_event(host->context, &event) != 1) {
+        if (host->use_count > 0 && has_patient(host))
+            return;
         host_violate(host, "finish answered AGAIN, and no event is to be taken");
         return;
     }
@@ -152,7 +163,8 @@ static void finish(struct host *host)
 {
     struct tresor_event event = {0};
     struct host_request *request = choose_request(host);
-    if (!request || request->has_ended || !may_block(host))
+    if (!request || request->has_ended || !may_block(host) ||
+        (request->is_patient && host->use_count > 0))
         return;
     request->loses_items = true;
     host_return_chunks(host, UINT32_MAX); /* nobody else would */
@@ -184,7 +196,9 @@ static void wait(struct host *host)
     uint64_t steps = host->transitions;
     uint64_t polls = host->shuffled.polls;
     uint64_t sleeps = host->shuffled.sleeps;
-    int32_t found = tresor_wait(host->context, (int32_t)random_below(&host->seed, 50));
+    /* With an eviction that waits for the host, on workers, it would really sleep. */
+    uint32_t limit_ms = has_patient(host) ? 2 : 50;
+    int32_t found = tresor_wait(host->context, (int32_t)random_below(&host->seed, limit_ms));
     if (found < 0)
         host_violate(host, "wait answered %s", tresor_error_name(found));
     if (host->shuffled.is_holding && (host->shuffled.sleeps - sleeps > 1 ||

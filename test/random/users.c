@@ -2,6 +2,8 @@
 /* Items, and what is acquired by them. */
 #include "host.h"
 
+#include "context.h"
+
 static int32_t choose_kind(struct host *host, const struct host_source *source,
                            struct tresor_item *item)
 {
@@ -48,6 +50,14 @@ bool host_choose_item(struct host *host, uint32_t index, struct host_item *item)
     return true;
 }
 
+static void add_use(struct host *host, struct host_source *source, const struct host_item *item)
+{
+    host->use_count++;
+    source->uses++;
+    for (uint32_t i = 0; i < item->count; i++)
+        source->tensors[item->tensors[i]].users++;
+}
+
 void host_acquire(struct host *host, uint32_t index)
 {
     struct host_source *source = &host->sources[index];
@@ -55,16 +65,16 @@ void host_acquire(struct host *host, uint32_t index)
     const void *data = NULL;
     if (host->use_count == HOST_USES || !host_choose_item(host, index, item))
         return;
-    int32_t code = tresor_acquire(host->context, item->handle, &data);
+    int32_t timeout_ms = (int32_t)random_below(&host->seed, 3);
+    int32_t code = random_below(&host->seed, 2)
+                       ? tresor_acquire(host->context, item->handle, &data)
+                       : tresor_acquire_wait(host->context, item->handle, timeout_ms, &data);
     if (code != TRESOR_OK) {
-        if (code != TRESOR_ERROR_NOT_RESIDENT)
+        if (code != TRESOR_ERROR_NOT_RESIDENT && (code != TRESOR_ERROR_AGAIN || timeout_ms == 0))
             host_violate(host, "acquire answered %s", tresor_error_name(code));
         return;
     }
-    host->use_count++;
-    source->uses++;
-    for (uint32_t i = 0; i < item->count; i++)
-        source->tensors[item->tensors[i]].users++;
+    add_use(host, source, item);
     if (data != source->tensors[item->tensors[0]].address)
         host_violate(host, "acquire answered another address");
     host_check_bytes(host, item);
@@ -84,6 +94,22 @@ void host_release(struct host *host, uint32_t use)
     host->uses[use] = host->uses[--host->use_count];
 }
 
+/* Kept where there is room. */
+void host_take_pin(struct host *host, uint32_t index, const struct tresor_event *event)
+{
+    struct host_source *source = &host->sources[index];
+    if (host->use_count == HOST_USES)
+        host_release(host, random_below(&host->seed, HOST_USES));
+    struct host_item *item = &host->uses[host->use_count];
+    *item = (struct host_item){.handle = event->item, .source = index, .count = 1};
+    if (tresor_item_get_tensor(host->context, event->item, 0, &item->tensors[0]) != TRESOR_OK)
+        host_violate(host, "an item that is pinned has no tensor");
+    add_use(host, source, item);
+    if (event->data != source->tensors[item->tensors[0]].address)
+        host_violate(host, "tensor %u was pinned at another address", item->tensors[0]);
+    host_check_bytes(host, item);
+}
+
 /* Whether a tensor of the item has fewer users than the item would take from it. */
 static bool is_not_acquired(const struct host_source *source, const struct host_item *item)
 {
@@ -98,9 +124,10 @@ void host_release_wrongly(struct host *host, uint32_t index)
 {
     const struct host_source *source = &host->sources[index];
     struct host_item item;
-    if (!host_choose_item(host, index, &item) || !is_not_acquired(source, &item))
+    bool has_pins = host->context->controller.pinned_count > 0; /* which it could take from their events */
+    if (has_pins || !host_choose_item(host, index, &item) || !is_not_acquired(source, &item))
         return;
     int32_t code = tresor_release(host->context, item.handle);
-    if (code != (source->uses > 0 ? TRESOR_ERROR_INVALID : TRESOR_ERROR_STALE))
+    if (code != TRESOR_ERROR_INVALID)
         host_violate(host, "release of what was not acquired answered %s", tresor_error_name(code));
 }
