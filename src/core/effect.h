@@ -40,7 +40,7 @@ enum tresor__effect_flag {
                                      descriptor of such reads */
     TRESOR__READ_CACHED = 32,     /* only what the page cache holds; memory for the rest is made */
     TRESOR__READ_BOUNCE = 64,     /* with DIRECT: through memory of the actor's, not aligned */
-    TRESOR__SEAL_UNUSED = 256,    /* SEAL: not if it was used after the use numbered `length` */
+    TRESOR__SEAL_UNUSED = 256,    /* SEAL: not if it was used since its last use that is known */
     TRESOR__MAP_SPARE = 128,      /* UNMAP: keep the pages, out of reach; MAP: take kept ones up again */
 };
 

@@ -324,7 +324,7 @@ static void ask_to_go(struct tresor__controller *controller, const struct chain 
     while (next != TRESOR__NOBODY) {
         struct tresor__piece *piece = piece_of(controller, next);
         next = piece->room.next;
-        step(controller, piece, TENSOR_ON_YIELD, (int64_t)piece->use.stamp);
+        step(controller, piece, TENSOR_ON_YIELD, 0);
     }
 }
 

@@ -147,7 +147,7 @@ void tresor__controller_answer_seal(struct tresor__controller *controller,
     struct tresor__slot *slot = &controller->slots[effect->source];
     uint64_t record = tresor__pins_record(slot, effect->slot);
     bool is_used = effect->flags & TRESOR__SEAL_UNUSED &&
-                   record >> TRESOR__STAMP_SHIFT > effect->length;
+                   record >> TRESOR__STAMP_SHIFT > slot->pieces[effect->slot].use.stamp;
     bool sealed = !is_used && tresor__pins_seal(slot, effect->slot);
     uint32_t place = (controller->seal_head + controller->seal_count++) % controller->effects_max;
     controller->seals[place] = (struct tresor__completion){

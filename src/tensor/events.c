@@ -94,7 +94,8 @@ static void describe_end(const struct tresor__request *request, struct tresor_ev
         .bytes = request->done_bytes,
         .error = request->error,
     };
-    if (event->error.code == TRESOR_OK && event->cancelled > 0)
+    bool is_cut = request->verb == TRESOR_VERB_PLAN && request->withdrawn; /* no cyclic one has another end */
+    if (event->error.code == TRESOR_OK && (event->cancelled > 0 || is_cut))
         event->error.code = TRESOR_ERROR_CANCELLED;
     if (event->done > 0 && event->done < event->total)
         event->flags |= TRESOR_EVENT_PARTIAL;

@@ -184,11 +184,9 @@ bool tresor__pins_watch(struct tresor__slot *slot, uint32_t piece)
     uint64_t word = look(pin);
     uint64_t next;
     do {
-        next = word;
-        if ((word & USERS) > 0)
-            next |= AWAITED;
-        else if (word & OPEN)
-            next |= WATCHED;
+        if (is_given_up(slot, word))
+            return false;
+        next = word | ((word & USERS) > 0 ? AWAITED : WATCHED);
     } while (next != word && !change(pin, &word, next));
     return (word & USERS) > 0;
 }

@@ -42,7 +42,8 @@ static bool make_tables(struct tresor__slot *slot, uint32_t count)
         .heap = tresor__allocate(allocator, count * sizeof *slot->ranking.heap),
         .capacity = count,
     };
-    return slot->pieces && tresor__pins_start(slot, allocator, count) == TRESOR_OK;
+    return slot->pieces && slot->ranking.heap &&
+           tresor__pins_start(slot, allocator, count) == TRESOR_OK;
 }
 
 int64_t tresor__slot_index(void *argument)

@@ -202,14 +202,18 @@ static void ask_seal(void *context, const struct tresor__input *input, struct tr
     ask(tensor, out, TRESOR__EFFECT_SEAL, TENSOR_ON_SEAL_OK, 0);
 }
 
-/* Input value: the last use that is known of it; used since, it is not to go. */
+static void refuse_yield(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_KEPT, TRESOR_OK);
+}
+
 static void ask_seal_unused(void *context, const struct tresor__input *input,
                             struct tresor__outbox *out)
 {
     ask_seal(context, input, out);
-    struct tresor__effect *seal = &out->effects[out->effect_count - 1];
-    seal->flags = TRESOR__SEAL_UNUSED;
-    seal->length = (uint64_t)input->value;
+    out->effects[out->effect_count - 1].flags = TRESOR__SEAL_UNUSED;
 }
 
 static void release(void *context, const struct tresor__input *input, struct tresor__outbox *out)

@@ -89,6 +89,7 @@ int main(void)
         {"refuse_load", .always = EXHAUST_SENDS(SETTLE_LOAD),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {"claim", .always = EXHAUST_SENDS(CLAIM)},
+        {"refuse_yield", .always = EXHAUST_SENDS(KEPT)},
         {.name = "ask_seal_unused"},
         {"settle_evict_and_ask_room",
          .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(ASK_ROOM)},

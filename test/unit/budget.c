@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* Loads under a budget: what goes, what stays, what is refused, and that no more is ever in memory. */
+#include <tresor/tresor.h>
+
+#include "context.h"
+#include "support/fake_world.h"
+#include "support/test.h"
+
+enum {
+    TENSORS = 8,
+    TENSOR_BYTES = 64 * 1024,
+    PIECE_BYTES = TENSOR_BYTES + 4096, /* with the page that it shares with the next */
+};
+
+static struct fake_world world;
+static uint64_t limit; /* that must hold at every step */
+
+static struct tresor_context *context(void)
+{
+    return world.session.context;
+}
+
+static void start(uint64_t budget_bytes, uint32_t policy)
+{
+    struct model_tensor tensors[TENSORS];
+    for (uint32_t i = 0; i < TENSORS; i++)
+        tensors[i] = (struct model_tensor){.offset_bytes = (uint64_t)i * TENSOR_BYTES,
+                                           .size_bytes = TENSOR_BYTES};
+    fake_world_init(&world);
+    world.options.budget_bytes = budget_bytes;
+    world.options.policy = policy;
+    limit = budget_bytes > 0 ? budget_bytes : UINT64_MAX;
+    fake_world_start(&world, tensors, TENSORS);
+}
+
+static struct tresor_counters counters(void)
+{
+    return fake_world_counters(&world);
+}
+
+/* Every step is looked at. */
+static void settle(void)
+{
+    do
+        assert_true(counters().charged_bytes <= limit);
+    while (session_pump(&world.session));
+    assert_true(counters().charged_bytes <= limit);
+    assert_true(counters().committed_bytes <= limit);
+}
+
+static int32_t finish(struct tresor_request request)
+{
+    settle();
+    const struct tresor_event *end = session_end(&world.session, request);
+    assert_non_null(end);
+    return end->error.code;
+}
+
+static struct tresor_request ask(const uint32_t *tensors, uint32_t count, uint32_t strategy,
+                                 uint32_t flags)
+{
+    struct tresor_item items[TENSORS];
+    struct tresor_request request = {0};
+    struct tresor_request_options options = {
+        .size_bytes = sizeof options, .strategy = strategy, .flags = flags};
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = session_tensor(&world.session, tensors[i]);
+    int32_t code = tresor_load(context(), items, count, &options, &request);
+    assert_error(session_note(&world.session, code, request), TRESOR_OK);
+    return request;
+}
+
+static int32_t load(uint32_t tensor)
+{
+    return finish(ask(&tensor, 1, TRESOR_STRATEGY_READ, 0));
+}
+
+static struct tresor_request ask_budget(uint64_t budget_bytes, uint32_t flags)
+{
+    struct tresor_request request = {0};
+    struct tresor_request_options options = {.size_bytes = sizeof options, .flags = flags};
+    int32_t code = tresor_budget(context(), budget_bytes, &options, &request);
+    assert_error(session_note(&world.session, code, request), TRESOR_OK);
+    return request;
+}
+
+static bool is_resident(uint32_t tensor)
+{
+    return context()->controller.slots[0].pieces[tensor].tensor.state == TENSOR_RESIDENT;
+}
+
+/* A bit a tensor. */
+static uint32_t resident(void)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < TENSORS; i++)
+        found |= (uint32_t)is_resident(i) << i;
+    return found;
+}
+
+static void use(uint32_t tensor)
+{
+    struct tresor_item item = session_tensor(&world.session, tensor);
+    assert_error(tresor_acquire(context(), item, NULL), TRESOR_OK);
+    assert_error(tresor_release(context(), item), TRESOR_OK);
+}
+
+static void who_was_used_longest_ago_goes(void **state)
+{
+    (void)state;
+    start(4 * PIECE_BYTES, TRESOR_POLICY_LRU);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_error(load(i), TRESOR_OK);
+    assert_int_equal(resident(), 0x0f);
+    use(0);
+    assert_error(load(2), TRESOR_OK); /* a use too */
+    assert_error(load(4), TRESOR_OK);
+    assert_int_equal(resident(), 0x1d);
+    assert_error(load(5), TRESOR_OK);
+    assert_int_equal(resident(), 0x35);
+    fake_world_must_have(&world, 4);
+    assert_int_equal(counters().evicted, 2);
+    fake_world_close(&world);
+}
+
+static void who_is_used_least_often_goes(void **state)
+{
+    (void)state;
+    start(4 * PIECE_BYTES, TRESOR_POLICY_LFRU);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_error(load(i), TRESOR_OK);
+    for (uint32_t i = 0; i < 5; i++)
+        use(0);
+    for (uint32_t i = 0; i < 3; i++)
+        use(1);
+    use(3);
+    use(2);
+    use(2);
+    assert_error(load(4), TRESOR_OK);
+    assert_int_equal(resident(), 0x17);
+    assert_error(load(5), TRESOR_OK);
+    assert_int_equal(resident(), 0x27); /* the newcomer itself */
+    assert_error(tresor_set_policy(context(), TRESOR_POLICY_LRU), TRESOR_OK);
+    assert_error(load(6), TRESOR_OK);
+    assert_int_equal(resident(), 0x66);
+    fake_world_close(&world);
+}
+
+static void who_matters_least_goes(void **state)
+{
+    (void)state;
+    start(4 * PIECE_BYTES, TRESOR_POLICY_PRIORITY);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_error(load(i), TRESOR_OK);
+        assert_error(tresor_set_priority(context(), session_tensor(&world.session, i),
+                                         i == 2 ? -1 : 10 - (int32_t)i),
+                     TRESOR_OK);
+    }
+    assert_error(load(4), TRESOR_OK);
+    assert_int_equal(resident(), 0x1b);
+    assert_error(load(5), TRESOR_OK);
+    assert_int_equal(resident(), 0x2b); /* whose priority is none */
+    assert_error(tresor_reset_priority(context(), session_all(&world.session)), TRESOR_OK);
+    assert_error(load(6), TRESOR_OK);
+    assert_int_equal(resident(), 0x6a);
+    fake_world_close(&world);
+}
+
+static void what_never_fits_is_refused_at_once(void **state)
+{
+    struct tresor_request request;
+    struct tresor_item all;
+    (void)state;
+    start(4 * PIECE_BYTES, TRESOR_POLICY_LRU);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_error(load(i), TRESOR_OK);
+    all = session_all(&world.session);
+    assert_error(tresor_load(context(), &all, 1, NULL, &request), TRESOR_ERROR_TOO_BIG);
+    settle();
+    assert_int_equal(resident(), 0x0f);
+    /* Four neighbours share pages and fit; five do not. */
+    uint32_t five[] = {3, 4, 5, 6, 7};
+    struct tresor_item items[5];
+    for (uint32_t i = 0; i < 5; i++)
+        items[i] = session_tensor(&world.session, five[i]);
+    assert_error(tresor_load(context(), items, 5, NULL, &request), TRESOR_ERROR_TOO_BIG);
+    assert_error(finish(ask(five + 1, 4, TRESOR_STRATEGY_READ, 0)), TRESOR_OK);
+    assert_int_equal(resident(), 0xf0);
+    fake_world_close(&world);
+}
+
+/* All of one request are there in the end, though each alone would rather have the one before it go. */
+static void a_request_keeps_its_own(void **state)
+{
+    (void)state;
+    start(4 * PIECE_BYTES, TRESOR_POLICY_PRIORITY);
+    uint32_t first[] = {0, 1, 2};
+    uint32_t second[] = {4, 5, 6, 7};
+    assert_error(finish(ask(first, 3, TRESOR_STRATEGY_MMAP, 0)), TRESOR_OK);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_error(tresor_set_priority(context(), session_tensor(&world.session, i), 5),
+                     TRESOR_OK);
+    assert_error(finish(ask(second, 4, TRESOR_STRATEGY_MMAP, 0)), TRESOR_OK);
+    assert_int_equal(resident(), 0xf0);
+    fake_world_must_have(&world, 4);
+    fake_world_close(&world);
+}
+
+static void what_is_in_use_stays(void **state)
+{
+    (void)state;
+    start(4 * PIECE_BYTES, TRESOR_POLICY_LRU);
+    struct tresor_item items[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_error(load(i), TRESOR_OK);
+        items[i] = session_tensor(&world.session, i);
+        assert_error(tresor_acquire(context(), items[i], NULL), TRESOR_OK);
+    }
+    assert_error(load(4), TRESOR_ERROR_BUSY);
+    assert_int_equal(resident(), 0x0f);
+    uint32_t tensor = 5;
+    struct tresor_request waiting = ask(&tensor, 1, TRESOR_STRATEGY_READ, TRESOR_REQUEST_WAIT);
+    settle();
+    assert_null(session_end(&world.session, waiting));
+    assert_error(tresor_release(context(), items[2]), TRESOR_OK);
+    assert_error(finish(waiting), TRESOR_OK);
+    assert_int_equal(resident(), 0x2b);
+    /* One waits, is cancelled, and nobody goes for it afterwards. */
+    tensor = 6;
+    assert_error(tresor_acquire(context(), session_tensor(&world.session, 5), NULL), TRESOR_OK);
+    waiting = ask(&tensor, 1, TRESOR_STRATEGY_READ, TRESOR_REQUEST_WAIT);
+    settle();
+    assert_error(tresor_cancel(context(), waiting), TRESOR_OK);
+    assert_error(finish(waiting), TRESOR_ERROR_CANCELLED);
+    for (uint32_t i = 0; i < 4; i++)
+        if (i != 2)
+            assert_error(tresor_release(context(), items[i]), TRESOR_OK);
+    assert_error(tresor_release(context(), session_tensor(&world.session, 5)), TRESOR_OK);
+    settle();
+    assert_int_equal(resident(), 0x2b);
+    fake_world_close(&world);
+}
+
+static void locked_ones_stay(void **state)
+{
+    (void)state;
+    start(2 * PIECE_BYTES, TRESOR_POLICY_LRU);
+    assert_error(load(0), TRESOR_OK);
+    assert_error(load(1), TRESOR_OK);
+    assert_error(fake_world_one(&world, TRESOR_VERB_LOCK, 0, 0), TRESOR_OK);
+    assert_error(fake_world_one(&world, TRESOR_VERB_LOCK, 1, 0), TRESOR_OK);
+    assert_error(load(2), TRESOR_ERROR_BUSY);
+    assert_error(fake_world_one(&world, TRESOR_VERB_UNLOCK, 1, 0), TRESOR_OK);
+    assert_error(load(2), TRESOR_OK);
+    assert_int_equal(resident(), 0x05);
+    assert_error(fake_world_one(&world, TRESOR_VERB_UNLOCK, 0, 0), TRESOR_OK);
+    fake_world_close(&world);
+}
+
+static void a_lower_budget_evicts(void **state)
+{
+    (void)state;
+    start(0, TRESOR_POLICY_LRU);
+    assert_error(fake_world_all(&world, TRESOR_VERB_LOAD, TRESOR_STRATEGY_MMAP), TRESOR_OK);
+    use(3);
+    assert_error(finish(ask_budget(3 * PIECE_BYTES, 0)), TRESOR_OK);
+    limit = 3 * PIECE_BYTES;
+    settle();
+    assert_true(is_resident(3));
+    assert_int_equal(counters().budget_bytes, limit);
+    struct tresor_item item = session_tensor(&world.session, 3);
+    assert_error(tresor_acquire(context(), item, NULL), TRESOR_OK);
+    assert_error(finish(ask_budget(4096, 0)), TRESOR_ERROR_BUSY);
+    assert_int_equal(resident(), 0x08);
+    struct tresor_request waiting = ask_budget(8192, TRESOR_REQUEST_WAIT);
+    settle();
+    assert_null(session_end(&world.session, waiting));
+    assert_error(tresor_release(context(), item), TRESOR_OK);
+    assert_error(finish(waiting), TRESOR_OK);
+    assert_int_equal(counters().charged_bytes, 0);
+    assert_error(finish(ask_budget(0, 0)), TRESOR_OK);
+    limit = UINT64_MAX;
+    assert_error(fake_world_all(&world, TRESOR_VERB_LOAD, TRESOR_STRATEGY_READ), TRESOR_OK);
+    fake_world_must_have(&world, TENSORS);
+    fake_world_close(&world);
+}
+
+/* In flight when the budget falls: it arrives, and then it goes. */
+static void a_budget_may_fall_at_any_moment(void **state)
+{
+    (void)state;
+    for (uint32_t steps = 0; steps < 40; steps++) {
+        uint32_t six[] = {0, 1, 2, 3, 4, 5};
+        start(6 * PIECE_BYTES, TRESOR_POLICY_LRU);
+        struct tresor_request request = ask(six, 6, 1 + steps % 2, 0);
+        for (uint32_t i = 0; i < steps; i++)
+            session_pump(&world.session);
+        assert_error(finish(ask_budget(2 * PIECE_BYTES, 0)), TRESOR_OK);
+        limit = 2 * PIECE_BYTES;
+        settle();
+        assert_non_null(session_end(&world.session, request));
+        assert_error(load(7), TRESOR_OK);
+        fake_world_close(&world);
+    }
+}
+
+static void streams_count(void **state)
+{
+    struct tresor_request request;
+    (void)state;
+    start(4 * PIECE_BYTES, TRESOR_POLICY_LRU);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_error(load(i), TRESOR_OK);
+    struct tresor_item all = session_all(&world.session);
+    assert_error(session_submit(&world.session, TRESOR_VERB_STREAM, &all, 1, 0, &request), TRESOR_OK);
+    assert_error(finish(request), TRESOR_OK);
+    assert_true(counters().charged_bytes > counters().committed_bytes);
+    assert_true(counters().evicted > 0);
+    fake_world_close(&world);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_was_used_longest_ago_goes),
+        cmocka_unit_test(who_is_used_least_often_goes),
+        cmocka_unit_test(who_matters_least_goes),
+        cmocka_unit_test(what_never_fits_is_refused_at_once),
+        cmocka_unit_test(a_request_keeps_its_own),
+        cmocka_unit_test(what_is_in_use_stays),
+        cmocka_unit_test(locked_ones_stay),
+        cmocka_unit_test(a_lower_budget_evicts),
+        cmocka_unit_test(a_budget_may_fall_at_any_moment),
+        cmocka_unit_test(streams_count),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
