@@ -123,20 +123,38 @@ static int32_t release_many(struct tresor_context *context, struct tresor__slot 
     return code;
 }
 
+static int32_t acquire_one(struct tresor_context *context, struct tresor__slot *slot,
+                           struct tresor_item item, const void **data)
+{
+    uint32_t index = tresor__handle_index(item.value);
+    int32_t code = tresor__pins_acquire_one(slot, tresor__handle_generation(item.value), index,
+                                            &context->controller.acquires);
+    /* The source stays now that it has a user. */
+    if (code == TRESOR_OK && data)
+        *data = tresor__model_address(&slot->source.model, index);
+    return code;
+}
+
+static int32_t release_one(struct tresor_context *context, struct tresor__slot *slot,
+                           struct tresor_item item)
+{
+    uint32_t index = tresor__handle_index(item.value);
+    bool is_awaited = false;
+    int32_t code = tresor__pins_release_one(slot, tresor__handle_generation(item.value), index,
+                                            &is_awaited);
+    if (is_awaited)
+        finish(context, slot, &(struct pieces){&index, 1});
+    return code;
+}
+
 int32_t tresor_acquire(struct tresor_context *context, struct tresor_item item, const void **data)
 {
     struct tresor__slot *slot = slot_of(context, item);
     if (!slot)
         return TRESOR_ERROR_STALE;
-    if (tresor__handle_kind(item.value) != TRESOR__KIND_ITEM_TENSOR)
-        return acquire_many(context, slot, item, data);
-    uint32_t index = tresor__handle_index(item.value);
-    int32_t code = acquire_pieces(context, slot, tresor__handle_generation(item.value),
-                                  &(struct pieces){&index, 1});
-    /* The source stays now that it has a user. */
-    if (code == TRESOR_OK && data)
-        *data = tresor__model_address(&slot->source.model, index);
-    return code;
+    return tresor__handle_kind(item.value) == TRESOR__KIND_ITEM_TENSOR
+               ? acquire_one(context, slot, item, data)
+               : acquire_many(context, slot, item, data);
 }
 
 int32_t tresor_release(struct tresor_context *context, struct tresor_item item)
@@ -144,11 +162,9 @@ int32_t tresor_release(struct tresor_context *context, struct tresor_item item)
     struct tresor__slot *slot = slot_of(context, item);
     if (!slot)
         return TRESOR_ERROR_STALE;
-    if (tresor__handle_kind(item.value) != TRESOR__KIND_ITEM_TENSOR)
-        return release_many(context, slot, item);
-    uint32_t index = tresor__handle_index(item.value);
-    return release_pieces(context, slot, tresor__handle_generation(item.value),
-                          &(struct pieces){&index, 1});
+    return tresor__handle_kind(item.value) == TRESOR__KIND_ITEM_TENSOR
+               ? release_one(context, slot, item)
+               : release_many(context, slot, item);
 }
 
 /* --- waiting --- */

@@ -246,7 +246,7 @@ uint32_t tresor__pins_held(const struct tresor__slot *slot)
 /* --- any thread --- */
 
 /* AGAIN where the word was another meanwhile, with `*word` what it is. */
-static int32_t miss(struct tresor__pin *pin, uint64_t *word, struct tresor__acquires *acquires)
+__attribute__((noinline, cold)) static int32_t miss(struct tresor__pin *pin, uint64_t *word, struct tresor__acquires *acquires)
 {
     if (*word & MISSED)
         return TRESOR_ERROR_NOT_RESIDENT;
@@ -257,7 +257,7 @@ static int32_t miss(struct tresor__pin *pin, uint64_t *word, struct tresor__acqu
     return TRESOR_ERROR_NOT_RESIDENT;
 }
 
-static int32_t acquire_one(struct tresor__pin *pin, uint64_t generation,
+static inline int32_t acquire_one(struct tresor__pin *pin, uint64_t generation,
                            struct tresor__acquires *acquires)
 {
     uint64_t word = look(pin);
@@ -278,14 +278,14 @@ static int32_t acquire_one(struct tresor__pin *pin, uint64_t generation,
     }
 }
 
-static void note_use(struct tresor__pin *pin, uint64_t clock)
+static inline void note_use(struct tresor__pin *pin, uint64_t clock)
 {
     uint64_t record = atomic_load_explicit(&pin->record, memory_order_relaxed);
     atomic_store_explicit(&pin->record, clock << TRESOR__STAMP_SHIFT | (uint16_t)(record + 1),
                           memory_order_relaxed);
 }
 
-static int32_t release_one(struct tresor__pin *pin, uint64_t generation, bool *is_awaited)
+static inline int32_t release_one(struct tresor__pin *pin, uint64_t generation, bool *is_awaited)
 {
     uint64_t word = look(pin);
     do {
@@ -364,6 +364,30 @@ int32_t tresor__pins_release(struct tresor__slot *slot, uint32_t generation, con
         return code;
     }
     return TRESOR_OK;
+}
+
+int32_t tresor__pins_acquire_one(struct tresor__slot *slot, uint32_t generation, uint32_t piece,
+                                 struct tresor__acquires *acquires)
+{
+    struct tresor__pins *pins = pins_of(slot);
+    if (!pins || piece >= pins->capacity)
+        return TRESOR_ERROR_STALE;
+    struct tresor__pin *pin = &pins->pins[piece];
+    int32_t code = acquire_one(pin, of_generation(generation), acquires);
+    if (code != TRESOR_OK)
+        return code;
+    uint64_t clock = atomic_fetch_add_explicit(&acquires->clock, 1, memory_order_relaxed);
+    atomic_store_explicit(&pin->stamp, clock + 1, memory_order_relaxed);
+    return TRESOR_OK;
+}
+
+int32_t tresor__pins_release_one(struct tresor__slot *slot, uint32_t generation, uint32_t piece,
+                                 bool *is_awaited)
+{
+    struct tresor__pins *pins = pins_of(slot);
+    return pins && piece < pins->capacity
+               ? release_one(&pins->pins[piece], of_generation(generation), is_awaited)
+               : TRESOR_ERROR_STALE;
 }
 
 /* The flags that are taken off a word without users. */

@@ -118,6 +118,12 @@ int32_t tresor__pins_acquire(struct tresor__slot *slot, uint32_t generation, con
 int32_t tresor__pins_release(struct tresor__slot *slot, uint32_t generation, const uint32_t *list,
                              uint32_t count, bool *is_awaited);
 
+/** The same for one piece, by the shortest way. */
+int32_t tresor__pins_acquire_one(struct tresor__slot *slot, uint32_t generation, uint32_t piece,
+                                 struct tresor__acquires *acquires);
+int32_t tresor__pins_release_one(struct tresor__slot *slot, uint32_t generation, uint32_t piece,
+                                 bool *is_awaited);
+
 enum {
     TRESOR__PINS_RELEASED = 1, /* the last user of a piece that is awaited has left */
     TRESOR__PINS_QUIET = 2,    /* the last user of a closing source has */

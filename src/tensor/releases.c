@@ -12,9 +12,8 @@ enum {
 int32_t tresor__releases_pin(struct tresor__controller *controller, struct tresor__pair *pair)
 {
     struct tresor__slot *slot = &controller->slots[pair->source];
-    bool is_awaited = false; /* it gives nothing up that it has acquired */
-    int32_t code = tresor__pins_acquire(slot, slot->generation, &pair->tensor, 1,
-                                        &controller->acquires, &is_awaited);
+    int32_t code = tresor__pins_acquire_one(slot, slot->generation, pair->tensor,
+                                            &controller->acquires);
     if (code != TRESOR_OK)
         return code == TRESOR_ERROR_STALE ? TRESOR_ERROR_CANCELLED : code; /* its source closes */
     pair->has_pin = true;
@@ -32,7 +31,7 @@ void tresor__releases_unpin(struct tresor__controller *controller, struct tresor
     pair->event.data = NULL;
     pair->event.flags &= ~(uint32_t)TRESOR_EVENT_PINNED;
     controller->pinned_count--;
-    tresor__pins_release(slot, slot->generation, &pair->tensor, 1, &is_awaited);
+    tresor__pins_release_one(slot, slot->generation, pair->tensor, &is_awaited);
     if (is_awaited && tresor__pins_finish(slot, &pair->tensor, 1) & TRESOR__PINS_RELEASED)
         atomic_store(&controller->released, true);
 }

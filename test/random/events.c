@@ -18,7 +18,9 @@ static void see_item(struct host *host, struct host_request *request,
         host_violate(host, "an ITEM of %s stands for %u", tresor_verb_name(event->verb),
                      event->total);
     bool is_pinned = event->flags & TRESOR_EVENT_PINNED;
-    bool may_lack = request->wants_pins && (request->is_cancelled || source->state != HOST_OPEN);
+    /* The source may have been closed before the event was taken, and even another be open in its place. */
+    bool is_gone = tresor_item_get_tensor(host->context, event->item, 0, &tensor) != TRESOR_OK;
+    bool may_lack = request->wants_pins && (request->is_cancelled || is_gone);
     bool has_data = event->verb == TRESOR_VERB_LOAD && event->done && (!may_lack || is_pinned);
     if (is_pinned != (has_data && request->wants_pins))
         host_violate(host, "an ITEM of %s has the flags %u", tresor_verb_name(event->verb),

@@ -267,6 +267,25 @@ static void a_sleep_that_is_refused(void **state)
     }
 }
 
+/* Whoever could not be woken looks once more when its time is over. */
+static void a_wake_that_is_refused(void **state)
+{
+    uint32_t count;
+    const int32_t *errors = faulty_row_errors(FAULTY_WORD_WAKE, &count);
+    (void)state;
+    for (uint32_t i = 0; i < count; i++) {
+        struct waiter waiter;
+        open_world(true);
+        world.rules[0] = (struct fake_rule){.row = FAULTY_WORD_WAKE, .os_errno = errors[i]};
+        start(&waiter, session_tensor(&world.session, 2), 200);
+        await_sleep();
+        assert_error(fake_world_one(&world, TRESOR_VERB_LOAD, 2, TRESOR_STRATEGY_READ), TRESOR_OK);
+        assert_error(end(&waiter), TRESOR_OK);
+        assert_error(tresor_release(context(), waiter.item), TRESOR_OK);
+        fake_world_close(&world);
+    }
+}
+
 /* --- between a try and the sleep --- */
 
 static atomic_bool is_asleep;
@@ -424,6 +443,7 @@ int main(void)
         cmocka_unit_test(closing_wakes_sleepers),
         cmocka_unit_test(time_ends_a_sleep),
         cmocka_unit_test(a_sleep_that_is_refused),
+        cmocka_unit_test(a_wake_that_is_refused),
         cmocka_unit_test(an_opening_just_before_the_sleep),
         cmocka_unit_test(no_opening_is_missed),
         cmocka_unit_test(what_is_missed_is_counted),

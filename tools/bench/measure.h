@@ -44,6 +44,7 @@ double processor_seconds(void);
 _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The benchmarks; each says whether its targets were met. */
+bool bench_acquire(const struct settings *settings);
 bool bench_cold(const struct settings *settings);
 bool bench_cycle(const struct settings *settings);
 bool bench_dispatch(const struct settings *settings);
