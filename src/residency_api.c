@@ -6,6 +6,7 @@
 #include "context.h"
 #include "core/handle.h"
 #include "requests.h"
+#include "tensor/groups.h"
 #include "tensor/pins.h"
 
 /* --- items --- */
@@ -37,30 +38,28 @@ int32_t tresor_item_of_tensor(struct tresor_context *context, struct tresor_sour
     return TRESOR_OK;
 }
 
-static struct tresor__group *make_group(const struct tresor__slot *slot, uint32_t count)
-{
-    struct tresor__group *group = tresor__allocate(
-        &slot->source.model.allocator, sizeof *group + count * sizeof group->tensors[0]);
-    if (group)
-        group->count = count;
-    return group;
-}
-
-/* A group is published last, for other threads may look it up as soon as they have its handle. */
-static struct tresor_item add_group(struct tresor__slot *slot, struct tresor__group *group)
-{
-    uint32_t index = slot->group_count++;
-    for (uint32_t i = 0; i < group->count; i++)
-        group->tensor_bytes += slot->pieces[group->tensors[i]].size_bytes;
-    atomic_store_explicit(&slot->groups[index], group, memory_order_release);
-    return (struct tresor_item){tresor__handle_of_item(TRESOR__KIND_ITEM_GROUP, slot->source.index,
-                                                       index, slot->generation)};
-}
-
 static bool matches(const struct tresor__slot *slot, const char *pattern, uint32_t tensor)
 {
     const struct tresor__directory *directory = &slot->source.model.directory;
     return fnmatch(pattern, directory->strings + directory->entries[tensor].name_offset, 0) == 0;
+}
+
+/* In file order. Slices of one tensor mostly follow each other, so it is compared but once. */
+static void put_matches(const struct tresor__slot *slot, const char *pattern,
+                        struct tresor__group *group)
+{
+    const struct tresor__model *model = &slot->source.model;
+    uint32_t last = TRESOR_NONE;
+    bool is_match = false;
+    uint32_t count = 0;
+    for (uint32_t i = 0; count < group->count; i++) {
+        uint32_t tensor = tresor__model_tensor(model, model->order[i]);
+        if (tensor != last)
+            is_match = matches(slot, pattern, tensor);
+        last = tensor;
+        if (is_match)
+            group->pieces[count++] = model->order[i];
+    }
 }
 
 int32_t tresor_item_of_pattern(struct tresor_context *context, struct tresor_source source,
@@ -74,20 +73,17 @@ int32_t tresor_item_of_pattern(struct tresor_context *context, struct tresor_sou
         return TRESOR_ERROR_INVALID;
     if (slot->group_count == TRESOR__GROUPS_MAX)
         return TRESOR_ERROR_LIMIT;
-    uint32_t total = slot->source.model.directory.entry_count;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < total; i++)
-        count += matches(slot, pattern, i);
-    if (count == 0)
+    const struct tresor__model *model = &slot->source.model;
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < model->directory.entry_count; i++)
+        total += matches(slot, pattern, i) ? tresor__model_pieces_of(model, i) : 0;
+    if (total == 0)
         return TRESOR_ERROR_NOT_FOUND;
-    struct tresor__group *group = make_group(slot, count);
+    struct tresor__group *group = tresor__groups_make(&model->allocator, (uint32_t)total);
     if (!group)
         return TRESOR_ERROR_NO_MEMORY;
-    count = 0;
-    for (uint32_t i = 0; i < total && count < group->count; i++)
-        if (matches(slot, pattern, slot->source.model.order[i]))
-            group->tensors[count++] = slot->source.model.order[i];
-    *item = add_group(slot, group);
+    put_matches(slot, pattern, group);
+    item->value = tresor__groups_add(slot, group);
     return TRESOR_OK;
 }
 
@@ -100,22 +96,27 @@ int32_t tresor_item_of_list(struct tresor_context *context, struct tresor_source
         return code;
     if (!item || (!tensors && count > 0) || count > UINT32_MAX)
         return TRESOR_ERROR_INVALID;
-    for (size_t i = 0; i < count; i++)
-        if (tensors[i] >= slot->source.model.directory.entry_count)
+    const struct tresor__model *model = &slot->source.model;
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (tensors[i] >= model->directory.entry_count)
             return TRESOR_ERROR_INVALID;
-    if (slot->group_count == TRESOR__GROUPS_MAX)
+        total += tresor__model_pieces_of(model, tensors[i]);
+    }
+    if (slot->group_count == TRESOR__GROUPS_MAX || total > UINT32_MAX)
         return TRESOR_ERROR_LIMIT;
-    struct tresor__group *group = make_group(slot, (uint32_t)count);
+    struct tresor__group *group = tresor__groups_make(&model->allocator, (uint32_t)total);
     if (!group)
         return TRESOR_ERROR_NO_MEMORY;
-    if (count > 0)
-        memcpy(group->tensors, tensors, count * sizeof *tensors);
-    *item = add_group(slot, group);
+    uint32_t put = 0;
+    for (size_t i = 0; i < count; i++)
+        tresor__groups_put(model, group, &put, tensors[i]);
+    item->value = tresor__groups_add(slot, group);
     return TRESOR_OK;
 }
 
-static int32_t find_item(struct tresor_context *context, struct tresor_item item,
-                         struct tresor__slot **slot)
+int32_t tresor__item_find(struct tresor_context *context, struct tresor_item item,
+                          struct tresor__slot **slot)
 {
     int32_t code = tresor__context_enter(context);
     if (code == TRESOR_OK)
@@ -129,7 +130,7 @@ int32_t tresor_item_measure(struct tresor_context *context, struct tresor_item i
                             uint32_t *tensor_count, uint64_t *tensor_bytes)
 {
     struct tresor__slot *slot = NULL;
-    int32_t code = find_item(context, item, &slot);
+    int32_t code = tresor__item_find(context, item, &slot);
     if (code != TRESOR_OK)
         return code;
     if (tensor_count)
@@ -143,12 +144,13 @@ int32_t tresor_item_get_tensor(struct tresor_context *context, struct tresor_ite
                                uint32_t position, uint32_t *tensor)
 {
     struct tresor__slot *slot = NULL;
-    int32_t code = find_item(context, item, &slot);
+    int32_t code = tresor__item_find(context, item, &slot);
     if (code != TRESOR_OK)
         return code;
     if (!tensor || position >= tresor__items_count(slot, item.value))
         return TRESOR_ERROR_INVALID;
-    *tensor = tresor__items_tensor(slot, item.value, position);
+    *tensor = tresor__model_tensor(&slot->source.model,
+                                   tresor__items_piece(slot, item.value, position));
     return TRESOR_OK;
 }
 
@@ -179,7 +181,7 @@ static uint8_t urgency_of(const struct tresor_request_options *options)
     return urgencies[options->urgency];
 }
 
-/* All items live and of one source; `total` tensors together, of `total_bytes`. */
+/* All items live and of one source; `total` pieces together, of `total_bytes`. */
 static int32_t check_items(struct tresor_context *context, const struct tresor_item *items,
                            size_t count, struct tresor__slot **slot, uint64_t *total,
                            uint64_t *total_bytes)
@@ -190,7 +192,7 @@ static int32_t check_items(struct tresor_context *context, const struct tresor_i
     *total_bytes = 0;
     for (size_t i = 0; i < count; i++) {
         struct tresor__slot *found = NULL;
-        int32_t code = find_item(context, items[i], &found);
+        int32_t code = tresor__item_find(context, items[i], &found);
         if (code != TRESOR_OK)
             return code;
         if (i > 0 && found != *slot)
@@ -333,10 +335,11 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     struct tresor__slot *slot = NULL;
     int32_t code = check_options(given, &options);
     if (code == TRESOR_OK)
-        code = find_item(context, tensor, &slot);
+        code = tresor__item_find(context, tensor, &slot);
     if (code != TRESOR_OK)
         return code;
-    if (tresor__handle_kind(tensor.value) != TRESOR__KIND_ITEM_TENSOR || !request)
+    uint32_t kind = tresor__handle_kind(tensor.value);
+    if ((kind != TRESOR__KIND_ITEM_TENSOR && kind != TRESOR__KIND_ITEM_SLICE) || !request)
         return TRESOR_ERROR_INVALID;
     const struct tresor__piece *piece = &slot->pieces[tresor__handle_index(tensor.value)];
     if (offset_bytes > piece->size_bytes || length_bytes > piece->size_bytes - offset_bytes ||
@@ -351,7 +354,7 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     made->total = 1;
     copy->source = slot->source.index;
     copy->file = piece->file;
-    copy->tensor = piece->index;
+    copy->tensor = tresor__model_tensor(&slot->source.model, piece->index);
     copy->urgency = urgency_of(&options);
     copy->offset = piece->offset_bytes + offset_bytes;
     copy->length = length_bytes;
@@ -368,33 +371,10 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
 
 static struct tresor__slot *slot_of(struct tresor_context *context, struct tresor_item item)
 {
-    uint32_t kind = tresor__handle_kind(item.value);
     uint32_t source = tresor__handle_source(item.value);
-    bool is_item = kind >= TRESOR__KIND_ITEM_SOURCE && kind <= TRESOR__KIND_ITEM_GROUP;
-    return is_item && source < context->controller.limits.sources
+    return tresor__handle_is_item(item.value) && source < context->controller.limits.sources
                ? &context->controller.slots[source]
                : NULL;
-}
-
-/* What an item's tensors are for the pins: a list, or NULL for all; and how many. */
-static uint32_t list_of(const struct tresor__slot *slot, struct tresor_item item, uint32_t *single,
-                        const uint32_t **list)
-{
-    *single = tresor__handle_index(item.value);
-    *list = single;
-    switch (tresor__handle_kind(item.value)) {
-    case TRESOR__KIND_ITEM_SOURCE:
-        *list = NULL;
-        return slot->source.model.directory.entry_count;
-    case TRESOR__KIND_ITEM_GROUP: {
-        const struct tresor__group *group =
-            atomic_load_explicit(&slot->groups[*single], memory_order_acquire);
-        *list = group->tensors;
-        return group->count;
-    }
-    default:
-        return 1;
-    }
 }
 
 static void leave(struct tresor_context *context, struct tresor__slot *slot)
@@ -416,7 +396,7 @@ int32_t tresor_acquire(struct tresor_context *context, struct tresor_item item, 
     uint32_t single = 0;
     const uint32_t *list = NULL;
     code = tresor__items_valid(slot, item.value) ? TRESOR_OK : TRESOR_ERROR_STALE;
-    uint32_t count = code == TRESOR_OK ? list_of(slot, item, &single, &list) : 0;
+    uint32_t count = code == TRESOR_OK ? tresor__items_list(slot, item.value, &single, &list) : 0;
     if (code == TRESOR_OK && count == 0)
         code = TRESOR_ERROR_INVALID;
     if (code == TRESOR_OK)
@@ -439,7 +419,7 @@ int32_t tresor_release(struct tresor_context *context, struct tresor_item item)
         return TRESOR_ERROR_STALE;
     uint32_t single = 0;
     const uint32_t *list = NULL;
-    uint32_t count = list_of(slot, item, &single, &list);
+    uint32_t count = tresor__items_list(slot, item.value, &single, &list);
     int32_t code = count > 0 ? tresor__pins_release(slot, list, count) : TRESOR_ERROR_INVALID;
     if (code == TRESOR_OK)
         leave(context, slot);

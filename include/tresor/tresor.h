@@ -11,6 +11,7 @@
 #include <tresor/handle.h>
 #include <tresor/observe.h>
 #include <tresor/residency.h>
+#include <tresor/slice.h>
 #include <tresor/source.h>
 #include <tresor/strategy.h>
 #include <tresor/tensor.h>

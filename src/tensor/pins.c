@@ -4,9 +4,10 @@
 #define PIN_OPEN (UINT32_C(1) << 31)
 #define PIN_USERS_MAX ((UINT32_C(1) << 24) - 1)
 
-/* The gate: users in the low half, the generation above it, and two flags at the top. */
+/* The gate: users in the low half, the generation above it, and three flags at the top. */
 #define GATE_OPEN (UINT64_C(1) << 63)
 #define GATE_CLOSING (UINT64_C(1) << 62)
+#define GATE_PAUSED (UINT64_C(1) << 61)
 #define GATE_GENERATION_SHIFT 32
 #define GATE_USERS UINT64_C(0xffffffff)
 
@@ -38,13 +39,26 @@ uint32_t tresor__gate_users(const struct tresor__slot *slot)
     return (uint32_t)(atomic_load_explicit(&slot->gate, memory_order_acquire) & GATE_USERS);
 }
 
+bool tresor__gate_pause(struct tresor__slot *slot)
+{
+    uint64_t idle = GATE_OPEN | (uint64_t)slot->generation << GATE_GENERATION_SHIFT;
+    return atomic_compare_exchange_strong_explicit(&slot->gate, &idle, idle | GATE_PAUSED,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
+void tresor__gate_resume(struct tresor__slot *slot)
+{
+    atomic_fetch_and_explicit(&slot->gate, ~GATE_PAUSED, memory_order_release);
+}
+
 int32_t tresor__gate_enter(struct tresor__slot *slot, uint32_t generation)
 {
     uint64_t wanted = GATE_OPEN | (uint64_t)generation << GATE_GENERATION_SHIFT;
     uint64_t word = atomic_load_explicit(&slot->gate, memory_order_relaxed);
     do {
         if ((word & ~GATE_USERS) != wanted)
-            return TRESOR_ERROR_STALE;
+            return (word & ~GATE_USERS) == (wanted | GATE_PAUSED) ? TRESOR_ERROR_NOT_RESIDENT
+                                                                  : TRESOR_ERROR_STALE;
     } while (!atomic_compare_exchange_weak_explicit(&slot->gate, &word, word + 1,
                                                     memory_order_acquire, memory_order_relaxed));
     return TRESOR_OK;

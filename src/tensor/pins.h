@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What acquire and release touch, from any thread: one word a tensor (open or not, and how many
+ * What acquire and release touch, from any thread: one word a piece (open or not, and how many
  * users) and one gate a source, which keeps the words from being freed under a user. Only the
  * context's thread opens and seals.
  */
@@ -20,7 +20,12 @@ void tresor__gate_open(struct tresor__slot *slot);
 void tresor__gate_close(struct tresor__slot *slot);
 uint32_t tresor__gate_users(const struct tresor__slot *slot);
 
-/** Take part, or not: TRESOR_OK or STALE. Each entering is undone by a leaving. */
+/** Let nobody in for a moment, while the words and what items stand for change; false where somebody is. What such a
+ * source has is absent, so that is what who comes is told. */
+bool tresor__gate_pause(struct tresor__slot *slot);
+void tresor__gate_resume(struct tresor__slot *slot);
+
+/** Take part, or not: TRESOR_OK, STALE, or NOT_RESIDENT while it is paused. Each entering is undone by a leaving. */
 int32_t tresor__gate_enter(struct tresor__slot *slot, uint32_t generation);
 
 /** Whether the handle's source has users: what a caller that holds an acquire sees, also while it
@@ -33,7 +38,7 @@ bool tresor__gate_holds(const struct tresor__slot *slot, uint32_t generation);
  */
 bool tresor__gate_leave(struct tresor__slot *slot, _Atomic uint32_t *wakers);
 
-/** Acquire or release all, or none, of `count` tensors, `list` NULL meaning 0 to count - 1. The
+/** Acquire or release all, or none, of `count` pieces, `list` NULL meaning 0 to count - 1. The
  * gate is held. */
 int32_t tresor__pins_acquire(struct tresor__slot *slot, const uint32_t *list, uint32_t count);
 int32_t tresor__pins_release(struct tresor__slot *slot, const uint32_t *list, uint32_t count);
