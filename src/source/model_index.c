@@ -19,7 +19,10 @@ static bool is_before(const struct tresor__model *model, uint32_t a, uint32_t b)
         return file_of_a < file_of_b;
     if (tresor__model_offset(model, a) != tresor__model_offset(model, b))
         return tresor__model_offset(model, a) < tresor__model_offset(model, b);
-    return a < b;
+    /* Slices without bytes stay where their tensor was. */
+    uint32_t tensor_of_a = tresor__model_tensor(model, a);
+    uint32_t tensor_of_b = tresor__model_tensor(model, b);
+    return tensor_of_a < tensor_of_b || (tensor_of_a == tensor_of_b && a < b);
 }
 
 static void merge(const struct sorter *sorter, uint32_t first, uint32_t middle, uint32_t last)
