@@ -24,8 +24,8 @@ extern "C" {
  * tensors are split, or none; none at all is TRESOR_OK. There is no way back but to close the source. Returns
  * TRESOR_OK, STALE, THREAD, INVALID (no such tensor, of fewer than two dimensions, of an outermost extent below 2, of
  * bytes that it does not divide, split already or named twice), BUSY (the source is not open; or anything of it is
- * resident, being loaded or evicted, or acquired; or a request on it has not ended; or another thread is inside
- * tresor_acquire just now), LIMIT (more than 2^24 tensors and slices in one source, or slices that overlap without
+ * resident or acquired; or a request on it has not ended; or work on it is still under way, which dispatching ends; or
+ * another thread is inside tresor_acquire just now), LIMIT (more than 2^24 tensors and slices in one source, or slices that overlap without
  * measure) or NO_MEMORY. Other threads may call tresor_acquire meanwhile: nothing is resident, and they are told so.
  */
 TRESOR_API int32_t tresor_split(struct tresor_context *context, struct tresor_source source,
