@@ -37,6 +37,15 @@ static void merge(const struct sorter *sorter, uint32_t first, uint32_t middle, 
     }
 }
 
+/* Files nearly always have their tensors in order; slices that came later are behind all. */
+static bool is_sorted(const struct sorter *sorter, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++)
+        if (is_before(sorter->model, sorter->from[i], sorter->from[i - 1]))
+            return false;
+    return true;
+}
+
 /* Bottom-up merge sort: n log n for every input, no memory but the spare. The result is in `from`.
  */
 static void sort(struct sorter *sorter, uint32_t count)
@@ -74,7 +83,8 @@ static bool make_order(struct tresor__model *model)
     model->order = sorter.from;
     if (sorter.from && sorter.to) {
         model->order_count = list_pieces(model, sorter.from);
-        sort(&sorter, model->order_count);
+        if (!is_sorted(&sorter, model->order_count))
+            sort(&sorter, model->order_count);
         model->order = sorter.from;
     }
     uint32_t *spare = model->order == sorter.from ? sorter.to : sorter.from;
