@@ -50,8 +50,8 @@ int32_t tresor_split_pattern(struct tresor_context *context, struct tresor_sourc
     for (uint32_t i = 0; i < tensors; i++)
         if (is_chosen(model, pattern, i))
             list[count++] = i;
-    code = count > 0 ? tresor__split(&context->controller, slot, list, count)
-                     : TRESOR_ERROR_NOT_FOUND;
+    code =
+        count > 0 ? tresor__split(&context->controller, slot, list, count) : TRESOR_ERROR_NOT_FOUND;
     tresor__free(&model->allocator, list, bytes);
     return code;
 }

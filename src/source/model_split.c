@@ -19,12 +19,14 @@ uint64_t tresor__model_splittable(const struct tresor__model *model, uint32_t te
 }
 
 /* How many pieces there will be, or the error. */
-static int64_t count_pieces(const struct tresor__model *model, const uint32_t *tensors, size_t count)
+static int64_t count_pieces(const struct tresor__model *model, const uint32_t *tensors,
+                            size_t count)
 {
     uint64_t pieces = model->piece_count;
     for (size_t i = 0; i < count; i++) {
-        uint64_t extent =
-            tensors[i] < model->directory.entry_count ? tresor__model_splittable(model, tensors[i]) : 0;
+        uint64_t extent = tensors[i] < model->directory.entry_count
+                              ? tresor__model_splittable(model, tensors[i])
+                              : 0;
         if (extent == 0)
             return TRESOR_ERROR_INVALID;
         if (extent > TRESOR__TENSORS_MAX - pieces)
@@ -90,8 +92,8 @@ static void cut_tensor(struct tresor__model *next, uint32_t tensor, uint32_t fir
     next->splits[tensor] = (struct tresor__split){.first = first, .count = count};
 }
 
-int32_t tresor__model_split(const struct tresor__model *model, const uint32_t *tensors, size_t count,
-                            struct tresor__model *next)
+int32_t tresor__model_split(const struct tresor__model *model, const uint32_t *tensors,
+                            size_t count, struct tresor__model *next)
 {
     *next = (struct tresor__model){
         .allocator = model->allocator,
@@ -116,7 +118,8 @@ int32_t tresor__model_split(const struct tresor__model *model, const uint32_t *t
     return tresor__model_make_tables(next);
 }
 
-/* Slices only cut intervals into smaller ones, so what is known of pages that nobody uses is known of their parts. */
+/* Slices only cut intervals into smaller ones, so what is known of pages that nobody uses is known
+ * of their parts. */
 static void carry_pages(const struct tresor__ledger *from, struct tresor__ledger *to)
 {
     uint32_t old = 0;

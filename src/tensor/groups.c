@@ -45,7 +45,8 @@ static bool is_tensor(const struct tresor__model *model, uint32_t piece)
     return piece < model->directory.entry_count;
 }
 
-uint64_t tresor__groups_measure(const struct tresor__group *group, const struct tresor__model *model)
+uint64_t tresor__groups_measure(const struct tresor__group *group,
+                                const struct tresor__model *model)
 {
     uint64_t count = 0;
     for (uint32_t i = 0; i < group->count; i++)

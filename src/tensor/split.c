@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Splitting tensors of a source that is idle. All that it then has is made first; other threads may try to acquire
- * meanwhile, so the tables change places behind a gate that is paused, with nobody inside.
+ * Splitting tensors of a source that is idle. All that it then has is made first; other threads may
+ * try to acquire meanwhile, so the tables change places behind a gate that is paused, with nobody
+ * inside.
  */
 #include "tensor/split.h"
 
@@ -16,11 +17,12 @@ struct tables {
     struct tresor__model model;
     struct tresor__piece *pieces;
     _Atomic uint32_t *pins;
-    uint32_t piece_count;         /* of both */
+    uint32_t piece_count;          /* of both */
     struct tresor__group **groups; /* by index; NULL: it stays as it is */
 };
 
-static bool has_requests(const struct tresor__controller *controller, const struct tresor__slot *slot)
+static bool has_requests(const struct tresor__controller *controller,
+                         const struct tresor__slot *slot)
 {
     for (uint32_t i = 0; i < controller->limits.requests; i++) {
         const struct tresor__request *request = &controller->requests[i];

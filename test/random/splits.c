@@ -33,13 +33,10 @@ static void look_at_slice(struct host *host, struct host_source *source, uint32_
         return;
     }
     uint64_t place = slice * info.slice_bytes;
-    if (place + info.slice_bytes > whole->size_bytes ||
-        info.address != whole->address + place)
+    if (place + info.slice_bytes > whole->size_bytes || info.address != whole->address + place)
         host_violate(host, "slice %u of tensor %u is not at its place", slice, tensor);
-    source->pieces[source->piece_count++] =
-        (struct host_tensor){.address = info.address,
-                             .bytes = whole->bytes + place,
-                             .size_bytes = info.slice_bytes};
+    source->pieces[source->piece_count++] = (struct host_tensor){
+        .address = info.address, .bytes = whole->bytes + place, .size_bytes = info.slice_bytes};
 }
 
 /* What is split now, and was not before. */

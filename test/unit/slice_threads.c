@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads acquire and release while the context's thread splits, loads, evicts and closes what they acquire. */
+/* Threads acquire and release while the context's thread splits, loads, evicts and closes what they
+ * acquire. */
 #include "support/test.h"
 
 #include <pthread.h>
@@ -109,9 +110,9 @@ static void split_all(void)
     split(EXPERTS);
     for (uint32_t i = 0; i < SLICES; i++) {
         struct tresor_item item;
-        assert_error(tresor_item_of_slice(world.session.context, world.session.source, EXPERTS, i,
-                                          &item),
-                     TRESOR_OK);
+        assert_error(
+            tresor_item_of_slice(world.session.context, world.session.source, EXPERTS, i, &item),
+            TRESOR_OK);
         publish(FIRST_SLICE + i, item);
     }
     split(1);
@@ -132,8 +133,7 @@ static void load_and_evict(uint64_t *seed)
 static void close_source(void)
 {
     struct tresor_request request = {0};
-    int32_t code =
-        tresor_source_close(world.session.context, world.session.source, 0, &request);
+    int32_t code = tresor_source_close(world.session.context, world.session.source, 0, &request);
     assert_error(session_note(&world.session, code, request), TRESOR_OK);
     while (!session_end(&world.session, request))
         if (!session_pump(&world.session))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tensors that are split: where their slices are, what stands for them, and that each is resident on its own. */
+/* Tensors that are split: where their slices are, what stands for them, and that each is resident
+ * on its own. */
 #include "support/test.h"
 
 #include <errno.h>
@@ -19,9 +20,9 @@ enum {
 };
 
 static const struct model_tensor tensors[TENSORS] = {
-    {5000, MODEL_NEXT, false},  {60000, MODEL_NEXT, false},  {8000, MODEL_NEXT, false},
-    {0, MODEL_NEXT, false},     {100, MODEL_NEXT, false},    {262144, MODEL_NEXT, false},
-    {4096, MODEL_NEXT, false},  {300, MODEL_NEXT, false},
+    {5000, MODEL_NEXT, false}, {60000, MODEL_NEXT, false}, {8000, MODEL_NEXT, false},
+    {0, MODEL_NEXT, false},    {100, MODEL_NEXT, false},   {262144, MODEL_NEXT, false},
+    {4096, MODEL_NEXT, false}, {300, MODEL_NEXT, false},
 };
 static const uint32_t slices[TENSORS] = {0, 6, 0, 2, 0, 4, 1, 3};
 static const uint32_t splittable[] = {BLOCKS, EXPERTS, EMPTY, ODD};
@@ -261,14 +262,16 @@ static void neighbours_share_a_page(void **state)
     start();
     split_all();
     for (uint32_t round = 0; round < 3; round++) {
-        assert_error(ask(TRESOR_VERB_LOAD, slice_item(EXPERTS, 1), TRESOR_STRATEGY_READ), TRESOR_OK);
-        assert_error(ask(TRESOR_VERB_LOAD, slice_item(EXPERTS, 2), TRESOR_STRATEGY_READ), TRESOR_OK);
+        assert_error(ask(TRESOR_VERB_LOAD, slice_item(EXPERTS, 1), TRESOR_STRATEGY_READ),
+                     TRESOR_OK);
+        assert_error(ask(TRESOR_VERB_LOAD, slice_item(EXPERTS, 2), TRESOR_STRATEGY_READ),
+                     TRESOR_OK);
         assert_int_equal(fake_world_counters(&world).private_bytes, pages_of(EXPERTS, 1, 2));
-        assert_true(pages_of(EXPERTS, 1, 2) <
-                    pages_of(EXPERTS, 1, 1) + pages_of(EXPERTS, 2, 2));
+        assert_true(pages_of(EXPERTS, 1, 2) < pages_of(EXPERTS, 1, 1) + pages_of(EXPERTS, 2, 2));
         uint32_t stays = 1 + round % 2;
         assert_error(ask(TRESOR_VERB_EVICT, slice_item(EXPERTS, 3 - stays), 0), TRESOR_OK);
-        assert_int_equal(fake_world_counters(&world).private_bytes, pages_of(EXPERTS, stays, stays));
+        assert_int_equal(fake_world_counters(&world).private_bytes,
+                         pages_of(EXPERTS, stays, stays));
         assert_int_equal(slices_there(EXPERTS), 1);
         assert_true(has_slice(EXPERTS, stays));
         assert_error(ask(TRESOR_VERB_EVICT, slice_item(EXPERTS, stays), 0), TRESOR_OK);
@@ -318,17 +321,17 @@ static void locks_and_advice(void **state)
     split_all();
     struct tresor_item slice = slice_item(EXPERTS, 4);
     assert_error(ask(TRESOR_VERB_LOCK, slice, 0), TRESOR_ERROR_NOT_RESIDENT);
-    assert_error(ask(TRESOR_VERB_LOAD, session_tensor(&world.session, EXPERTS),
-                     TRESOR_STRATEGY_READ),
-                 TRESOR_OK);
+    assert_error(
+        ask(TRESOR_VERB_LOAD, session_tensor(&world.session, EXPERTS), TRESOR_STRATEGY_READ),
+        TRESOR_OK);
     assert_error(ask(TRESOR_VERB_LOCK, slice, 0), TRESOR_OK);
     assert_int_equal(fake_world_counters(&world).locked_bytes, pages_of(EXPERTS, 4, 4));
     assert_error(ask(TRESOR_VERB_EVICT, slice, 0), TRESOR_ERROR_BUSY);
     assert_error(ask(TRESOR_VERB_EVICT, slice_item(EXPERTS, 3), 0), TRESOR_OK);
     assert_error(ask(TRESOR_VERB_UNLOCK, session_tensor(&world.session, EXPERTS), 0), TRESOR_OK);
-    assert_error(ask(TRESOR_VERB_ADVISE, session_tensor(&world.session, EXPERTS),
-                     TRESOR_ADVICE_WILLNEED),
-                 TRESOR_OK);
+    assert_error(
+        ask(TRESOR_VERB_ADVISE, session_tensor(&world.session, EXPERTS), TRESOR_ADVICE_WILLNEED),
+        TRESOR_OK);
     assert_int_equal(slices_there(EXPERTS), 5);
     fake_world_close(&world);
 }
@@ -484,14 +487,16 @@ static void what_cannot_be_split(void **state)
     assert_error(tresor_split(context(), source(), NULL, 0), TRESOR_OK);
     assert_error(tresor_split_pattern(context(), source(), NULL), TRESOR_ERROR_INVALID);
     assert_error(tresor_split_pattern(context(), source(), "[06]"), TRESOR_ERROR_NOT_FOUND);
-    assert_error(tresor_item_of_slice(context(), source(), EXPERTS, 0, &item), TRESOR_ERROR_INVALID);
+    assert_error(tresor_item_of_slice(context(), source(), EXPERTS, 0, &item),
+                 TRESOR_ERROR_INVALID);
     must_measure(session_all(&world.session), TENSORS, 339640);
     assert_error(tresor_split_pattern(context(), source(), "[0156]"), TRESOR_OK);
     assert_int_equal(fake_world_tensor(&world, EXPERTS).slice_count, 6);
     assert_int_equal(fake_world_tensor(&world, ODD).slice_count, 0);
     assert_error(split(EXPERTS), TRESOR_ERROR_INVALID);
     assert_error(tresor_split_pattern(context(), source(), "1"), TRESOR_ERROR_NOT_FOUND);
-    assert_error(tresor_item_of_slice(context(), source(), EXPERTS, 6, &item), TRESOR_ERROR_INVALID);
+    assert_error(tresor_item_of_slice(context(), source(), EXPERTS, 6, &item),
+                 TRESOR_ERROR_INVALID);
     assert_error(tresor_item_of_slice(context(), source(), 0, 0, &item), TRESOR_ERROR_INVALID);
     assert_error(tresor_item_of_slice(context(), source(), EXPERTS, 0, NULL), TRESOR_ERROR_INVALID);
     assert_error(tresor_source_get_slice(context(), source(), 0, 0, &info), TRESOR_ERROR_INVALID);
@@ -510,7 +515,8 @@ static struct tresor_request submit(enum tresor_verb verb, uint32_t tensor, uint
     return request;
 }
 
-/* Refused at every moment of the request, and accepted again at the end if nothing is resident then. */
+/* Refused at every moment of the request, and accepted again at the end if nothing is resident
+ * then. */
 static void refused_during(enum tresor_verb verb, uint32_t tensor, int32_t at_the_end)
 {
     struct tresor_request request = submit(verb, tensor, TRESOR_STRATEGY_READ);
@@ -650,7 +656,8 @@ static void spare_pages_stay_on_the_books(void **state)
     fake_world_init(&world);
     world.options.spare_bytes = UINT64_C(1) << 30;
     open_over();
-    assert_error(ask(TRESOR_VERB_LOAD, session_all(&world.session), TRESOR_STRATEGY_READ), TRESOR_OK);
+    assert_error(ask(TRESOR_VERB_LOAD, session_all(&world.session), TRESOR_STRATEGY_READ),
+                 TRESOR_OK);
     assert_error(ask(TRESOR_VERB_EVICT, session_all(&world.session), 0), TRESOR_OK);
     uint64_t spare = fake_world_counters(&world).spare_bytes;
     uint64_t maps = world.faulty.counts[FAULTY_MAP];
@@ -661,7 +668,8 @@ static void spare_pages_stay_on_the_books(void **state)
     assert_error(ask(TRESOR_VERB_LOAD, slice_item(EXPERTS, 2), TRESOR_STRATEGY_READ), TRESOR_OK);
     assert_true(has_slice(EXPERTS, 2));
     assert_int_equal(fake_world_counters(&world).spare_bytes, spare - pages_of(EXPERTS, 2, 2));
-    assert_error(ask(TRESOR_VERB_LOAD, session_all(&world.session), TRESOR_STRATEGY_READ), TRESOR_OK);
+    assert_error(ask(TRESOR_VERB_LOAD, session_all(&world.session), TRESOR_STRATEGY_READ),
+                 TRESOR_OK);
     fake_world_must_have(&world, TENSORS);
     assert_int_equal(fake_world_counters(&world).spare_bytes, 0);
     assert_int_equal(world.faulty.counts[FAULTY_MAP], maps); /* they were taken up as they were */
@@ -672,9 +680,9 @@ static void leaked_pages_stay_on_the_books(void **state)
 {
     (void)state;
     start();
-    assert_error(ask(TRESOR_VERB_LOAD, session_tensor(&world.session, EXPERTS),
-                     TRESOR_STRATEGY_READ),
-                 TRESOR_OK);
+    assert_error(
+        ask(TRESOR_VERB_LOAD, session_tensor(&world.session, EXPERTS), TRESOR_STRATEGY_READ),
+        TRESOR_OK);
     world.rules[0] = (struct fake_rule){.row = FAULTY_MAP, .os_errno = ENOMEM};
     world.rules[1] = (struct fake_rule){.row = FAULTY_UNMAP, .os_errno = ENOMEM};
     assert_error(ask(TRESOR_VERB_EVICT, session_tensor(&world.session, EXPERTS), 0),
@@ -687,7 +695,8 @@ static void leaked_pages_stay_on_the_books(void **state)
     assert_int_equal(fake_world_counters(&world).leaked_bytes, leaked);
     assert_error(ask(TRESOR_VERB_LOAD, slice_item(EXPERTS, 2), TRESOR_STRATEGY_READ), TRESOR_OK);
     assert_int_equal(fake_world_counters(&world).leaked_bytes, leaked - pages_of(EXPERTS, 2, 2));
-    assert_error(ask(TRESOR_VERB_LOAD, session_all(&world.session), TRESOR_STRATEGY_READ), TRESOR_OK);
+    assert_error(ask(TRESOR_VERB_LOAD, session_all(&world.session), TRESOR_STRATEGY_READ),
+                 TRESOR_OK);
     assert_int_equal(fake_world_counters(&world).leaked_bytes, 0);
     fake_world_close(&world);
 }
@@ -698,9 +707,9 @@ static void after_a_failed_load(void **state)
     (void)state;
     start();
     world.rules[0] = (struct fake_rule){.row = FAULTY_READ, .os_errno = EIO};
-    assert_error(ask(TRESOR_VERB_LOAD, session_tensor(&world.session, EXPERTS),
-                     TRESOR_STRATEGY_READ),
-                 TRESOR_ERROR_IO);
+    assert_error(
+        ask(TRESOR_VERB_LOAD, session_tensor(&world.session, EXPERTS), TRESOR_STRATEGY_READ),
+        TRESOR_ERROR_IO);
     split_all();
     world.rules[0] = (struct fake_rule){.row = FAULTY_READ,
                                         .os_errno = EIO,
