@@ -132,10 +132,12 @@ static void carry_pages(const struct tresor__ledger *from, struct tresor__ledger
         interval->lock_leaked = from->intervals[old].lock_leaked;
         interval->leaked = from->intervals[old].leaked;
         interval->spare = from->intervals[old].spare;
+        interval->charged = from->intervals[old].charged;
     }
     to->locked_bytes = from->locked_bytes;
     to->leaked_bytes = from->leaked_bytes;
     to->spare_bytes = from->spare_bytes;
+    to->charged_bytes = from->charged_bytes;
 }
 
 static void take_tables(struct tresor__model *to, const struct tresor__model *from)

@@ -162,8 +162,12 @@ static void slices(void **state)
     assert_error(model_make(&model, &allocator, &io, &layout), TRESOR_OK);
     make_splittable(&model, 1, 4);
     make_splittable(&model, 4, 2);
-    model.files[1].io.ledger.leaked_bytes = 3 * PAGE;
-    model.files[1].io.ledger.intervals[0].leaked = true;
+    struct tresor__ledger *leaky = &model.files[1].io.ledger;
+    leaky->intervals[0].leaked = true;
+    leaky->intervals[0].charged = true;
+    leaky->leaked_bytes = 3 * PAGE;
+    leaky->charged_bytes = 3 * PAGE;
+    io.room.charged_bytes = 3 * PAGE;
     const struct tresor__span *spans = model.spans;
     assert_error(split(&model, chosen, 2), TRESOR_OK);
     assert_ptr_not_equal(model.spans, spans);
@@ -192,6 +196,8 @@ static void slices(void **state)
     assert_int_equal(tresor__model_tensor(&model, 11), 1);
     assert_int_equal(tresor__model_tensor(&model, 13), 5);
     tresor__ledger_check(&model.files[1].io.ledger);
+    tresor__ledger_leave_room(&model.files[1].io.ledger);
+    assert_int_equal(io.room.charged_bytes, 0);
     tresor__model_free(&model);
 }
 
