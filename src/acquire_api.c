@@ -8,30 +8,25 @@
 struct pieces {
     const uint32_t *list;
     uint32_t count;
+    uint32_t single; /* what the list is of, where it is one */
 };
 
 static struct tresor__slot *slot_of(struct tresor_context *context, struct tresor_item item)
 {
-    uint32_t kind = tresor__handle_kind(item.value);
     uint32_t source = tresor__handle_source(item.value);
-    bool is_item = kind >= TRESOR__KIND_ITEM_SOURCE && kind <= TRESOR__KIND_ITEM_GROUP;
-    return is_item && source < context->controller.limits.sources
+    return tresor__handle_is_item(item.value) && source < context->controller.limits.sources
                ? &context->controller.slots[source]
                : NULL;
 }
 
-/* Of a source or a group, inside the gate. STALE if there is no such group, INVALID if it is empty. */
+/* Of what stands for several pieces, inside the gate. STALE if there is no such group, INVALID if it is empty. */
 static int32_t list_of(const struct tresor__slot *slot, struct tresor_item item,
                        struct pieces *pieces)
 {
-    *pieces = (struct pieces){.count = slot->source.model.directory.entry_count};
+    *pieces = (struct pieces){0};
     if (!tresor__items_valid(slot, item.value))
         return TRESOR_ERROR_STALE;
-    if (tresor__handle_kind(item.value) == TRESOR__KIND_ITEM_GROUP) {
-        const struct tresor__group *group = atomic_load_explicit(
-            &slot->groups[tresor__handle_index(item.value)], memory_order_acquire);
-        *pieces = (struct pieces){.list = group->tensors, .count = group->count};
-    }
+    pieces->count = tresor__items_list(slot, item.value, &pieces->single, &pieces->list);
     return pieces->count > 0 ? TRESOR_OK : TRESOR_ERROR_INVALID;
 }
 
@@ -143,18 +138,25 @@ static int32_t release_one(struct tresor_context *context, struct tresor__slot *
     int32_t code = tresor__pins_release_one(slot, tresor__handle_generation(item.value), index,
                                             &is_awaited);
     if (is_awaited)
-        finish(context, slot, &(struct pieces){&index, 1});
+        finish(context, slot, &(struct pieces){.list = &index, .count = 1});
     return code;
 }
 
+static bool is_one(struct tresor_item item)
+{
+    uint32_t kind = tresor__handle_kind(item.value);
+    return kind == TRESOR__KIND_ITEM_TENSOR || kind == TRESOR__KIND_ITEM_SLICE;
+}
+
+/* What is one piece is done without the gate, unless it turns out that slices stand for it. */
 int32_t tresor_acquire(struct tresor_context *context, struct tresor_item item, const void **data)
 {
     struct tresor__slot *slot = slot_of(context, item);
     if (!slot)
         return TRESOR_ERROR_STALE;
-    return tresor__handle_kind(item.value) == TRESOR__KIND_ITEM_TENSOR
-               ? acquire_one(context, slot, item, data)
-               : acquire_many(context, slot, item, data);
+    int32_t code =
+        is_one(item) ? acquire_one(context, slot, item, data) : TRESOR_ERROR_UNSUPPORTED;
+    return code == TRESOR_ERROR_UNSUPPORTED ? acquire_many(context, slot, item, data) : code;
 }
 
 int32_t tresor_release(struct tresor_context *context, struct tresor_item item)
@@ -162,9 +164,8 @@ int32_t tresor_release(struct tresor_context *context, struct tresor_item item)
     struct tresor__slot *slot = slot_of(context, item);
     if (!slot)
         return TRESOR_ERROR_STALE;
-    return tresor__handle_kind(item.value) == TRESOR__KIND_ITEM_TENSOR
-               ? release_one(context, slot, item)
-               : release_many(context, slot, item);
+    int32_t code = is_one(item) ? release_one(context, slot, item) : TRESOR_ERROR_UNSUPPORTED;
+    return code == TRESOR_ERROR_UNSUPPORTED ? release_many(context, slot, item) : code;
 }
 
 /* --- waiting --- */

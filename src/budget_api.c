@@ -57,7 +57,7 @@ int32_t tresor_set_priority(struct tresor_context *context, struct tresor_item i
     uint32_t count = tresor__items_count(slot, item.value);
     for (uint32_t i = 0; i < count; i++)
         tresor__budget_prioritise(&context->controller,
-                                  &slot->pieces[tresor__items_tensor(slot, item.value, i)],
+                                  &slot->pieces[tresor__items_piece(slot, item.value, i)],
                                   priority);
     return TRESOR_OK;
 }

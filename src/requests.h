@@ -30,4 +30,8 @@ int32_t tresor__item_find(struct tresor_context *context, struct tresor_item ite
 int32_t tresor__source_find(struct tresor_context *context, struct tresor_source source,
                             struct tresor__slot **slot);
 
+/** The slot of an item's handle, which is one of its items, for the owning thread. */
+int32_t tresor__item_find(struct tresor_context *context, struct tresor_item item,
+                          struct tresor__slot **slot);
+
 #endif

@@ -6,6 +6,7 @@
 #include "context.h"
 #include "core/handle.h"
 #include "requests.h"
+#include "tensor/groups.h"
 
 /* --- items --- */
 
@@ -36,30 +37,28 @@ int32_t tresor_item_of_tensor(struct tresor_context *context, struct tresor_sour
     return TRESOR_OK;
 }
 
-static struct tresor__group *make_group(const struct tresor__slot *slot, uint32_t count)
-{
-    struct tresor__group *group = tresor__allocate(
-        &slot->source.model.allocator, sizeof *group + count * sizeof group->tensors[0]);
-    if (group)
-        group->count = count;
-    return group;
-}
-
-/* A group is published last, for other threads may look it up as soon as they have its handle. */
-static struct tresor_item add_group(struct tresor__slot *slot, struct tresor__group *group)
-{
-    uint32_t index = slot->group_count++;
-    for (uint32_t i = 0; i < group->count; i++)
-        group->tensor_bytes += slot->pieces[group->tensors[i]].size_bytes;
-    atomic_store_explicit(&slot->groups[index], group, memory_order_release);
-    return (struct tresor_item){tresor__handle_of_item(TRESOR__KIND_ITEM_GROUP, slot->source.index,
-                                                       index, slot->generation)};
-}
-
 static bool matches(const struct tresor__slot *slot, const char *pattern, uint32_t tensor)
 {
     const struct tresor__directory *directory = &slot->source.model.directory;
     return fnmatch(pattern, directory->strings + directory->entries[tensor].name_offset, 0) == 0;
+}
+
+/* In file order. Slices of one tensor mostly follow each other, so it is compared but once. */
+static void put_matches(const struct tresor__slot *slot, const char *pattern,
+                        struct tresor__group *group)
+{
+    const struct tresor__model *model = &slot->source.model;
+    uint32_t last = TRESOR_NONE;
+    bool is_match = false;
+    uint32_t count = 0;
+    for (uint32_t i = 0; count < group->count; i++) {
+        uint32_t tensor = tresor__model_tensor(model, model->order[i]);
+        if (tensor != last)
+            is_match = matches(slot, pattern, tensor);
+        last = tensor;
+        if (is_match)
+            group->pieces[count++] = model->order[i];
+    }
 }
 
 int32_t tresor_item_of_pattern(struct tresor_context *context, struct tresor_source source,
@@ -73,20 +72,17 @@ int32_t tresor_item_of_pattern(struct tresor_context *context, struct tresor_sou
         return TRESOR_ERROR_INVALID;
     if (slot->group_count == TRESOR__GROUPS_MAX)
         return TRESOR_ERROR_LIMIT;
-    uint32_t total = slot->source.model.directory.entry_count;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < total; i++)
-        count += matches(slot, pattern, i);
-    if (count == 0)
+    const struct tresor__model *model = &slot->source.model;
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < model->directory.entry_count; i++)
+        total += matches(slot, pattern, i) ? tresor__model_pieces_of(model, i) : 0;
+    if (total == 0)
         return TRESOR_ERROR_NOT_FOUND;
-    struct tresor__group *group = make_group(slot, count);
+    struct tresor__group *group = tresor__groups_make(&model->allocator, (uint32_t)total);
     if (!group)
         return TRESOR_ERROR_NO_MEMORY;
-    count = 0;
-    for (uint32_t i = 0; i < total && count < group->count; i++)
-        if (matches(slot, pattern, slot->source.model.order[i]))
-            group->tensors[count++] = slot->source.model.order[i];
-    *item = add_group(slot, group);
+    put_matches(slot, pattern, group);
+    item->value = tresor__groups_add(slot, group);
     return TRESOR_OK;
 }
 
@@ -99,22 +95,27 @@ int32_t tresor_item_of_list(struct tresor_context *context, struct tresor_source
         return code;
     if (!item || (!tensors && count > 0) || count > UINT32_MAX)
         return TRESOR_ERROR_INVALID;
-    for (size_t i = 0; i < count; i++)
-        if (tensors[i] >= slot->source.model.directory.entry_count)
+    const struct tresor__model *model = &slot->source.model;
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (tensors[i] >= model->directory.entry_count)
             return TRESOR_ERROR_INVALID;
-    if (slot->group_count == TRESOR__GROUPS_MAX)
+        total += tresor__model_pieces_of(model, tensors[i]);
+    }
+    if (slot->group_count == TRESOR__GROUPS_MAX || total > UINT32_MAX)
         return TRESOR_ERROR_LIMIT;
-    struct tresor__group *group = make_group(slot, (uint32_t)count);
+    struct tresor__group *group = tresor__groups_make(&model->allocator, (uint32_t)total);
     if (!group)
         return TRESOR_ERROR_NO_MEMORY;
-    if (count > 0)
-        memcpy(group->tensors, tensors, count * sizeof *tensors);
-    *item = add_group(slot, group);
+    uint32_t put = 0;
+    for (size_t i = 0; i < count; i++)
+        tresor__groups_put(model, group, &put, tensors[i]);
+    item->value = tresor__groups_add(slot, group);
     return TRESOR_OK;
 }
 
 int32_t tresor__item_find(struct tresor_context *context, struct tresor_item item,
-                         struct tresor__slot **slot)
+                          struct tresor__slot **slot)
 {
     int32_t code = tresor__context_enter(context);
     if (code == TRESOR_OK)
@@ -147,7 +148,8 @@ int32_t tresor_item_get_tensor(struct tresor_context *context, struct tresor_ite
         return code;
     if (!tensor || position >= tresor__items_count(slot, item.value))
         return TRESOR_ERROR_INVALID;
-    *tensor = tresor__items_tensor(slot, item.value, position);
+    *tensor = tresor__model_tensor(&slot->source.model,
+                                   tresor__items_piece(slot, item.value, position));
     return TRESOR_OK;
 }
 
@@ -192,7 +194,7 @@ static uint8_t urgency_of(const struct tresor_request_options *options)
     return urgencies[options->urgency];
 }
 
-/* All items live and of one source; `total` tensors together, of `total_bytes`. */
+/* All items live and of one source; `total` pieces together, of `total_bytes`. */
 static int32_t check_items(struct tresor_context *context, const struct tresor_item *items,
                            size_t count, struct tresor__slot **slot, uint64_t *total,
                            uint64_t *total_bytes)
@@ -372,7 +374,8 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
         code = tresor__item_find(context, tensor, &slot);
     if (code != TRESOR_OK)
         return code;
-    if (tresor__handle_kind(tensor.value) != TRESOR__KIND_ITEM_TENSOR || !request)
+    uint32_t kind = tresor__handle_kind(tensor.value);
+    if ((kind != TRESOR__KIND_ITEM_TENSOR && kind != TRESOR__KIND_ITEM_SLICE) || !request)
         return TRESOR_ERROR_INVALID;
     const struct tresor__piece *piece = &slot->pieces[tresor__handle_index(tensor.value)];
     if (offset_bytes > piece->size_bytes || length_bytes > piece->size_bytes - offset_bytes ||
@@ -387,7 +390,7 @@ int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
     made->total = 1;
     copy->source = slot->source.index;
     copy->file = piece->file;
-    copy->tensor = piece->index;
+    copy->tensor = tresor__model_tensor(&slot->source.model, piece->index);
     copy->urgency = urgency_of(&options);
     copy->offset = piece->offset_bytes + offset_bytes;
     copy->length = length_bytes;

@@ -143,6 +143,7 @@ int32_t tresor_source_get_tensor(struct tresor_context *context, struct tresor_s
         .offset_bytes = entry->offset_bytes,
         .tensor_bytes = entry->size_bytes,
         .address = tresor__model_address(&slot->source.model, index),
+        .slice_count = slot->source.model.splits ? slot->source.model.splits[index].count : 0,
     };
     memcpy(known.shape, entry->shape, sizeof known.shape);
     return tresor__info_copy(info, &known, sizeof known);

@@ -72,7 +72,7 @@ struct tresor_event {
     uint32_t failed;
     uint32_t cancelled;
     struct tresor_request request; /**< after DONE the handle is stale */
-    struct tresor_item item;       /**< ITEM and CHUNK: the tensor; otherwise 0 */
+    struct tresor_item item;       /**< ITEM and CHUNK: the tensor, or slice of one; otherwise 0 */
     uint64_t cookie;               /**< the request's */
     uint64_t bytes; /**< of the tensors that succeeded; PROGRESS: arrived so far; CHUNK: its own */
     void *data;     /**< ITEM of a LOAD that succeeded: the tensor's address, with TRESOR_REQUEST_PIN only if it is

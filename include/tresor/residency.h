@@ -31,12 +31,13 @@ TRESOR_API int32_t tresor_item_of_list(struct tresor_context *context, struct tr
                                        const uint32_t *tensors, size_t count,
                                        struct tresor_item *item);
 
-/** The number of tensors in an item and the sum of their sizes. Either pointer may be NULL. TRESOR_OK, STALE or
+/** The number of tensors in an item, or slices where tensors are split, and the sum of their sizes. Either pointer may be NULL. TRESOR_OK, STALE or
  * THREAD. */
 TRESOR_API int32_t tresor_item_measure(struct tresor_context *context, struct tresor_item item,
                                        uint32_t *tensor_count, uint64_t *tensor_bytes);
 
-/** Index of tensor `position` of an item, in file order (a list: in its own order). TRESOR_OK, INVALID (no such
+/** Index of the tensor at `position` of an item, in file order (a list: in its own order); of a tensor that is split
+ * every slice has a position, see tresor_item_get_piece. TRESOR_OK, INVALID (no such
  * position), STALE or THREAD. */
 TRESOR_API int32_t tresor_item_get_tensor(struct tresor_context *context, struct tresor_item item,
                                           uint32_t position, uint32_t *tensor);
@@ -119,7 +120,7 @@ TRESOR_API int32_t tresor_advise(struct tresor_context *context, const struct tr
                                  struct tresor_request *request);
 
 /**
- * Read `length_bytes` of one tensor, from `offset_bytes` in it, into the caller's memory, which
+ * Read `length_bytes` of one tensor, split or not, or of one slice, from `offset_bytes` in it, into the caller's memory, which
  * must stay until the DONE event. The tensor's residency does not change. A range outside the
  * tensor is INVALID. Cancelling it waits for the reads in flight.
  */

@@ -73,6 +73,8 @@ struct tresor_tensor_info {
     uint64_t tensor_bytes;
     const void
         *address; /**< stable while the source is open; readable while the tensor is acquired */
+    uint32_t slice_count; /**< what tresor_split has made of it; 0: it is not split */
+    uint32_t reserved;    /**< 0 */
 };
 
 /** One metadata value. Pointers live as long as the source. */

@@ -13,6 +13,7 @@
 #include <tresor/observe.h>
 #include <tresor/plan.h>
 #include <tresor/residency.h>
+#include <tresor/slice.h>
 #include <tresor/source.h>
 #include <tresor/strategy.h>
 #include <tresor/tensor.h>

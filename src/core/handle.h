@@ -3,6 +3,7 @@
 #ifndef TRESOR_CORE_HANDLE_H
 #define TRESOR_CORE_HANDLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum tresor__kind {
@@ -12,10 +13,11 @@ enum tresor__kind {
     TRESOR__KIND_ITEM_TENSOR = 4, /* slot: the source's slot and the tensor's index */
     TRESOR__KIND_ITEM_GROUP = 5,  /* slot: the source's slot and the group's index */
     TRESOR__KIND_STAGE = 6,       /* slot: the stage's index */
+    TRESOR__KIND_ITEM_SLICE = 7,  /* slot: the source's slot and the piece's index */
 };
 
 enum {
-    TRESOR__INDEX_BITS = 24, /* of a tensor or group in its source */
+    TRESOR__INDEX_BITS = 24, /* of a piece or group in its source */
     TRESOR__SLOT_BITS = 36,
     TRESOR__GENERATION_BITS = 24,
     TRESOR__SOURCES_MAX = 1 << (TRESOR__SLOT_BITS - TRESOR__INDEX_BITS),
@@ -49,10 +51,18 @@ static inline uint32_t tresor__handle_generation(uint64_t handle)
     return (uint32_t)(handle & ((1u << TRESOR__GENERATION_BITS) - 1));
 }
 
-/** Of an item of a tensor or group. */
+/** Of an item of a tensor, slice or group. */
 static inline uint32_t tresor__handle_index(uint64_t handle)
 {
     return (uint32_t)(tresor__handle_slot(handle) & ((1u << TRESOR__INDEX_BITS) - 1));
+}
+
+/** Whether it is of items. */
+static inline bool tresor__handle_is_item(uint64_t handle)
+{
+    uint32_t kind = tresor__handle_kind(handle);
+    return (kind >= TRESOR__KIND_ITEM_SOURCE && kind <= TRESOR__KIND_ITEM_GROUP) ||
+           kind == TRESOR__KIND_ITEM_SLICE;
 }
 
 /** The slot of the source that a source's or an item's handle belongs to. */

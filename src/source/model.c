@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "source/model_tables.h"
 #include "source/shards.h"
 
 static const struct tresor__model_file closed_file = {.descriptor = -1, .direct_descriptor = -1};
@@ -44,15 +45,10 @@ int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allo
 void tresor__model_free(struct tresor__model *model)
 {
     const struct tresor_allocator *allocator = &model->allocator;
-    uint64_t tensors = model->directory.entry_count;
     for (uint32_t i = 0; i < model->file_total; i++)
         tresor__free(allocator, model->files[i].path, model->files[i].path_bytes);
     tresor__free(allocator, model->files, model->file_total * sizeof *model->files);
-    tresor__free(allocator, model->order, tensors * sizeof *model->order);
-    tresor__free(allocator, model->spans, tensors * sizeof *model->spans);
-    tresor__free(allocator, model->intervals, model->interval_capacity * sizeof *model->intervals);
-    tresor__free(allocator, model->covers, model->cover_count * sizeof *model->covers);
-    tresor__free(allocator, model->bits, model->bit_words * sizeof *model->bits);
+    tresor__model_free_tables(model);
     tresor__directory_free(&model->directory);
     *model = (struct tresor__model){0};
 }

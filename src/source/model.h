@@ -36,6 +36,24 @@ struct tresor__model_file {
     struct tresor__file io;
 };
 
+/** A part of a tensor that was split along its outermost dimension. */
+struct tresor__slice {
+    uint64_t offset_bytes; /* absolute in its file */
+    uint64_t size_bytes;
+    uint32_t tensor;
+    uint32_t number; /* in the tensor */
+};
+
+/** The slices of one tensor; none where it is not split. */
+struct tresor__split {
+    uint32_t first; /* piece */
+    uint32_t count;
+};
+
+/**
+ * Pieces are what can be resident: first the tensors by their index, then the slices of those that were split, whose
+ * own pieces only keep their numbers.
+ */
 struct tresor__model {
     struct tresor_allocator allocator;
     struct tresor__io *io;
@@ -50,8 +68,13 @@ struct tresor__model {
     struct tresor__parse_output parsed;
     struct tresor__directory directory;
     uint32_t format;                    /* enum tresor__format of the source */
-    uint32_t *order;                    /* tensors by (file, offset) */
-    struct tresor__span *spans;         /* by tensor */
+    uint32_t piece_count;
+    struct tresor__slice *slices; /* pieces from entry_count on; NULL: none */
+    uint32_t *slice_pieces;       /* their own numbers: the list that stands for a split tensor */
+    struct tresor__split *splits; /* by tensor; NULL: none is split */
+    uint32_t *order;              /* pieces by (file, offset), without split tensors */
+    uint32_t order_count;
+    struct tresor__span *spans;         /* by piece */
     struct tresor__interval *intervals; /* of all files */
     uint32_t interval_capacity;
     uint32_t *covers; /* of all files */
@@ -85,13 +108,57 @@ int64_t tresor__model_parse(struct tresor__model *model);
  * model->parsed. */
 int64_t tresor__model_index(struct tresor__model *model);
 
-/** The place of a tensor's bytes; one without bytes may be said to lie far outside, and is in the
- * window all the same. */
-static inline uint8_t *tresor__model_address(const struct tresor__model *model, uint32_t tensor)
+/** The slice that a piece is; NULL where it is a tensor. */
+static inline const struct tresor__slice *tresor__model_slice(const struct tresor__model *model,
+                                                              uint32_t piece)
 {
-    const struct tresor__entry *entry = &model->directory.entries[tensor];
-    const struct tresor__model_file *file = &model->files[entry->file];
-    return file->window + (entry->offset_bytes <= file->window_bytes ? entry->offset_bytes : 0);
+    return piece < model->directory.entry_count ? NULL
+                                                : &model->slices[piece - model->directory.entry_count];
+}
+
+/** The tensor that a piece is, or is a slice of. */
+static inline uint32_t tresor__model_tensor(const struct tresor__model *model, uint32_t piece)
+{
+    const struct tresor__slice *slice = tresor__model_slice(model, piece);
+    return slice ? slice->tensor : piece;
+}
+
+static inline uint32_t tresor__model_file_of(const struct tresor__model *model, uint32_t piece)
+{
+    return model->directory.entries[tresor__model_tensor(model, piece)].file;
+}
+
+static inline uint64_t tresor__model_offset(const struct tresor__model *model, uint32_t piece)
+{
+    const struct tresor__slice *slice = tresor__model_slice(model, piece);
+    return slice ? slice->offset_bytes : model->directory.entries[piece].offset_bytes;
+}
+
+static inline uint64_t tresor__model_size(const struct tresor__model *model, uint32_t piece)
+{
+    const struct tresor__slice *slice = tresor__model_slice(model, piece);
+    return slice ? slice->size_bytes : model->directory.entries[piece].size_bytes;
+}
+
+/** How many pieces a tensor stands for: itself, or its slices. */
+static inline uint32_t tresor__model_pieces_of(const struct tresor__model *model, uint32_t tensor)
+{
+    return model->splits && model->splits[tensor].count > 0 ? model->splits[tensor].count : 1;
+}
+
+/** The first of them, the others follow it. */
+static inline uint32_t tresor__model_first_piece(const struct tresor__model *model, uint32_t tensor)
+{
+    return model->splits && model->splits[tensor].count > 0 ? model->splits[tensor].first : tensor;
+}
+
+/** The place of a piece's bytes; one without bytes may be said to lie far outside, and is in the
+ * window all the same. */
+static inline uint8_t *tresor__model_address(const struct tresor__model *model, uint32_t piece)
+{
+    const struct tresor__model_file *file = &model->files[tresor__model_file_of(model, piece)];
+    uint64_t offset = tresor__model_offset(model, piece);
+    return file->window + (offset <= file->window_bytes ? offset : 0);
 }
 
 #endif

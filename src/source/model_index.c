@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* After the last header: the tensors in file order, and the intervals that their page-rounded
- * bounds make. */
+/* After the last header, and anew when tensors are split: the pieces in file order, and the intervals
+ * that their page-rounded bounds make. */
 #include <string.h>
 
-#include "source/model.h"
+#include "source/model_tables.h"
 
 struct sorter {
-    const struct tresor__entry *entries;
+    const struct tresor__model *model;
     uint32_t *from;
     uint32_t *to;
 };
 
-static bool is_before(const struct tresor__entry *entries, uint32_t a, uint32_t b)
+static bool is_before(const struct tresor__model *model, uint32_t a, uint32_t b)
 {
-    if (entries[a].file != entries[b].file)
-        return entries[a].file < entries[b].file;
-    if (entries[a].offset_bytes != entries[b].offset_bytes)
-        return entries[a].offset_bytes < entries[b].offset_bytes;
-    return a < b;
+    uint32_t file_of_a = tresor__model_file_of(model, a);
+    uint32_t file_of_b = tresor__model_file_of(model, b);
+    if (file_of_a != file_of_b)
+        return file_of_a < file_of_b;
+    if (tresor__model_offset(model, a) != tresor__model_offset(model, b))
+        return tresor__model_offset(model, a) < tresor__model_offset(model, b);
+    /* Slices without bytes stay where their tensor was. */
+    uint32_t tensor_of_a = tresor__model_tensor(model, a);
+    uint32_t tensor_of_b = tresor__model_tensor(model, b);
+    return tensor_of_a < tensor_of_b || (tensor_of_a == tensor_of_b && a < b);
 }
 
 static void merge(const struct sorter *sorter, uint32_t first, uint32_t middle, uint32_t last)
@@ -27,9 +32,18 @@ static void merge(const struct sorter *sorter, uint32_t first, uint32_t middle, 
     for (uint32_t i = first; i < last; i++) {
         bool take_right =
             left == middle ||
-            (right < last && is_before(sorter->entries, sorter->from[right], sorter->from[left]));
+            (right < last && is_before(sorter->model, sorter->from[right], sorter->from[left]));
         sorter->to[i] = sorter->from[take_right ? right++ : left++];
     }
+}
+
+/* Files nearly always have their tensors in order; slices that came later are behind all. */
+static bool is_sorted(const struct sorter *sorter, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++)
+        if (is_before(sorter->model, sorter->from[i], sorter->from[i - 1]))
+            return false;
+    return true;
 }
 
 /* Bottom-up merge sort: n log n for every input, no memory but the spare. The result is in `from`.
@@ -48,22 +62,34 @@ static void sort(struct sorter *sorter, uint32_t count)
     }
 }
 
+/* All pieces but the tensors that are split. */
+static uint32_t list_pieces(const struct tresor__model *model, uint32_t *list)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < model->piece_count; i++) {
+        bool is_split = i < model->directory.entry_count && model->splits && model->splits[i].count > 0;
+        if (!is_split)
+            list[count++] = i;
+    }
+    return count;
+}
+
 static bool make_order(struct tresor__model *model)
 {
-    uint32_t count = model->directory.entry_count;
-    struct sorter sorter = {.entries = model->directory.entries};
-    sorter.from = tresor__allocate(&model->allocator, count * sizeof(uint32_t));
-    sorter.to = tresor__allocate(&model->allocator, count * sizeof(uint32_t));
+    size_t bytes = model->piece_count * sizeof(uint32_t);
+    struct sorter sorter = {.model = model};
+    sorter.from = tresor__allocate(&model->allocator, bytes);
+    sorter.to = tresor__allocate(&model->allocator, bytes);
     model->order = sorter.from;
     if (sorter.from && sorter.to) {
-        for (uint32_t i = 0; i < count; i++)
-            sorter.from[i] = i;
-        sort(&sorter, count);
+        model->order_count = list_pieces(model, sorter.from);
+        if (!is_sorted(&sorter, model->order_count))
+            sort(&sorter, model->order_count);
         model->order = sorter.from;
     }
     uint32_t *spare = model->order == sorter.from ? sorter.to : sorter.from;
     bool made = model->order && spare;
-    tresor__free(&model->allocator, spare, count * sizeof(uint32_t));
+    tresor__free(&model->allocator, spare, bytes);
     return made;
 }
 
@@ -125,11 +151,12 @@ static void collect_bounds(const struct tresor__model *model, const uint32_t *or
     uint64_t page = model->io->page_bytes;
     bounds->count = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const struct tresor__entry *entry = &model->directory.entries[order[i]];
-        if (entry->size_bytes == 0)
+        uint64_t offset = tresor__model_offset(model, order[i]);
+        uint64_t size = tresor__model_size(model, order[i]);
+        if (size == 0)
             continue;
-        bounds->starts[bounds->count] = round_down(entry->offset_bytes, page);
-        bounds->ends[bounds->count++] = round_up(entry->offset_bytes + entry->size_bytes, page);
+        bounds->starts[bounds->count] = round_down(offset, page);
+        bounds->ends[bounds->count++] = round_up(offset + size, page);
     }
     sort_ends(bounds->ends, bounds->count);
 }
@@ -171,19 +198,18 @@ static void place_spans(const struct tresor__model *model, struct tresor__ledger
 {
     uint64_t page = model->io->page_bytes;
     for (uint32_t rank = 0; rank < ledger->order_count; rank++) {
-        const struct tresor__entry *entry = &model->directory.entries[ledger->order[rank]];
+        uint64_t offset = tresor__model_offset(model, ledger->order[rank]);
+        uint64_t size = tresor__model_size(model, ledger->order[rank]);
         struct tresor__span *span = &ledger->spans[ledger->order[rank]];
         span->next_news = TRESOR_NONE;
-        uint64_t start = round_down(entry->offset_bytes, page);
-        span->first_interval = find_interval(ledger, start);
-        if (entry->size_bytes > 0)
+        span->first_interval = find_interval(ledger, round_down(offset, page));
+        if (size > 0)
             span->interval_count =
-                find_interval(ledger, round_up(entry->offset_bytes + entry->size_bytes, page)) -
-                span->first_interval;
+                find_interval(ledger, round_up(offset + size, page)) - span->first_interval;
     }
 }
 
-/* How many (tensor, interval) pairs a file has. */
+/* How many (piece, interval) pairs a file has. */
 static uint64_t count_covers(const struct tresor__ledger *ledger)
 {
     uint64_t count = 0;
@@ -192,7 +218,7 @@ static uint64_t count_covers(const struct tresor__ledger *ledger)
     return count;
 }
 
-/* The tensors of every interval, in order: counted, summed up, then put down from behind. */
+/* The pieces of every interval, in order: counted, summed up, then put down from behind. */
 static void place_covers(struct tresor__ledger *ledger, uint32_t *covers)
 {
     uint32_t sum = 0;
@@ -241,8 +267,6 @@ static void make_file(struct tresor__model *model, uint32_t index, const uint32_
 {
     struct tresor__model_file *file = &model->files[index];
     struct tresor__ledger *ledger = &file->io.ledger;
-    tresor__file_init(&file->io, model->io, model->source, index);
-    file->window_bytes = round_up(file->identity.size_bytes, TRESOR__WINDOW_ALIGNMENT_BYTES);
     collect_bounds(model, order, order_count, bounds);
     uint32_t cuts = cut(bounds, intervals);
     ledger->intervals = intervals;
@@ -257,8 +281,8 @@ static void make_file(struct tresor__model *model, uint32_t index, const uint32_
 static uint32_t count_of_file(const struct tresor__model *model, uint32_t rank, uint32_t file)
 {
     uint32_t count = 0;
-    while (rank + count < model->directory.entry_count &&
-           model->directory.entries[model->order[rank + count]].file == file)
+    while (rank + count < model->order_count &&
+           tresor__model_file_of(model, model->order[rank + count]) == file)
         count++;
     return count;
 }
@@ -284,7 +308,7 @@ static uint64_t make_files(struct tresor__model *model, struct bounds *bounds)
 static int32_t make_ledgers(struct tresor__model *model, struct bounds *bounds)
 {
     uint64_t covers = make_files(model, bounds);
-    /* Tensors that overlap without measure would make every step on one of them a step on all. */
+    /* Pieces that overlap without measure would make every step on one of them a step on all. */
     if (covers > COVERS_EACH * ((uint64_t)model->interval_capacity + 1))
         return TRESOR_ERROR_LIMIT;
     model->cover_count = (uint32_t)covers;
@@ -306,11 +330,11 @@ static int32_t make_ledgers(struct tresor__model *model, struct bounds *bounds)
     return TRESOR_OK;
 }
 
-static int32_t make_tables(struct tresor__model *model)
+int32_t tresor__model_make_tables(struct tresor__model *model)
 {
-    uint64_t count = model->directory.entry_count;
+    uint64_t count = model->piece_count;
     struct tresor_allocator *allocator = &model->allocator;
-    /* A file with n tensors has at most 2n cuts, and the one that ends its list. */
+    /* A file with n pieces has at most 2n cuts, and the one that ends its list. */
     model->interval_capacity = (uint32_t)(2 * count + model->file_count);
     model->intervals =
         tresor__allocate(allocator, model->interval_capacity * sizeof *model->intervals);
@@ -325,6 +349,30 @@ static int32_t make_tables(struct tresor__model *model)
         code = make_ledgers(model, &(struct bounds){.starts = bounds, .ends = bounds + count});
     tresor__free(allocator, bounds, 2 * count * sizeof *bounds);
     return code;
+}
+
+void tresor__model_free_tables(struct tresor__model *model)
+{
+    const struct tresor_allocator *allocator = &model->allocator;
+    uint64_t tensors = model->directory.entry_count;
+    uint64_t slices = model->piece_count > tensors ? model->piece_count - tensors : 0;
+    tresor__free(allocator, model->slices, slices * sizeof *model->slices);
+    tresor__free(allocator, model->slice_pieces, slices * sizeof *model->slice_pieces);
+    tresor__free(allocator, model->splits, tensors * sizeof *model->splits);
+    tresor__free(allocator, model->order, model->piece_count * sizeof *model->order);
+    tresor__free(allocator, model->spans, model->piece_count * sizeof *model->spans);
+    tresor__free(allocator, model->intervals, model->interval_capacity * sizeof *model->intervals);
+    tresor__free(allocator, model->covers, model->cover_count * sizeof *model->covers);
+    tresor__free(allocator, model->bits, model->bit_words * sizeof *model->bits);
+}
+
+static void init_files(struct tresor__model *model)
+{
+    for (uint32_t i = 0; i < model->file_count; i++) {
+        struct tresor__model_file *file = &model->files[i];
+        tresor__file_init(&file->io, model->io, model->source, i);
+        file->window_bytes = round_up(file->identity.size_bytes, TRESOR__WINDOW_ALIGNMENT_BYTES);
+    }
 }
 
 static bool check_directory(struct tresor__model *model)
@@ -347,7 +395,9 @@ int64_t tresor__model_index(struct tresor__model *model)
     model->parsed.status = TRESOR__PARSE_FAILED;
     if (!check_directory(model))
         return 0;
-    int32_t code = make_tables(model);
+    init_files(model);
+    model->piece_count = model->directory.entry_count;
+    int32_t code = tresor__model_make_tables(model);
     model->parsed.error =
         (struct tresor_error){.code = code, .file = TRESOR_NONE, .tensor = TRESOR_NONE};
     if (code == TRESOR_OK)

@@ -561,7 +561,7 @@ uint64_t tresor__budget_measure(struct tresor__controller *controller, struct tr
         uint32_t pieces = tresor__items_count(slot, items[i]);
         for (uint32_t k = 0; k < pieces; k++) {
             const struct tresor__piece *piece =
-                &slot->pieces[tresor__items_tensor(slot, items[i], k)];
+                &slot->pieces[tresor__items_piece(slot, items[i], k)];
             bytes += tresor__ledger_mark(ledger_of(controller, piece), piece->index, mark);
         }
     }

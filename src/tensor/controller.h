@@ -20,7 +20,7 @@
 /** One (request, tensor) pair: first it waits, then it may become an ITEM event. */
 struct tresor__pair {
     uint32_t request;
-    uint32_t tensor;
+    uint32_t tensor; /* its piece */
     uint16_t source;
     uint8_t wait; /* enum tresor__wait */
     uint32_t next_of_tensor;
@@ -335,11 +335,17 @@ static inline uint8_t *tresor__stages_address(const struct tresor__controller *c
 /** The live slot of a handle of a source or item, or an error. */
 int32_t tresor__items_slot(struct tresor__controller *controller, uint64_t handle,
                            struct tresor__slot **slot);
-/** Number of tensors of an item of a live slot. */
+/** Number of pieces of an item of a live slot. */
 uint32_t tresor__items_count(const struct tresor__slot *slot, uint64_t item);
-/** Tensor at a position of an item. */
-uint32_t tresor__items_tensor(const struct tresor__slot *slot, uint64_t item, uint32_t position);
+/** Piece at a position of an item. */
+uint32_t tresor__items_piece(const struct tresor__slot *slot, uint64_t item, uint32_t position);
 uint64_t tresor__items_bytes(const struct tresor__slot *slot, uint64_t item);
+/** The pieces of an item as a list, NULL meaning 0 to their number - 1; and how many. `single` may
+ * have to hold the only one. Any thread that is in the gate. */
+uint32_t tresor__items_list(const struct tresor__slot *slot, uint64_t item, uint32_t *single,
+                            const uint32_t **list);
+/** The item of one piece. */
+uint64_t tresor__items_of_piece(const struct tresor__slot *slot, uint32_t piece);
 /** The item is one of the slot's. */
 bool tresor__items_valid(const struct tresor__slot *slot, uint64_t item);
 

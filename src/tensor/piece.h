@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The two machines of one tensor and the requests that wait for it. */
+/* The two machines of one piece, a tensor or a slice of one, and the requests that wait for it. */
 #ifndef TRESOR_TENSOR_PIECE_H
 #define TRESOR_TENSOR_PIECE_H
 
@@ -80,7 +80,7 @@ struct tresor__room_link {
 struct tresor__piece {
     struct tresor__tensor tensor;
     struct tresor__lock lock;
-    uint32_t index; /* of the tensor in its source */
+    uint32_t index; /* in its source: a tensor's is the tensor's own */
     uint32_t file;
     uint64_t offset_bytes;
     uint64_t size_bytes;

@@ -9,12 +9,14 @@
 #define CLOSING (UINT64_C(1) << 62) /* no new users, and counted in the slot's held_count */
 #define AWAITED (UINT64_C(1) << 61) /* the context is to be told of the last user's end */
 #define COMING (UINT64_C(1) << 60)  /* being loaded */
+#define SPLIT (UINT64_C(1) << 57)   /* slices stand for it */
 #define WATCHED (UINT64_C(1) << 58) /* the next user makes it AWAITED */
 #define MISSED (UINT64_C(1) << 59)  /* counted as a miss, or as late */
 
-/* The gate: who is inside in the low half, the generation above it, and two flags at the top. */
+/* The gate: who is inside in the low half, the generation above it, and three flags at the top. */
 #define GATE_OPEN (UINT64_C(1) << 63)
 #define GATE_CLOSING (UINT64_C(1) << 62)
+#define GATE_PAUSED (UINT64_C(1) << 61)
 #define GATE_GENERATION_SHIFT 32
 #define GATE_USERS UINT64_C(0xffffffff)
 
@@ -134,6 +136,11 @@ static bool is_given_up(const struct tresor__slot *slot, uint64_t word)
     return (word & GENERATION) != of_generation(slot->generation) || word & CLOSING;
 }
 
+void tresor__pins_split(struct tresor__slot *slot, uint32_t piece)
+{
+    atomic_fetch_or_explicit(&pin_of(slot, piece)->word, SPLIT, memory_order_release);
+}
+
 void tresor__pins_open(struct tresor__slot *slot, uint32_t piece)
 {
     struct tresor__pin *pin = pin_of(slot, piece);
@@ -213,7 +220,9 @@ static void close_one(struct tresor__slot *slot, struct tresor__pin *pin)
         else if (!is_held(word) && held)
             atomic_fetch_sub_explicit(&slot->held_count, 1, memory_order_relaxed);
         held = is_held(word);
-        next = held ? (word & (USERS | GENERATION | AWAITED)) | CLOSING : 0;
+        next = held ? (word & (USERS | GENERATION | AWAITED)) | CLOSING
+               : word & SPLIT ? word & (GENERATION | SPLIT)
+                              : 0;
     } while (!change(pin, &word, next));
 }
 
@@ -248,6 +257,8 @@ uint32_t tresor__pins_held(const struct tresor__slot *slot)
 /* AGAIN where the word was another meanwhile, with `*word` what it is. */
 __attribute__((noinline, cold)) static int32_t miss(struct tresor__pin *pin, uint64_t *word, struct tresor__acquires *acquires)
 {
+    if (*word & SPLIT)
+        return TRESOR_ERROR_UNSUPPORTED;
     if (*word & MISSED)
         return TRESOR_ERROR_NOT_RESIDENT;
     if (!change(pin, word, *word | MISSED))
@@ -292,7 +303,7 @@ static inline int32_t release_one(struct tresor__pin *pin, uint64_t generation, 
         if ((word & GENERATION) != generation)
             return TRESOR_ERROR_STALE;
         if ((word & USERS) == 0)
-            return TRESOR_ERROR_INVALID;
+            return word & SPLIT ? TRESOR_ERROR_UNSUPPORTED : TRESOR_ERROR_INVALID;
     } while (!change(pin, &word, word - 1));
     if (word & (CLOSING | AWAITED) && (word & USERS) == 1)
         *is_awaited = true;
@@ -377,7 +388,7 @@ int32_t tresor__pins_acquire_one(struct tresor__slot *slot, uint32_t generation,
     if (code != TRESOR_OK)
         return code;
     uint64_t clock = atomic_fetch_add_explicit(&acquires->clock, 1, memory_order_relaxed);
-    atomic_store_explicit(&pin->stamp, clock + 1, memory_order_relaxed);
+    note_use(pin, clock + 1);
     return TRESOR_OK;
 }
 
@@ -447,6 +458,18 @@ uint32_t tresor__gate_users(const struct tresor__slot *slot)
     return (uint32_t)(atomic_load_explicit(&slot->gate, memory_order_acquire) & GATE_USERS);
 }
 
+bool tresor__gate_pause(struct tresor__slot *slot)
+{
+    uint64_t idle = GATE_OPEN | (uint64_t)slot->generation << GATE_GENERATION_SHIFT;
+    return atomic_compare_exchange_strong_explicit(&slot->gate, &idle, idle | GATE_PAUSED,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
+void tresor__gate_resume(struct tresor__slot *slot)
+{
+    atomic_fetch_and_explicit(&slot->gate, ~GATE_PAUSED, memory_order_release);
+}
+
 int32_t tresor__gate_enter(struct tresor__slot *slot, uint32_t generation, bool releases)
 {
     uint64_t wanted = GATE_OPEN | (uint64_t)generation << GATE_GENERATION_SHIFT;
@@ -454,7 +477,8 @@ int32_t tresor__gate_enter(struct tresor__slot *slot, uint32_t generation, bool 
     uint64_t word = atomic_load_explicit(&slot->gate, memory_order_relaxed);
     do {
         if ((word & ~ignored) != wanted)
-            return TRESOR_ERROR_STALE;
+            return (word & ~ignored) == (wanted | GATE_PAUSED) ? TRESOR_ERROR_NOT_RESIDENT
+                                                               : TRESOR_ERROR_STALE;
     } while (!atomic_compare_exchange_weak_explicit(&slot->gate, &word, word + 1,
                                                     memory_order_acquire, memory_order_relaxed));
     return TRESOR_OK;

@@ -56,6 +56,9 @@ void tresor__pins_clear(struct tresor__slot *slot);
 /** All memory, at the context's end. */
 void tresor__pins_free(struct tresor__slot *slot, const struct tresor_allocator *allocator);
 
+/** Slices stand for the piece from now on: who acquires it by itself is answered UNSUPPORTED. It is absent. */
+void tresor__pins_split(struct tresor__slot *slot, uint32_t piece);
+
 /** The piece is in memory: it may be acquired. */
 void tresor__pins_open(struct tresor__slot *slot, uint32_t piece);
 
@@ -137,9 +140,13 @@ uint32_t tresor__pins_finish(struct tresor__slot *slot, const uint32_t *list, ui
 void tresor__gate_open(struct tresor__slot *slot);
 void tresor__gate_close(struct tresor__slot *slot);
 bool tresor__gate_shut(struct tresor__slot *slot);
+/** Let nobody in for a moment, while what items stand for changes; false where somebody is. What such a source has is
+ * absent, so that is what who comes is told. */
+bool tresor__gate_pause(struct tresor__slot *slot);
+void tresor__gate_resume(struct tresor__slot *slot);
 uint32_t tresor__gate_users(const struct tresor__slot *slot);
 
-/** Go in, to acquire or to release: TRESOR_OK or STALE. Each entering is undone by a leaving. */
+/** Go in, to acquire or to release: TRESOR_OK, STALE, or NOT_RESIDENT while it is paused. Each entering is undone by a leaving. */
 int32_t tresor__gate_enter(struct tresor__slot *slot, uint32_t generation, bool releases);
 
 /**

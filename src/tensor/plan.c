@@ -87,7 +87,7 @@ static void fill(struct tresor__controller *controller, struct tresor__plan *pla
         uint32_t pieces = tresor__items_count(slot, items[step]);
         plan->steps[step] = entry;
         for (uint32_t i = 0; i < pieces; i++) {
-            uint32_t piece = tresor__items_tensor(slot, items[step], i);
+            uint32_t piece = tresor__items_piece(slot, items[step], i);
             plan->entries[entry++] = (struct tresor__plan_entry){
                 .piece = piece, .next = TRESOR_NONE, .step = step, .start_bytes = plan->total_bytes};
             plan->total_bytes += slot->pieces[piece].size_bytes;

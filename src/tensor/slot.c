@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/handle.h"
+#include "tensor/groups.h"
 #include "tensor/pins.h"
 
 int64_t tresor__slot_parse(void *argument)
@@ -13,21 +14,21 @@ int64_t tresor__slot_parse(void *argument)
     return tresor__model_parse(&slot->source.model);
 }
 
-static void make_piece(struct tresor__slot *slot, uint32_t index)
+void tresor__slot_make_piece(const struct tresor__slot *slot, struct tresor__piece *pieces,
+                             uint32_t index)
 {
-    const struct tresor__entry *entry = &slot->source.model.directory.entries[index];
-    slot->pieces[index] = (struct tresor__piece){
+    const struct tresor__model *model = &slot->source.model;
+    pieces[index] = (struct tresor__piece){
         .tensor = {.source = slot->source.index},
         .index = index,
-        .file = entry->file,
-        .offset_bytes = entry->offset_bytes,
-        .size_bytes = entry->size_bytes,
+        .file = tresor__model_file_of(model, index),
+        .offset_bytes = tresor__model_offset(model, index),
+        .size_bytes = tresor__model_size(model, index),
         .first_wait = TRESOR_NONE,
         .last_wait = TRESOR_NONE,
         .rank = TRESOR_NONE,
         .plan_entry = TRESOR_NONE,
     };
-    slot->tensor_bytes += entry->size_bytes;
 }
 
 static bool make_tables(struct tresor__slot *slot, uint32_t count)
@@ -66,8 +67,10 @@ int64_t tresor__slot_index(void *argument)
     if (!make_tables(slot, count))
         return -ENOMEM;
     slot->tensor_bytes = 0;
-    for (uint32_t i = 0; i < count; i++)
-        make_piece(slot, i);
+    for (uint32_t i = 0; i < count; i++) {
+        tresor__slot_make_piece(slot, slot->pieces, i);
+        slot->tensor_bytes += slot->pieces[i].size_bytes;
+    }
     return 0;
 }
 
@@ -100,10 +103,9 @@ int64_t tresor__slot_free(void *argument)
     struct tresor__slot *slot = argument;
     keep_last(slot);
     struct tresor_allocator allocator = slot->source.model.allocator;
-    size_t count = slot->source.model.directory.entry_count;
+    size_t count = slot->source.model.piece_count;
     for (uint32_t i = 0; i < slot->group_count; i++) {
-        struct tresor__group *group = atomic_load_explicit(&slot->groups[i], memory_order_relaxed);
-        tresor__free(&allocator, group, sizeof *group + group->count * sizeof group->tensors[0]);
+        tresor__groups_free(&allocator, atomic_load_explicit(&slot->groups[i], memory_order_relaxed));
     }
     tresor__free(&allocator, slot->groups, TRESOR__GROUPS_MAX * sizeof *slot->groups);
     tresor__free(&allocator, slot->pieces, count * sizeof *slot->pieces);

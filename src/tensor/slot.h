@@ -16,18 +16,18 @@ enum {
     TRESOR__LAST_TENSOR_BYTES = 256,
 };
 
-/** Tensors that are named together; made once, never changed. */
+/** Pieces that are named together; made once, and anew when a tensor of them is split. */
 struct tresor__group {
     uint64_t tensor_bytes;
     uint32_t count;
-    uint32_t tensors[];
+    uint32_t pieces[];
 };
 
 struct tresor__pins;
 
 struct tresor__slot {
     struct tresor__source source;
-    struct tresor__piece *pieces;          /* by tensor */
+    struct tresor__piece *pieces;          /* those of tensors, then those of slices */
     struct tresor__pins *_Atomic pins;     /* by piece; see pins.h; they stay when the source goes */
     struct tresor__group *_Atomic *groups; /* GROUPS_MAX places, filled from the front */
     uint32_t group_count;
@@ -43,6 +43,10 @@ struct tresor__slot {
                                                 error's text */
     char last_tensor[TRESOR__LAST_TENSOR_BYTES];
 };
+
+/** Make the piece of that index, as the model has it. */
+void tresor__slot_make_piece(const struct tresor__slot *slot, struct tresor__piece *pieces,
+                             uint32_t index);
 
 /** WORK_INDEX: the model's tables and the tensors' machines. */
 int64_t tresor__slot_index(void *argument);

@@ -35,8 +35,7 @@ void tresor__stages_queue(struct tresor__controller *controller, uint32_t index)
     struct tresor__stage *stage = &controller->io.stages[index];
     const struct tresor__request *request = &controller->requests[stage->stream];
     stage->request = tresor__handle_make(TRESOR__KIND_REQUEST, request->index, request->generation);
-    stage->item = tresor__handle_of_item(TRESOR__KIND_ITEM_TENSOR, stage->source, stage->tensor,
-                                         controller->slots[stage->source].generation);
+    stage->item = tresor__items_of_piece(&controller->slots[stage->source], stage->piece);
     stage->cookie = request->cookie;
     tresor__events_add(controller, tresor__event_identifier(TRESOR__EVENT_OF_STAGE, index));
 }

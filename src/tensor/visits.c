@@ -51,7 +51,7 @@ static struct tresor__piece *current_piece(struct tresor__controller *controller
     while (request->item != TRESOR_NONE) {
         const struct tresor__item_node *node = &controller->items[request->item];
         if (request->position < tresor__items_count(slot, node->item))
-            return &slot->pieces[tresor__items_tensor(slot, node->item, request->position)];
+            return &slot->pieces[tresor__items_piece(slot, node->item, request->position)];
         request->item = node->next;
         request->position = 0;
     }
@@ -78,6 +78,7 @@ static void stream_piece(struct tresor__controller *controller, struct tresor__r
                          struct tresor__piece *piece)
 {
     struct tresor__stream *stream = &controller->streams[request->index];
+    const struct tresor__model *model = &controller->slots[request->source].source.model;
     uint32_t pair = tresor__waits_add(controller, request, piece, TRESOR__WAIT_STREAM);
     request->position++;
     if (piece->size_bytes == 0) {
@@ -85,8 +86,10 @@ static void stream_piece(struct tresor__controller *controller, struct tresor__r
         return;
     }
     stream->pair = pair;
-    stream->tensor = piece->index;
-    stream->of = &controller->slots[request->source].source.model.files[piece->file].io;
+    stream->piece = piece->index;
+    stream->tensor = tresor__model_tensor(model, piece->index);
+    stream->before = piece->offset_bytes - tresor__model_offset(model, stream->tensor);
+    stream->of = &model->files[piece->file].io;
     stream->offset = piece->offset_bytes;
     stream->length = piece->size_bytes;
     stream->started = 0;

@@ -123,7 +123,7 @@ static struct tresor_error error_of(const struct tresor__slot *slot,
         .code = code,
         .source = tresor__handle_make(TRESOR__KIND_SOURCE, slot->source.index, slot->generation),
         .file = piece->file,
-        .tensor = piece->index,
+        .tensor = tresor__model_tensor(&slot->source.model, piece->index),
         .offset = piece->offset_bytes,
         .wanted = piece->size_bytes,
     };
@@ -148,8 +148,7 @@ static void make_event(struct tresor__controller *controller, struct tresor__pai
         .total = 1,
         .request.value =
             tresor__handle_make(TRESOR__KIND_REQUEST, request->index, request->generation),
-        .item.value = tresor__handle_of_item(TRESOR__KIND_ITEM_TENSOR, pair->source, pair->tensor,
-                                             slot->generation),
+        .item.value = tresor__items_of_piece(slot, pair->tensor),
         .cookie = request->cookie,
         .done = done,
         .failed = !done && error->code != TRESOR_ERROR_CANCELLED,

@@ -198,6 +198,50 @@ static void use_group(void)
         count(session_do(&run.session, TRESOR_VERB_LOAD, group, TRESOR_STRATEGY_DEFAULT));
 }
 
+/* A slice on its own, which takes its tensor's place with it. */
+static void use_slice(uint32_t tensor)
+{
+    struct tresor_slice_info info = {.size_bytes = sizeof info};
+    struct tresor_item item;
+    const void *data = NULL;
+    if (tresor_source_get_slice(run.session.context, run.session.source, tensor, 1, &info) !=
+            TRESOR_OK ||
+        tresor_item_of_slice(run.session.context, run.session.source, tensor, 1, &item) != TRESOR_OK) {
+        violate("a tensor that was split has no slice");
+        return;
+    }
+    int32_t code = count(session_do(&run.session, TRESOR_VERB_LOAD, item, TRESOR_STRATEGY_READ));
+    if (tresor_acquire(run.session.context, item, &data) == TRESOR_OK) {
+        if (data != info.address)
+            violate("a slice is not at its address");
+        tresor_release(run.session.context, item);
+    } else if (code == TRESOR_OK) {
+        violate("a load that succeeded left a slice absent");
+    }
+}
+
+static void split(void)
+{
+    struct tresor_tensor_info info = {.size_bytes = sizeof info};
+    uint32_t used = 0;
+    session_settle(&run.session); /* reads ahead may be under way still */
+    int32_t code = tresor_split_pattern(run.session.context, run.session.source, "*");
+    bool is_excused =
+        code == TRESOR_OK || (code == TRESOR_ERROR_BUSY && verify() > 0) ||
+        (code == TRESOR_ERROR_NO_MEMORY && (run.memory.failed || run.scenario->default_allocator));
+    if (!is_excused)
+        violate("a split was refused");
+    count(code);
+    for (uint32_t i = 0; i < run.tensor_count; i++) {
+        tresor_source_get_tensor(run.session.context, run.session.source, i, &info);
+        if (code == TRESOR_OK && info.rank == 3 && info.slice_count < 2)
+            violate("a split that succeeded left a tensor whole");
+        if (info.slice_count > 0 && used++ < 2)
+            use_slice(i);
+    }
+    verify();
+}
+
 /* With a user the close waits; without, and with pages locked, it gives back all. */
 static void close_source(void)
 {
@@ -242,6 +286,7 @@ static void use_source(void)
     unlock();
     evict_in_use();
     evict();
+    split();
     load_mixed();
     use_group();
     close_source();

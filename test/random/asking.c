@@ -143,7 +143,7 @@ void host_copy(struct host *host)
         return;
     const struct host_source *source = &host->sources[index];
     uint32_t place = random_below(&host->seed, source->tensor_count);
-    const struct host_tensor *tensor = &source->tensors[place];
+    const struct host_tensor *tensor = &source->pieces[place];
     uint64_t offset = random_below(&host->seed, (uint32_t)tensor->size_bytes + 1);
     uint64_t length = random_below(&host->seed, (uint32_t)(tensor->size_bytes - offset) + 1);
     struct tresor_request_options options = {.size_bytes = sizeof options,

@@ -28,7 +28,7 @@ static void look_at_tensor(struct host *host, struct host_source *source, uint32
 {
     struct tresor_tensor_info tensor = {.size_bytes = sizeof tensor};
     struct tresor_file_info file = {.size_bytes = sizeof file};
-    struct host_tensor *known = &source->tensors[index];
+    struct host_tensor *known = &source->pieces[index];
     tresor_source_get_tensor(host->context, source->handle, index, &tensor);
     tresor_source_get_file(host->context, source->handle, tensor.file, &file);
     const struct bytes *bytes = models_bytes(host->models, file.path);
@@ -56,18 +56,21 @@ void host_look_at_source(struct host *host, uint32_t index)
         return;
     }
     source->tensor_count = info.tensor_count;
+    source->piece_count = info.tensor_count;
+    memset(source->first_slices, 0, sizeof source->first_slices);
     for (uint32_t i = 0; i < source->tensor_count; i++)
         look_at_tensor(host, source, i);
+    host_split(host, index, true);
 }
 
 void host_check_bytes(struct host *host, const struct host_item *item)
 {
     const struct host_source *source = &host->sources[item->source];
     for (uint32_t i = 0; i < item->count; i++) {
-        const struct host_tensor *tensor = &source->tensors[item->tensors[i]];
-        if (memcmp(tensor->address, tensor->bytes, tensor->size_bytes) != 0)
-            host_violate(host, "tensor %u of model %u does not hold the file's bytes",
-                         item->tensors[i], source->model);
+        const struct host_tensor *piece = &source->pieces[item->pieces[i]];
+        if (memcmp(piece->address, piece->bytes, piece->size_bytes) != 0)
+            host_violate(host, "piece %u of model %u does not hold the file's bytes",
+                         item->pieces[i], source->model);
     }
 }
 

@@ -10,7 +10,6 @@ static void see_item(struct host *host, struct host_request *request,
                      const struct tresor_event *event)
 {
     const struct host_source *source = &host->sources[request->source];
-    uint32_t tensor = UINT32_MAX;
     request->items[0] += event->done;
     request->items[1] += event->failed;
     request->items[2] += event->cancelled;
@@ -19,7 +18,7 @@ static void see_item(struct host *host, struct host_request *request,
                      event->total);
     bool is_pinned = event->flags & TRESOR_EVENT_PINNED;
     /* The source may have been closed before the event was taken, and even another be open in its place. */
-    bool is_gone = tresor_item_get_tensor(host->context, event->item, 0, &tensor) != TRESOR_OK;
+    bool is_gone = tresor_item_get_piece(host->context, event->item, 0, NULL, NULL) != TRESOR_OK;
     bool may_lack = request->wants_pins && (request->is_cancelled || is_gone);
     bool has_data = event->verb == TRESOR_VERB_LOAD && event->done && (!may_lack || is_pinned);
     if (is_pinned != (has_data && request->wants_pins))
@@ -27,10 +26,11 @@ static void see_item(struct host *host, struct host_request *request,
                      event->flags);
     if (has_data != (event->data != NULL))
         host_violate(host, "an ITEM of %s has %p", tresor_verb_name(event->verb), event->data);
-    if (has_data && source->state == HOST_OPEN &&
-        tresor_item_get_tensor(host->context, event->item, 0, &tensor) == TRESOR_OK &&
-        event->data != source->tensors[tensor].address)
-        host_violate(host, "tensor %u was loaded to another address", tensor);
+    if (!has_data || source->state != HOST_OPEN || is_gone)
+        return;
+    uint32_t piece = host_piece(host, request->source, event->item, 0);
+    if (event->data != source->pieces[piece].address)
+        host_violate(host, "piece %u was loaded to another address", piece);
 }
 
 static void check_counts(struct host *host, const struct host_request *request,
@@ -145,7 +145,7 @@ static void see_chunk(struct host *host, const struct host_request *request,
         event->bytes > host->options.stage_bytes)
         host_violate(host, "a chunk of %ju bytes of nobody's", (uintmax_t)event->bytes);
     else if (tresor_item_get_tensor(host->context, event->item, 0, &index) == TRESOR_OK) {
-        const struct host_tensor *tensor = &host->sources[request->source].tensors[index];
+        const struct host_tensor *tensor = &host->sources[request->source].pieces[index];
         if (event->offset_bytes + event->bytes > tensor->size_bytes ||
             memcmp(event->data, tensor->bytes + event->offset_bytes, event->bytes) != 0)
             host_violate(host, "a chunk of tensor %u has other bytes", index);

@@ -233,6 +233,13 @@ static void empty(struct host *host)
                      (uintmax_t)counters.locked_bytes);
 }
 
+static void split_all(struct host *host)
+{
+    for (uint32_t i = 0; i < HOST_SOURCES; i++)
+        if (host->sources[i].state == HOST_OPEN)
+            host_split_at_end(host, i);
+}
+
 static void close_all(struct host *host)
 {
     for (uint32_t i = 0; i < HOST_SOURCES; i++) {
@@ -286,8 +293,11 @@ void host_end(struct host *host)
         } while (host->use_count > 0 && !host->violation[0]);
         host_check_rest(host);
         heal(host);
-        if (!host->is_disturbed)
+        if (!host->is_disturbed) {
             empty(host);
+            split_all(host);
+            empty(host);
+        }
         close_all(host);
         host_check_rest(host);
     }

@@ -15,10 +15,11 @@
 enum {
     HOST_SOURCES = 4,
     HOST_TENSORS = 32, /* of one source */
+    HOST_PIECES = 128, /* the same and their slices */
     HOST_REQUESTS = 512,
-    HOST_REQUESTS_LEFT = 16, /* for one move and the end */
+    HOST_REQUESTS_LEFT = 40, /* for one move and the end */
     HOST_USES = 24,
-    HOST_LIST = 40, /* tensors of one item */
+    HOST_LIST = 128, /* pieces of one item */
 };
 
 /** What a seed decides before the first move. */
@@ -29,6 +30,7 @@ struct host_plan {
     uint32_t backend; /* enum tresor_backend, where it is not shuffled */
 };
 
+/** A tensor, or a slice of one. */
 struct host_tensor {
     const uint8_t *address;
     const uint8_t *bytes; /* what must be there */
@@ -49,7 +51,9 @@ struct host_source {
     uint32_t model;
     uint32_t uses; /* of its items */
     uint32_t tensor_count;
-    struct host_tensor tensors[HOST_TENSORS];
+    uint32_t piece_count;
+    uint32_t first_slices[HOST_TENSORS]; /* pieces; 0: the tensor is not split */
+    struct host_tensor pieces[HOST_PIECES]; /* tensors, then slices */
 };
 
 enum { HOST_CHUNKS = 8 };
@@ -75,12 +79,12 @@ struct host_request {
     uint64_t length_bytes;
 };
 
-/** An item and its tensors. */
+/** An item and its pieces. */
 struct host_item {
     struct tresor_item handle;
     uint32_t source;
     uint32_t count;
-    uint32_t tensors[HOST_LIST];
+    uint32_t pieces[HOST_LIST];
 };
 
 struct host {
@@ -148,6 +152,17 @@ void host_expect(struct host *host, int32_t code, bool is_full, const char *what
 
 /** As many requests as there may be. */
 bool host_is_full(const struct host *host);
+
+/* --- splits.c --- */
+
+/** Split tensors of a source at random. One that has just opened cannot refuse. */
+void host_split(struct host *host, uint32_t source, bool is_new);
+
+/** Split what can be of a source that has nothing, and load and evict it. */
+void host_split_at_end(struct host *host, uint32_t source);
+
+/** The host's number of a piece of an item; HOST_PIECES if there is none. */
+uint32_t host_piece(struct host *host, uint32_t source, struct tresor_item item, uint32_t position);
 
 /* --- asking.c --- */
 

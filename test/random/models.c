@@ -28,7 +28,7 @@ static uint64_t choose_size(uint64_t *seed, uint32_t layout)
 
 /* Mostly one after the other; now and then somewhere in what there is already. */
 static void choose_tensors(uint64_t *seed, uint32_t layout, struct model_tensor *tensors,
-                           uint32_t count)
+                           uint32_t *slices, uint32_t count)
 {
     uint64_t end = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -37,6 +37,8 @@ static void choose_tensors(uint64_t *seed, uint32_t layout, struct model_tensor 
                           ? random_below(seed, (uint32_t)end) / ALIGNMENT_BYTES * ALIGNMENT_BYTES
                           : (end + ALIGNMENT_BYTES - 1) / ALIGNMENT_BYTES * ALIGNMENT_BYTES;
         uint64_t size = choose_size(seed, layout);
+        slices[i] = random_once_in(seed, 2) ? 2 + random_below(seed, 3) : 0;
+        size -= slices[i] > 0 ? size % slices[i] : 0;
         tensors[i] = (struct model_tensor){.size_bytes = size, .offset_bytes = at};
         end = at + size > end ? at + size : end;
     }
@@ -47,9 +49,10 @@ void models_make(struct models *models)
     uint64_t seed = 20;
     for (uint32_t i = 0; i < MODELS_GGUF; i++) {
         struct model_tensor tensors[TENSORS_MAX];
+        uint32_t slices[TENSORS_MAX];
         uint32_t count = 1 + random_below(&seed, TENSORS_MAX);
-        choose_tensors(&seed, i, tensors, count);
-        model_set_make_gguf(&models->sets[i], folders[i], tensors, count);
+        choose_tensors(&seed, i, tensors, slices, count);
+        model_set_make_sliced(&models->sets[i], folders[i], tensors, slices, count);
     }
     model_set_make(&models->sets[MODELS_GGUF], MODEL_SHARDS, folders[MODELS_GGUF]);
     model_set_make(&models->sets[MODELS_GGUF + 1], MODEL_INDEX, folders[MODELS_GGUF + 1]);

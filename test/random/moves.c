@@ -184,6 +184,13 @@ static void stream(struct host *host)
     host_submit(host, TRESOR_VERB_STREAM);
 }
 
+static void split(struct host *host)
+{
+    uint32_t index = host_choose_source(host, HOST_OPEN);
+    if (index < HOST_SOURCES)
+        host_split(host, index, false);
+}
+
 static void return_chunks(struct host *host)
 {
     host_return_chunks(host, 1 + random_below(&host->seed, 3));
@@ -256,6 +263,7 @@ void host_move(struct host *host)
         {8, acquire},     {6, release},      {6, cancel},    {5, host_load_and_cancel},
         {2, finish},      {3, wait},         {16, dispatch}, {8, take},
         {1, settle},      {1, touch_file},   {5, stream},    {5, return_chunks},
+        {3, split},
     };
     enum {
         COUNT = sizeof moves / sizeof moves[0]

@@ -4,6 +4,33 @@
 
 #include "context.h"
 
+/* A slice of a tensor, or all of one that is not split. */
+static int32_t choose_slice(struct host *host, const struct host_source *source,
+                            struct tresor_item *item)
+{
+    uint32_t tensor = random_below(&host->seed, source->tensor_count);
+    struct tresor_tensor_info info = {.size_bytes = sizeof info};
+    int32_t code = tresor_source_get_tensor(host->context, source->handle, tensor, &info);
+    if (code != TRESOR_OK || info.slice_count == 0)
+        return tresor_item_of_tensor(host->context, source->handle, tensor, item);
+    return tresor_item_of_slice(host->context, source->handle, tensor,
+                                random_below(&host->seed, info.slice_count), item);
+}
+
+/* An item of items, like an expert's. */
+static int32_t choose_several(struct host *host, const struct host_source *source,
+                              struct tresor_item *item)
+{
+    struct tresor_item parts[4];
+    uint32_t count = 1 + random_below(&host->seed, 4);
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t code = choose_slice(host, source, &parts[i]);
+        if (code != TRESOR_OK)
+            return code;
+    }
+    return tresor_item_of_items(host->context, parts, count, item);
+}
+
 static int32_t choose_kind(struct host *host, const struct host_source *source,
                            struct tresor_item *item)
 {
@@ -11,7 +38,7 @@ static int32_t choose_kind(struct host *host, const struct host_source *source,
     uint32_t list[6];
     uint32_t length = 1 + random_below(&host->seed, 6);
     uint32_t count = source->tensor_count;
-    switch (random_below(&host->seed, 8)) {
+    switch (random_below(&host->seed, 11)) {
     case 0:
     case 1:
         return tresor_item_of_source(host->context, source->handle, item);
@@ -22,6 +49,11 @@ static int32_t choose_kind(struct host *host, const struct host_source *source,
         for (uint32_t i = 0; i < length; i++)
             list[i] = random_below(&host->seed, count);
         return tresor_item_of_list(host->context, source->handle, list, length, item);
+    case 4:
+    case 5:
+        return choose_slice(host, source, item);
+    case 6:
+        return choose_several(host, source, item);
     default:
         return tresor_item_of_tensor(host->context, source->handle,
                                      random_below(&host->seed, count), item);
@@ -43,11 +75,10 @@ bool host_choose_item(struct host *host, uint32_t index, struct host_item *item)
     }
     if (tresor_item_measure(host->context, item->handle, &item->count, &bytes) != TRESOR_OK ||
         item->count == 0 || item->count > HOST_LIST)
-        host_violate(host, "an item of %u tensors", item->count);
-    for (uint32_t i = 0; i < item->count; i++)
-        if (tresor_item_get_tensor(host->context, item->handle, i, &item->tensors[i]) != TRESOR_OK)
-            host_violate(host, "an item of %u tensors has no tensor %u", item->count, i);
-    return true;
+        host_violate(host, "an item of %u pieces", item->count);
+    for (uint32_t i = 0; i < item->count && !host->violation[0]; i++)
+        item->pieces[i] = host_piece(host, index, item->handle, i);
+    return !host->violation[0];
 }
 
 static void add_use(struct host *host, struct host_source *source, const struct host_item *item)
@@ -55,7 +86,7 @@ static void add_use(struct host *host, struct host_source *source, const struct 
     host->use_count++;
     source->uses++;
     for (uint32_t i = 0; i < item->count; i++)
-        source->tensors[item->tensors[i]].users++;
+        source->pieces[item->pieces[i]].users++;
 }
 
 void host_acquire(struct host *host, uint32_t index)
@@ -75,7 +106,7 @@ void host_acquire(struct host *host, uint32_t index)
         return;
     }
     add_use(host, source, item);
-    if (data != source->tensors[item->tensors[0]].address)
+    if (data != source->pieces[item->pieces[0]].address)
         host_violate(host, "acquire answered another address");
     host_check_bytes(host, item);
 }
@@ -90,7 +121,7 @@ void host_release(struct host *host, uint32_t use)
         host_violate(host, "release answered %s", tresor_error_name(code));
     source->uses--;
     for (uint32_t i = 0; i < item.count; i++)
-        source->tensors[item.tensors[i]].users--;
+        source->pieces[item.pieces[i]].users--;
     host->uses[use] = host->uses[--host->use_count];
 }
 
@@ -102,20 +133,21 @@ void host_take_pin(struct host *host, uint32_t index, const struct tresor_event 
         host_release(host, random_below(&host->seed, HOST_USES));
     struct host_item *item = &host->uses[host->use_count];
     *item = (struct host_item){.handle = event->item, .source = index, .count = 1};
-    if (tresor_item_get_tensor(host->context, event->item, 0, &item->tensors[0]) != TRESOR_OK)
-        host_violate(host, "an item that is pinned has no tensor");
+    item->pieces[0] = host_piece(host, index, event->item, 0);
+    if (host->violation[0])
+        return;
     add_use(host, source, item);
-    if (event->data != source->tensors[item->tensors[0]].address)
-        host_violate(host, "tensor %u was pinned at another address", item->tensors[0]);
+    if (event->data != source->pieces[item->pieces[0]].address)
+        host_violate(host, "piece %u was pinned at another address", item->pieces[0]);
     host_check_bytes(host, item);
 }
 
-/* Whether a tensor of the item has fewer users than the item would take from it. */
+/* Whether a piece of the item has fewer users than the item would take from it. */
 static bool is_not_acquired(const struct host_source *source, const struct host_item *item)
 {
-    uint32_t taken[HOST_TENSORS] = {0};
+    uint32_t taken[HOST_PIECES] = {0};
     for (uint32_t i = 0; i < item->count; i++)
-        if (++taken[item->tensors[i]] > source->tensors[item->tensors[i]].users)
+        if (++taken[item->pieces[i]] > source->pieces[item->pieces[i]].users)
             return true;
     return false;
 }

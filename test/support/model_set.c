@@ -21,6 +21,19 @@ static const uint64_t sizes[SHARDS][TENSORS_EACH] = {
     {1, 12288, 64, 8191, 20000},
 };
 
+/* Of tensors of a small model: slices of several pages, of parts of one, and of no bytes. */
+static uint32_t slices_of(uint64_t size_bytes)
+{
+    static const struct {
+        uint64_t size_bytes;
+        uint32_t slices;
+    } rows[] = {{0, 2}, {300, 3}, {12288, 3}, {20000, 5}, {70000, 7}, {140000, 7}};
+    for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].size_bytes == size_bytes)
+            return rows[i].slices;
+    return 0;
+}
+
 static struct bytes *add_part(struct model_set *set, const char *folder, const char *name)
 {
     struct model_part *part = &set->parts[set->part_count++];
@@ -58,8 +71,19 @@ static void put_key_u16(struct bytes *bytes, const char *key, uint16_t value)
     bytes_put_u8(bytes, (uint8_t)(value >> 8));
 }
 
+static void put_tensor(struct bytes *bytes, const char *name, const struct model_tensor *tensor,
+                       uint32_t slices, uint64_t at)
+{
+    const uint64_t shape[] = {slices > 0 ? tensor->size_bytes / slices : tensor->size_bytes, 1,
+                              slices};
+    uint32_t rank = slices > 0 ? 3 : 1;
+    gguf_put_tensor(bytes, name, tensor->is_scalar ? 0 : rank, shape,
+                    tensor->is_scalar ? DTYPE_F32 : DTYPE_I8, at);
+}
+
+/* `slices` may be NULL: the tensors have one dimension. */
 static void put_tensors(struct model_set *set, uint32_t first_name,
-                        const struct model_tensor *tensors, uint32_t count)
+                        const struct model_tensor *tensors, const uint32_t *slices, uint32_t count)
 {
     struct bytes *bytes = &set->parts[set->part_count - 1].bytes;
     uint64_t end = 0;
@@ -69,8 +93,7 @@ static void put_tensors(struct model_set *set, uint32_t first_name,
         uint64_t at = tensors[i].offset_bytes == MODEL_NEXT ? next : tensors[i].offset_bytes;
         uint64_t size = tensors[i].is_scalar ? 4 : tensors[i].size_bytes;
         snprintf(name, sizeof name, "%u", first_name + i);
-        gguf_put_tensor(bytes, name, tensors[i].is_scalar ? 0 : 1, &tensors[i].size_bytes,
-                        tensors[i].is_scalar ? DTYPE_F32 : DTYPE_I8, at);
+        put_tensor(bytes, name, &tensors[i], slices ? slices[i] : 0, at);
         next = align(at + size);
         /* One without bytes may be said to be anywhere. */
         bool counts = size > 0 || tensors[i].offset_bytes == MODEL_NEXT;
@@ -80,14 +103,21 @@ static void put_tensors(struct model_set *set, uint32_t first_name,
     put_data(set, end);
 }
 
-void model_set_make_gguf(struct model_set *set, const char *folder,
-                         const struct model_tensor *tensors, uint32_t count)
+void model_set_make_sliced(struct model_set *set, const char *folder,
+                           const struct model_tensor *tensors, const uint32_t *slices,
+                           uint32_t count)
 {
     memset(set, 0, sizeof *set);
     struct bytes *bytes = add_part(set, folder, "model.gguf");
     gguf_put_header(bytes, 3, count, 1);
     gguf_put_key_u32(bytes, "general.alignment", ALIGNMENT_BYTES);
-    put_tensors(set, 0, tensors, count);
+    put_tensors(set, 0, tensors, slices, count);
+}
+
+void model_set_make_gguf(struct model_set *set, const char *folder,
+                         const struct model_tensor *tensors, uint32_t count)
+{
+    model_set_make_sliced(set, folder, tensors, NULL, count);
 }
 
 uint64_t model_set_data_offset(const struct model_set *set)
@@ -104,8 +134,9 @@ uint64_t model_set_data_offset(const struct model_set *set)
     return bytes->size;
 }
 
-void model_set_make_shards(struct model_set *set, const char *folder,
-                           const struct model_tensor *tensors, uint32_t count, uint32_t shards)
+static void make_shards(struct model_set *set, const char *folder,
+                        const struct model_tensor *tensors, const uint32_t *slices, uint32_t count,
+                        uint32_t shards)
 {
     uint32_t each = count / shards;
     memset(set, 0, sizeof *set);
@@ -118,9 +149,15 @@ void model_set_make_shards(struct model_set *set, const char *folder,
         put_key_u16(bytes, "split.count", (uint16_t)shards);
         gguf_put_key(bytes, "split.tensors.count", 5);
         bytes_put_u32(bytes, shards * each);
-        put_tensors(set, i * each, tensors + i * each, each);
+        put_tensors(set, i * each, tensors + i * each, slices ? slices + i * each : NULL, each);
     }
     set->opened = 1;
+}
+
+void model_set_make_shards(struct model_set *set, const char *folder,
+                           const struct model_tensor *tensors, uint32_t count, uint32_t shards)
+{
+    make_shards(set, folder, tensors, NULL, count, shards);
 }
 
 static void put_safetensors(struct model_set *set, uint32_t part)
@@ -130,11 +167,15 @@ static void put_safetensors(struct model_set *set, uint32_t part)
     size_t length = 0;
     for (uint32_t i = 0; i < TENSORS_EACH; i++) {
         uint64_t size = sizes[part][i];
+        uint32_t slices = slices_of(size);
+        char outer[32] = "";
+        if (slices > 0)
+            snprintf(outer, sizeof outer, "%u,1,", slices);
         length += (size_t)snprintf(
             json + length, sizeof json - length,
-            "%s\"%u\":{\"dtype\":\"I8\",\"shape\":[%ju],\"data_offsets\":[%ju,%ju]}",
-            i == 0 ? "{" : ",", part * TENSORS_EACH + i, (uintmax_t)size, (uintmax_t)at,
-            (uintmax_t)(at + size));
+            "%s\"%u\":{\"dtype\":\"I8\",\"shape\":[%s%ju],\"data_offsets\":[%ju,%ju]}",
+            i == 0 ? "{" : ",", part * TENSORS_EACH + i, outer,
+            (uintmax_t)(slices > 0 ? size / slices : size), (uintmax_t)at, (uintmax_t)(at + size));
         at += size;
     }
     snprintf(json + length, sizeof json - length, "}");
@@ -163,19 +204,23 @@ static void make_index(struct model_set *set, const char *folder)
 void model_set_make(struct model_set *set, enum model_kind kind, const char *folder)
 {
     struct model_tensor tensors[SHARDS * TENSORS_EACH];
-    for (uint32_t i = 0; i < SHARDS * TENSORS_EACH; i++)
-        tensors[i] = (struct model_tensor){.size_bytes = sizes[i / TENSORS_EACH][i % TENSORS_EACH],
-                                           .offset_bytes = MODEL_NEXT};
+    uint32_t slices[SHARDS * TENSORS_EACH];
+    for (uint32_t i = 0; i < SHARDS * TENSORS_EACH; i++) {
+        uint64_t size = sizes[i / TENSORS_EACH][i % TENSORS_EACH];
+        tensors[i] = (struct model_tensor){.size_bytes = size, .offset_bytes = MODEL_NEXT};
+        slices[i] = slices_of(size);
+    }
     memset(set, 0, sizeof *set);
     switch (kind) {
     case MODEL_SHARDS:
-        model_set_make_shards(set, folder, tensors, SHARDS * TENSORS_EACH, SHARDS);
+        make_shards(set, folder, tensors, slices, SHARDS * TENSORS_EACH, SHARDS);
         break;
     case MODEL_INDEX:
         make_index(set, folder);
         break;
     default:
-        model_set_make_gguf(set, folder, tensors + TENSORS_EACH, TENSORS_EACH);
+        model_set_make_sliced(set, folder, tensors + TENSORS_EACH, slices + TENSORS_EACH,
+                              TENSORS_EACH);
         break;
     }
 }

@@ -43,12 +43,19 @@ struct model_tensor {
 
 #define MODEL_NEXT UINT64_MAX
 
-/** A small model with tensors from none and one byte to some pages, of the kind, in the folder. */
+/** A small model with tensors from none and one byte to some pages, of the kind, in the folder; some have three
+ * dimensions, and can be split. */
 void model_set_make(struct model_set *set, enum model_kind kind, const char *folder);
 
 /** One GGUF file with exactly these tensors, named "0", "1" and so on. */
 void model_set_make_gguf(struct model_set *set, const char *folder,
                          const struct model_tensor *tensors, uint32_t count);
+
+/** The same with tensors of three dimensions, the outermost of which is `slices[i]` long and divides the size; 0: of
+ * one. */
+void model_set_make_sliced(struct model_set *set, const char *folder,
+                           const struct model_tensor *tensors, const uint32_t *slices,
+                           uint32_t count);
 
 /** As many GGUF files with as many of the tensors each, opened by the second. */
 void model_set_make_shards(struct model_set *set, const char *folder,

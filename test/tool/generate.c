@@ -72,6 +72,8 @@ static void bad_usage_says_how_to_get_help(void **state)
         "generate --alignment 2M out.gguf",
         "generate --alignment 64 out.safetensors",
         "generate --vocabulary 300 out.safetensors",
+        "generate --experts 1 out.gguf",
+        "generate --experts 4097 out.gguf",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         if (tool(lines[i]) != 2)
@@ -113,6 +115,8 @@ static void sizes_are_near_what_was_asked(void **state)
         {"--size 5M --tensors 50", 0x1.4p22},
         {"--size 20M --tensors 1000", 0x1.4p24},
         {"--size 16M", 0x1p24},
+        {"--size 16M --experts 8", 0x1p24},
+        {"--size 64M --experts 128", 0x1p26},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char line[128];
@@ -320,6 +324,67 @@ static void safetensors_index_names_every_tensor(void **state)
     assert_int_equal(count_files(false), 3);
 }
 
+/* The tensor of that name, as `tresor inspect` tells it. */
+static json_t *tensor_of(json_t *report, const char *name)
+{
+    size_t i;
+    json_t *tensor;
+    json_array_foreach(json_object_get(report, "tensors"), i, tensor)
+    {
+        if (strcmp(json_string_value(json_object_get(tensor, "name")), name) == 0)
+            return tensor;
+    }
+    return NULL;
+}
+
+static int64_t extent_of(json_t *tensor, size_t dimension)
+{
+    assert_non_null(tensor);
+    return json_integer_value(json_array_get(json_object_get(tensor, "shape"), dimension));
+}
+
+/* One tensor of all experts each: the shapes of the formats are each other's reverse. */
+static void check_experts(const char *path, const char *const names[3], bool innermost_first)
+{
+    char line[128];
+    snprintf(line, sizeof line, "generate --size 16M --experts 6 %s", path);
+    assert_int_equal(tool(line), 0);
+    snprintf(line, sizeof line, "inspect --json %s", path);
+    json_t *report = tool_json(line, 0);
+    const size_t inner = innermost_first ? 0 : 2;
+    for (size_t i = 0; i < 3; i++) {
+        json_t *tensor = tensor_of(report, names[i]);
+        assert_non_null(tensor);
+        assert_int_equal(json_array_size(json_object_get(tensor, "shape")), 3);
+        assert_int_equal(extent_of(tensor, 2 - inner), 6);
+    }
+    assert_int_equal(extent_of(tensor_of(report, names[0]), inner),
+                     extent_of(tensor_of(report, names[2]), 1));
+    assert_int_equal(extent_of(tensor_of(report, names[0]), 1),
+                     extent_of(tensor_of(report, names[2]), inner));
+    json_decref(report);
+}
+
+static void experts_have_a_dimension_of_their_own(void **state)
+{
+    static const char *const gguf[] = {"blk.0.ffn_gate_exps.weight", "blk.1.ffn_up_exps.weight",
+                                       "blk.0.ffn_down_exps.weight"};
+    (void)state;
+    check_experts("m.gguf", gguf, true);
+#ifdef TEST_SAFETENSORS
+    static const char *const safetensors[] = {"model.layers.0.mlp.experts.gate_proj.weight",
+                                              "model.layers.1.mlp.experts.up_proj.weight",
+                                              "model.layers.0.mlp.experts.down_proj.weight"};
+    check_experts("m.safetensors", safetensors, false);
+    check_safetensors("m.safetensors", NULL);
+#endif
+    assert_int_equal(tool("generate --size 1M m.gguf"), 0);
+    json_t *report = tool_json("inspect --json m.gguf", 0);
+    assert_null(tensor_of(report, gguf[0]));
+    assert_non_null(tensor_of(report, "blk.0.ffn_gate.weight"));
+    json_decref(report);
+}
+
 static void shards_do_not_change_the_data(void **state)
 {
     (void)state;
@@ -361,6 +426,7 @@ int main(void)
         IN_FOLDER(gguf_shards_hold_all_tensors),
         IN_FOLDER(safetensors_file_is_fully_covered),
         IN_FOLDER(safetensors_index_names_every_tensor),
+        IN_FOLDER(experts_have_a_dimension_of_their_own),
         IN_FOLDER(shards_do_not_change_the_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,35 @@ static void text_says_what_how_and_how_fast(void **state)
     assert_int_equal(tool_result.errors.length, 0);
 }
 
+/* Every expert is loaded on its own, and together they are the same bytes. */
+static void experts_are_split(void **state)
+{
+    static const char *const strategies[] = {"mmap", "read"};
+    (void)state;
+    assert_int_equal(tool("generate --size 4M --tensors 21 --experts 6 m.gguf"), 0);
+    for (int i = 0; i < 2; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "load --json --strategy %s m.gguf", strategies[i]);
+        json_t *whole = tool_json(line, 0);
+        snprintf(line, sizeof line, "load --json --split --strategy %s m.gguf", strategies[i]);
+        json_t *split = tool_json(line, 0);
+        check_keys(split);
+        assert_int_equal(tensors_at(whole, "loaded"), 21);
+        assert_int_equal(tensors_at(split, "requested"), 21 - 6 + 6 * 6);
+        assert_int_equal(tensors_at(split, "loaded"), 21 - 6 + 6 * 6);
+        assert_int_equal(integer_at(split, "bytes"), integer_at(whole, "bytes"));
+        json_decref(whole);
+        json_decref(split);
+    }
+    json_t *some = tool_json("load --json --split --tensor *ffn_up_exps* m.gguf", 0);
+    assert_int_equal(tensors_at(some, "loaded"), 2 * 6);
+    json_decref(some);
+    assert_int_equal(tool("load --split m.gguf"), 0);
+    assert_non_null(strstr(tool_result.output.bytes, "51 of 51 tensors and slices loaded"));
+    assert_int_equal(tool("generate --size 1M --tensors 5 m.gguf"), 0);
+    assert_int_equal(tool("load --split m.gguf"), 0); /* there is nothing to split */
+}
+
 static void patterns_choose_tensors_once(void **state)
 {
     (void)state;
@@ -267,6 +296,7 @@ int main(void)
         IN_FOLDER(unknown_backends_are_refused),
         IN_FOLDER(model_without_tensors_is_loaded),
         IN_FOLDER(text_says_what_how_and_how_fast),
+        IN_FOLDER(experts_are_split),
         IN_FOLDER(patterns_choose_tensors_once),
         IN_FOLDER(same_load_makes_the_same_trace),
         IN_FOLDER(lost_output_is_told),

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "core/allocator.h"
+#include "core/handle.h"
+#include "source/model_split.h"
 #include "support/failing_allocator.h"
 #include "support/model.h"
 #include "support/test.h"
@@ -118,6 +120,123 @@ static void past_the_end(void **state)
     tresor__model_free(&model);
 }
 
+/* --- split ones --- */
+
+static void make_splittable(struct tresor__model *model, uint32_t tensor, uint64_t extent)
+{
+    struct tresor__entry *entry = &model->directory.entries[tensor];
+    entry->rank = 3;
+    entry->shape[0] = 7;
+    entry->shape[1] = 5;
+    entry->shape[2] = extent;
+}
+
+static int32_t split(struct tresor__model *model, const uint32_t *tensors, size_t count)
+{
+    struct tresor__model next;
+    int32_t code = tresor__model_split(model, tensors, count, &next);
+    if (code == TRESOR_OK)
+        tresor__model_split_swap(model, &next);
+    tresor__model_split_free(&next);
+    return code;
+}
+
+static void slices(void **state)
+{
+    static const struct model_tensor tensors[] = {
+        {0, 100, 1000},             /* page 0 */
+        {0, 1100, 4 * PAGE},        /* four slices of a page each, not one on a page's bound */
+        {0, 1100 + 4 * PAGE, 3000}, /* pages 4 and 5 */
+        {0, 2 * PAGE, 100},         /* inside slices */
+        {1, 0, 0},                  /* no bytes, of another file */
+        {1, 10, 2 * PAGE},
+    };
+    static const uint64_t file_bytes[] = {8 * PAGE, 3 * PAGE};
+    static const uint64_t starts[] = {0, 1, 2, 3, 4, 5, 6};
+    static const uint32_t chosen[] = {4, 1};
+    static const uint32_t order[] = {0, 8, 9, 3, 10, 11, 2, 6, 7, 5};
+    const struct model_layout layout = {tensors, 6, file_bytes, 2, 3};
+    struct tresor_allocator allocator = host();
+    struct tresor__model model;
+    (void)state;
+    assert_error(model_make(&model, &allocator, &io, &layout), TRESOR_OK);
+    make_splittable(&model, 1, 4);
+    make_splittable(&model, 4, 2);
+    struct tresor__ledger *leaky = &model.files[1].io.ledger;
+    leaky->intervals[0].leaked = true;
+    leaky->intervals[0].charged = true;
+    leaky->leaked_bytes = 3 * PAGE;
+    leaky->charged_bytes = 3 * PAGE;
+    io.room.charged_bytes = 3 * PAGE;
+    const struct tresor__span *spans = model.spans;
+    assert_error(split(&model, chosen, 2), TRESOR_OK);
+    assert_ptr_not_equal(model.spans, spans);
+    assert_int_equal(model.piece_count, 12);
+    assert_int_equal(model.order_count, 10);
+    assert_memory_equal(model.order, order, sizeof order);
+    const struct tresor__ledger *ledger = &model.files[0].io.ledger;
+    assert_int_equal(ledger->order_count, 7);
+    assert_ptr_equal(model.files[1].io.ledger.order, model.order + 7);
+    assert_int_equal(ledger->interval_count, 6);
+    for (uint32_t i = 0; i <= 6; i++)
+        assert_int_equal(ledger->intervals[i].start_bytes, starts[i] * PAGE);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(model.spans[8 + i].first_interval, i);
+        assert_int_equal(model.spans[8 + i].interval_count, 2);
+        assert_int_equal(tresor__model_offset(&model, 8 + i), 1100 + i * PAGE);
+        assert_int_equal(tresor__model_tensor(&model, 8 + i), 1);
+    }
+    assert_int_equal(model.spans[6].interval_count, 0);
+    tresor__ledger_check(ledger);
+    tresor__ledger_check(&model.files[1].io.ledger);
+    /* What was split stays so, and others may follow. */
+    make_splittable(&model, 5, 2);
+    assert_error(split(&model, (const uint32_t[]){5}, 1), TRESOR_OK);
+    assert_int_equal(model.piece_count, 14);
+    assert_int_equal(tresor__model_tensor(&model, 11), 1);
+    assert_int_equal(tresor__model_tensor(&model, 13), 5);
+    tresor__ledger_check(&model.files[1].io.ledger);
+    tresor__ledger_leave_room(&model.files[1].io.ledger);
+    assert_int_equal(io.room.charged_bytes, 0);
+    tresor__model_free(&model);
+}
+
+static void no_slices(void **state)
+{
+    static const struct model_tensor tensors[] = {{0, 0, 1000}, {0, 1000, 0}};
+    static const uint32_t both[] = {0, 1};
+    const uint64_t file_bytes = PAGE;
+    const struct model_layout layout = {tensors, 2, &file_bytes, 1, 3};
+    struct tresor_allocator allocator = host();
+    struct tresor__model model;
+    (void)state;
+    assert_error(model_make(&model, &allocator, &io, &layout), TRESOR_OK);
+    make_splittable(&model, 1, 3);
+    static const uint64_t bad[] = {0, 1, 3, 7, 999, 1001, UINT64_MAX};
+    for (uint32_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        make_splittable(&model, 0, bad[i]); /* a block would be in two slices, or there is only one */
+        assert_int_equal(tresor__model_splittable(&model, 0), 0);
+        assert_error(split(&model, both, 2), TRESOR_ERROR_INVALID);
+    }
+    /* A header can say that nothing at all has very many parts. */
+    make_splittable(&model, 0, 1000);
+    make_splittable(&model, 1, TRESOR__TENSORS_MAX - 1000 - 1);
+    assert_error(split(&model, both, 2), TRESOR_ERROR_LIMIT);
+    make_splittable(&model, 1, UINT64_MAX);
+    assert_error(split(&model, both, 2), TRESOR_ERROR_LIMIT);
+    assert_null(model.splits);
+    assert_int_equal(model.piece_count, 2);
+    /* The first dimension is the outermost one of the other order. */
+    model.directory.shape_order = TRESOR_SHAPE_OUTERMOST_FIRST;
+    model.directory.entries[0].shape[0] = 4;
+    assert_int_equal(tresor__model_splittable(&model, 0), 4);
+    model.directory.entries[0].rank = 2;
+    assert_error(split(&model, both, 1), TRESOR_OK);
+    assert_int_equal(model.splits[0].count, 4);
+    tresor__ledger_check(&model.files[0].io.ledger);
+    tresor__model_free(&model);
+}
+
 /* --- large ones --- */
 
 enum {
@@ -156,6 +275,43 @@ static uint64_t counted_calls(uint32_t count, bool overlapping)
     return counts.calls;
 }
 
+/* Experts of a large model: tables, and not a call or a search a slice. */
+static void many_slices(void **state)
+{
+    enum {
+        EACH = 128
+    };
+    struct failing_allocator counts = {0};
+    struct tresor_allocator allocator = failing_allocator_hooks(&counts);
+    struct model_tensor *tensors = malloc(LARGE / EACH * sizeof *tensors);
+    uint32_t *list = malloc(LARGE / EACH * sizeof *list);
+    struct tresor__model model;
+    (void)state;
+    assert_non_null(tensors);
+    assert_non_null(list);
+    for (uint32_t i = 0; i < LARGE / EACH; i++) {
+        tensors[i] = (struct model_tensor){.offset_bytes = i * 5000ull * EACH, .size_bytes = 5000ull * EACH};
+        list[i] = LARGE / EACH - 1 - i;
+    }
+    const uint64_t file_bytes = LARGE / EACH * 5000ull * EACH;
+    const struct model_layout layout = {tensors, LARGE / EACH, &file_bytes, 1, 3};
+    assert_error(model_make(&model, &allocator, &io, &layout), TRESOR_OK);
+    for (uint32_t i = 0; i < LARGE / EACH; i++)
+        make_splittable(&model, i, EACH);
+    uint64_t calls = counts.calls;
+    assert_error(split(&model, list, LARGE / EACH), TRESOR_OK);
+    assert_true(counts.calls - calls < 16);
+    assert_int_equal(model.order_count, LARGE / EACH * EACH);
+    for (uint32_t i = 1; i < model.order_count; i++)
+        assert_int_equal(tresor__model_offset(&model, model.order[i]),
+                         tresor__model_offset(&model, model.order[i - 1]) + 5000);
+    tresor__ledger_check(&model.files[0].io.ledger);
+    tresor__model_free(&model);
+    assert_int_equal(counts.outstanding_bytes, 0);
+    free(tensors);
+    free(list);
+}
+
 /* A slow way of sorting or searching would take minutes, and the test's time is limited. */
 static void large(void **state)
 {
@@ -173,6 +329,9 @@ int main(void)
         cmocka_unit_test(by_hand),
         cmocka_unit_test(spans_and_order),
         cmocka_unit_test(past_the_end),
+        cmocka_unit_test(slices),
+        cmocka_unit_test(no_slices),
+        cmocka_unit_test(many_slices),
         cmocka_unit_test(large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,8 @@
 #define VOCABULARY_DEFAULT 259 /* one token per byte, and unknown, begin and end */
 #define VOCABULARY_LEAST 3
 #define VOCABULARY_MAX (1 << 24)
+#define EXPERTS_LEAST 2
+#define EXPERTS_MAX 4096
 
 enum {
     KEY_FORMAT,
@@ -31,6 +33,7 @@ enum {
     KEY_SEED,
     KEY_ALIGNMENT,
     KEY_VOCABULARY,
+    KEY_EXPERTS,
 };
 
 static const struct option_row rows[] = {
@@ -44,6 +47,9 @@ static const struct option_row rows[] = {
     {KEY_ALIGNMENT, "alignment", "SIZE",
      "of tensors in GGUF files: a power of two from 8 to 1M (default 32)"},
     {KEY_VOCABULARY, "vocabulary", "N", "tokens in the metadata of GGUF files (default 259)"},
+    {KEY_EXPERTS, "experts", "N",
+     "a mixture of so many experts: the feed-forward tensors have three\n"
+     "dimensions, of which the outermost is N (2 to 4096)"},
 };
 
 static const struct command_usage usage = {
@@ -107,6 +113,8 @@ static bool take_option(const struct option_reader *reader, int key,
         return take_alignment(reader, options);
     case KEY_VOCABULARY:
         return options_u32(reader, VOCABULARY_LEAST, VOCABULARY_MAX, &options->vocabulary);
+    case KEY_EXPERTS:
+        return options_u32(reader, EXPERTS_LEAST, EXPERTS_MAX, &options->expert_count);
     default:
         return false;
     }
@@ -226,7 +234,8 @@ static int generate_model(const struct option_reader *reader,
     int code = TOOL_BAD_FILE;
     struct shard *shards = calloc(options->shard_count, sizeof *shards);
     if (!shards ||
-        !model_make(&model, options->format, options->size_bytes, options->tensor_count)) {
+        !model_make(&model, options->format, options->size_bytes, options->tensor_count,
+                    options->expert_count)) {
         fputs("tresor: out of memory\n", stderr);
         free(shards);
         return code;

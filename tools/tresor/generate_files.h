@@ -17,6 +17,7 @@ struct generate_options {
     uint64_t seed;
     uint32_t alignment_bytes;
     uint32_t vocabulary;
+    uint32_t expert_count; /* 0: no mixture of experts */
     const char *path;
 };
 

@@ -145,6 +145,10 @@ static void pairs_of_model(struct pairs *pairs, const struct generate_options *o
     pair_u32(pairs, "llama.attention.head_count_kv", model->head_count_kv);
     pair_f32(pairs, "llama.attention.layer_norm_rms_epsilon", 1e-5F);
     pair_u32(pairs, "llama.rope.dimension_count", model->embedding_length / model->head_count);
+    if (model->expert_count > 0) {
+        pair_u32(pairs, "llama.expert_count", model->expert_count);
+        pair_u32(pairs, "llama.expert_used_count", 2);
+    }
     pairs_of_tokenizer(pairs, options->vocabulary);
 }
 
@@ -178,6 +182,8 @@ static void write_tensor_infos(struct output *output, const struct model *model,
         output_u64(output, tensor->columns);
         if (tensor->rank > 1)
             output_u64(output, tensor->rows);
+        if (tensor->rank > 2)
+            output_u64(output, tensor->experts);
         output_u32(output, element_traits(tensor->element)->gguf_type);
         output_u64(output, offset_bytes);
         offset_bytes += tensor->size_bytes;

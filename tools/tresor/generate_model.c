@@ -49,6 +49,18 @@ static const struct role layer_roles[LAYER_ROLES] = {
     {"ffn_down.weight", "mlp.down_proj.weight", SHAPE_NARROW, ELEMENT_Q8_0, ELEMENT_F16},
 };
 
+/* What takes the place of the last three where there are experts. */
+static const struct role expert_roles[] = {
+    {"ffn_gate_exps.weight", "mlp.experts.gate_proj.weight", SHAPE_WIDEN, ELEMENT_Q4_0, ELEMENT_F16},
+    {"ffn_up_exps.weight", "mlp.experts.up_proj.weight", SHAPE_WIDEN, ELEMENT_Q4_0, ELEMENT_F16},
+    {"ffn_down_exps.weight", "mlp.experts.down_proj.weight", SHAPE_NARROW, ELEMENT_Q8_0, ELEMENT_F16},
+};
+
+enum {
+    EXPERT_ROLES = sizeof expert_roles / sizeof expert_roles[0],
+    FIRST_EXPERT_ROLE = LAYER_ROLES - EXPERT_ROLES,
+};
+
 static const struct element_traits traits[] = {
     [ELEMENT_F32] = {"F32", TRESOR_DTYPE_F32, 1, 4},
     [ELEMENT_F16] = {"F16", TRESOR_DTYPE_F16, 1, 2},
@@ -81,15 +93,23 @@ static struct lengths lengths_of(uint64_t embedding)
     };
 }
 
-static const struct role *role_of(uint32_t index, uint32_t tensor_count)
+static const struct role *role_of(const struct model *model, uint32_t index)
 {
     if (index == 0)
         return &token_embedding;
-    if (index == tensor_count - 1)
+    if (index == model->tensor_count - 1)
         return &output_head;
-    if (index == tensor_count - 2)
+    if (index == model->tensor_count - 2)
         return &output_norm;
-    return &layer_roles[(index - 1) % LAYER_ROLES];
+    const uint32_t role = (index - 1) % LAYER_ROLES;
+    return model->expert_count > 0 && role >= FIRST_EXPERT_ROLE
+               ? &expert_roles[role - FIRST_EXPERT_ROLE]
+               : &layer_roles[role];
+}
+
+static bool has_experts(const struct role *role)
+{
+    return role >= expert_roles && role < expert_roles + EXPERT_ROLES;
 }
 
 static uint64_t row_bytes(enum element element, uint64_t columns)
@@ -101,7 +121,7 @@ static void resize(struct model_tensor *tensor, uint64_t columns, uint64_t rows)
 {
     tensor->columns = columns;
     tensor->rows = rows;
-    tensor->size_bytes = row_bytes(tensor->element, columns) * rows;
+    tensor->size_bytes = row_bytes(tensor->element, columns) * rows * tensor->experts;
 }
 
 static void shape_tensor(struct model_tensor *tensor, const struct role *role,
@@ -134,7 +154,7 @@ static uint64_t shape_all(struct model *model, const struct lengths *lengths, ui
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < model->tensor_count && sum <= limit_bytes; i++) {
-        shape_tensor(&model->tensors[i], role_of(i, model->tensor_count), lengths);
+        shape_tensor(&model->tensors[i], role_of(model, i), lengths);
         sum += model->tensors[i].size_bytes;
     }
     return sum;
@@ -163,7 +183,7 @@ static uint64_t widen_layer(struct model *model, uint32_t layer, const struct le
     uint64_t growth_bytes = 0;
     const uint32_t first = 1 + layer * LAYER_ROLES;
     for (uint32_t i = first; i < first + LAYER_ROLES && i < model->tensor_count; i++) {
-        const struct role *role = role_of(i, model->tensor_count);
+        const struct role *role = role_of(model, i);
         if (role->shape != SHAPE_WIDEN && role->shape != SHAPE_NARROW)
             continue;
         struct model_tensor wider = model->tensors[i];
@@ -233,7 +253,7 @@ static void squeeze(struct model *model, uint64_t size_bytes)
         struct model_tensor *tensor = &model->tensors[i];
         if (tensor->rank == 1)
             continue;
-        const uint64_t row = row_bytes(tensor->element, LENGTH_STEP);
+        const uint64_t row = row_bytes(tensor->element, LENGTH_STEP) * tensor->experts;
         const uint64_t rows = (left_bytes / left_tensors + row / 2) / row;
         resize(tensor, LENGTH_STEP, rows ? rows : 1);
         left_bytes -= left_bytes < tensor->size_bytes ? left_bytes : tensor->size_bytes;
@@ -255,7 +275,7 @@ static void name_tensors(struct model *model, enum generate_format format)
 {
     for (uint32_t i = 0; i < model->tensor_count; i++) {
         struct model_tensor *tensor = &model->tensors[i];
-        const struct role *role = role_of(i, model->tensor_count);
+        const struct role *role = role_of(model, i);
         const bool gguf = format == GENERATE_GGUF;
         const char *name = gguf ? role->gguf_name : role->safetensors_name;
         if (role == &token_embedding || role == &output_norm || role == &output_head)
@@ -264,7 +284,8 @@ static void name_tensors(struct model *model, enum generate_format format)
             snprintf(tensor->name, sizeof tensor->name, "%s.%" PRIu32 ".%s",
                      gguf ? "blk" : "model.layers", (i - 1) / LAYER_ROLES, name);
         tensor->element = gguf ? role->gguf_element : role->safetensors_element;
-        tensor->rank = role->shape == SHAPE_NORM ? 1 : 2;
+        tensor->rank = role->shape == SHAPE_NORM ? 1 : has_experts(role) ? 3 : 2;
+        tensor->experts = has_experts(role) ? model->expert_count : 1;
     }
 }
 
@@ -283,12 +304,12 @@ static void size_tensors(struct model *model, uint64_t size_bytes)
 }
 
 bool model_make(struct model *model, enum generate_format format, uint64_t size_bytes,
-                uint32_t tensor_count)
+                uint32_t tensor_count, uint32_t expert_count)
 {
     const uint32_t others = 3;
     if (tensor_count == 0)
         tensor_count = plausible_layers(size_bytes) * LAYER_ROLES + others;
-    *model = (struct model){.tensor_count = tensor_count};
+    *model = (struct model){.tensor_count = tensor_count, .expert_count = expert_count};
     if (tensor_count > others)
         model->layer_count = (tensor_count - others + LAYER_ROLES - 1) / LAYER_ROLES;
     model->tensors = calloc(tensor_count, sizeof *model->tensors);

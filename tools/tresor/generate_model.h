@@ -36,9 +36,10 @@ struct model_tensor {
     char name[MODEL_NAME_BYTES];
     uint64_t columns; /* the contiguous dimension */
     uint64_t rows;    /* 1 for a vector */
+    uint64_t experts; /* of the outermost dimension; 1 where there is none */
     uint64_t size_bytes;
     enum element element;
-    uint32_t rank; /* 1 or 2 */
+    uint32_t rank; /* 1 to 3 */
 };
 
 struct model {
@@ -49,15 +50,17 @@ struct model {
     uint64_t feed_forward_length; /* of the first layer; later ones may be a little wider */
     uint64_t head_count;
     uint64_t head_count_kv;
+    uint32_t expert_count; /* 0: none */
     uint64_t data_bytes; /* of all tensors, without padding */
 };
 
 /**
  * A model of about `size_bytes`, with `tensor_count` tensors or, if that is 0, with as many as a
- * model of that size would have. False if there is no memory.
+ * model of that size would have. With an `expert_count` its feed-forward tensors are those of so
+ * many experts. False if there is no memory.
  */
 bool model_make(struct model *model, enum generate_format format, uint64_t size_bytes,
-                uint32_t tensor_count);
+                uint32_t tensor_count, uint32_t expert_count);
 
 void model_free(struct model *model);
 

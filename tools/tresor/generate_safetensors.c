@@ -38,7 +38,8 @@ static json_t *describe(const struct model_tensor *tensor, uint64_t offset_bytes
     json_t *entry = json_object();
     json_t *shape = json_array();
     json_t *offsets = json_array();
-    bool made = tensor->rank == 1 || append(shape, json_integer((json_int_t)tensor->rows));
+    bool made = tensor->rank < 3 || append(shape, json_integer((json_int_t)tensor->experts));
+    made = made && (tensor->rank == 1 || append(shape, json_integer((json_int_t)tensor->rows)));
     made = made && append(shape, json_integer((json_int_t)tensor->columns));
     made = made && append(offsets, json_integer((json_int_t)offset_bytes));
     made = made && append(offsets, json_integer((json_int_t)(offset_bytes + tensor->size_bytes)));

@@ -15,6 +15,7 @@ enum {
     KEY_LOCK,
     KEY_COLD,
     KEY_TENSOR,
+    KEY_SPLIT,
     KEY_TRACE,
     KEY_JSON,
 };
@@ -26,6 +27,9 @@ static const struct option_row rows[] = {
     {KEY_LOCK, "lock", NULL, "lock the tensors in memory too"},
     {KEY_COLD, "cold", NULL, "take the files out of the page cache first; what stays is told"},
     MODEL_OPTION_TENSOR(KEY_TENSOR),
+    {KEY_SPLIT, "split", NULL,
+     "split tensors of three dimensions, like experts, and load their\n"
+     "slices one by one: what is counted then are slices too"},
     {KEY_TRACE, "trace", "FILE", "write every transition of the machines, one line of JSON each"},
     {KEY_JSON, "json", NULL, "print one JSON object, also if FILE cannot be opened"},
 };
@@ -63,6 +67,7 @@ static int load(const struct option_reader *reader, const struct load_options *o
         .strategy = tresor_strategy_name(options->model.strategy),
         .lock_wanted = options->lock,
         .cold_wanted = options->cold,
+        .is_split = options->split,
         .counters = {.size_bytes = sizeof result.counters},
         .degraded = {.list = json_array()},
         .failures = {.list = json_array(), .lines_max = ERROR_LINES_MAX},
@@ -90,6 +95,9 @@ static bool take_option(const struct option_reader *reader, int key, struct load
         return true;
     case KEY_TENSOR:
         model_options_take_pattern(reader, &options->model);
+        return true;
+    case KEY_SPLIT:
+        options->split = true;
         return true;
     case KEY_TRACE:
         options->trace_path = reader->value;

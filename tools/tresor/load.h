@@ -20,6 +20,7 @@ struct load_options {
     const char *trace_path;
     bool lock;
     bool cold;
+    bool split;
     bool is_json;
 };
 
@@ -36,6 +37,7 @@ struct load_result {
     bool lock_wanted;
     uint32_t locked;
     bool cold_wanted;
+    bool is_split; /* slices are counted as tensors are */
     struct page_cache_count cold; /* before the load, of all files */
     struct dispatch_times times;  /* of the load's dispatches */
     struct tresor_counters counters;
@@ -46,6 +48,9 @@ struct load_result {
 /** Open the model, load what is asked for, and close it. Returns an enum tool_exit. */
 int load_run(const struct option_reader *reader, const struct load_options *options,
              struct trace *trace, struct load_result *result);
+
+/** Split every tensor of three dimensions that can be. */
+int32_t load_split(const struct opened *opened);
 
 void load_print_text(const struct load_result *result);
 void load_print_json(const struct load_result *result);

@@ -49,14 +49,16 @@ static bool is_direct(const struct load_result *result)
 
 void load_print_text(const struct load_result *result)
 {
-    printf("%s: %" PRIu32 " of %" PRIu32 " tensors loaded, %s\n", result->path, result->loaded,
-           result->requested, human_size(result->bytes).text);
+    printf("%s: %" PRIu32 " of %" PRIu32 " tensors%s loaded, %s\n", result->path, result->loaded,
+           result->requested, result->is_split ? " and slices" : "",
+           human_size(result->bytes).text);
     printf("strategy %s, backend %s%s: %.3f s, %s/s\n", result->strategy, result->backend,
            is_direct(result) ? ", direct" : "", seconds(result),
            human_size((uint64_t)bytes_per_second(result)).text);
     if (result->lock_wanted)
-        printf("locked: %" PRIu32 " of %" PRIu32 " tensors, %s of memory\n", result->locked,
-               result->loaded, human_size(result->counters.locked_bytes).text);
+        printf("locked: %" PRIu32 " of %" PRIu32 " tensors%s, %s of memory\n", result->locked,
+               result->loaded, result->is_split ? " and slices" : "",
+               human_size(result->counters.locked_bytes).text);
     degraded_print_list(result->degraded.list);
 }
 

@@ -79,6 +79,12 @@ static int load_opened(const struct option_reader *reader, const struct load_opt
                        const struct opened *opened, struct load_result *result)
 {
     struct tresor_item item;
+    const int32_t split = options->split ? load_split(opened) : TRESOR_OK;
+    if (split != TRESOR_OK) {
+        const struct tresor_error error = error_of_code(split);
+        failures_add(&result->failures, &error);
+        return TOOL_SOME_FAILED;
+    }
     const int code = make_item(reader, options, opened, &result->failures, &item);
     if (code != TOOL_DONE)
         return code;

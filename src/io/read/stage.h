@@ -25,6 +25,7 @@ struct tresor__stage {
     uint32_t next; /* in the list of free stages, of its stream's chunks or of events */
     uint32_t pair; /* of its request and tensor */
     uint32_t stream;
+    uint32_t piece;
     uint32_t tensor;
     uint16_t source;
     uint64_t request; /* handles and cookie for its event */

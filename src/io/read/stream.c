@@ -100,10 +100,11 @@ static uint32_t take_stage(struct tresor__stream *stream)
         .next = TRESOR_NONE,
         .pair = stream->pair,
         .stream = stream->index,
+        .piece = stream->piece,
         .tensor = stream->tensor,
         .source = stream->source,
         .place = offset % io->page_bytes,
-        .offset_bytes = stream->started,
+        .offset_bytes = stream->before + stream->started,
         .length = left < limit ? left : limit,
     };
     stage->is_last = stage->length == left;

@@ -32,9 +32,11 @@ struct tresor__stream {
     struct tresor__link hungry;
     struct tresor__link stageless;
 
-    /* The tensor in hand. */
+    /* The tensor, or slice of one, in hand. */
     uint32_t pair;
+    uint32_t piece;
     uint32_t tensor;
+    uint64_t before; /* bytes of the tensor before the slice */
     const struct tresor__file *of;
     uint64_t offset; /* in the file */
     uint64_t length;
