@@ -88,8 +88,8 @@ struct tresor_request_options {
  * with CHANGED; one that only became shorter with TRUNCATED, where the missing bytes are needed.
  *
  * EVICT takes tensors out of memory. One that is acquired, locked or being loaded fails with BUSY
- * (but see TRESOR_REQUEST_WAIT); one that is not in memory is evicted already. A page that neighbours share leaves with its last
- * tensor.
+ * (but see TRESOR_REQUEST_WAIT); one that is not in memory is evicted already. A page that
+ * neighbours share leaves with its last tensor.
  *
  * LOCK locks the pages of resident tensors (mlock(2)), waiting for loads under way; a tensor that
  * is not in memory fails with NOT_RESIDENT. A refusal by the system is a LOCK_LIMIT error, with the
