@@ -18,7 +18,6 @@ enum {
     STAGES_MAX = 4096,
     STAGE_BYTES_DEFAULT = 1024 * 1024,
     THREADS_DEFAULT = 4,
-    AHEAD_MAX = 3, /* more does not make a cold load faster, and each may still have to end after a cancel */
     THREADS_MAX = 256,
     POOL_MAX = 1 << 24,
 };
@@ -73,13 +72,6 @@ static int32_t complete_options(struct tresor_context_options *options)
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
 }
 
-/* A populate leaves the other workers free to run ahead of it; without workers a readahead would only hold it up. */
-static uint32_t ahead_of(const struct tresor_context_options *options)
-{
-    uint32_t others = options->backend == TRESOR_BACKEND_SYNC ? 0 : options->threads_max - 1;
-    return others < AHEAD_MAX ? others : AHEAD_MAX;
-}
-
 static int32_t make_controller(struct tresor_context *context, const struct tresor__sys *sys,
                                const struct tresor_context_options *options)
 {
@@ -94,7 +86,7 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         .spare_bytes = options->spare_bytes,
         .block_bytes = options->block_bytes,
         .populate_bytes = options->populate_bytes,
-        .ahead_max = ahead_of(options),
+        .ahead_max = tresor__backend_ahead_max(options->backend, options->threads_max),
         .strategy = options->strategy,
         .direct = options->direct,
     };
@@ -103,20 +95,6 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         return TRESOR_ERROR_UNSUPPORTED;
     limits.page_bytes = (uint64_t)page_bytes;
     return tresor__controller_init(&context->controller, &context->allocator, &limits);
-}
-
-static int32_t make_backend(struct tresor_context *context,
-                            const struct tresor_context_options *options)
-{
-    uint32_t effects_max = context->controller.effects_max;
-    if (options->backend == TRESOR_BACKEND_SYNC)
-        return tresor__sync_create(context->sys, &context->allocator, effects_max,
-                                   &context->backend);
-    return options->backend == TRESOR_BACKEND_POOL
-               ? tresor__pool_create(context->sys, &context->allocator, effects_max,
-                                     options->threads_max, &context->backend)
-               : tresor__uring_create(context->sys, &context->allocator, effects_max,
-                                      options->threads_max, &context->backend);
 }
 
 static size_t stages_bytes(const struct tresor__controller *controller)
@@ -143,6 +121,21 @@ void tresor__context_free(struct tresor_context *context)
     tresor__free(&allocator, context, sizeof *context);
 }
 
+/* The bell before the backend that rings it. */
+static int32_t make_backend(struct tresor_context *context, tresor__backend_maker *make,
+                            void *argument, uint32_t kind)
+{
+    int32_t code = tresor__bell_open(&context->bell, context->sys);
+    if (code != TRESOR_OK)
+        return code;
+    code = make ? make(argument, &context->allocator, &context->bell,
+                       context->controller.effects_max, &context->backend)
+                : tresor__backend_make(context, kind, &context->backend);
+    if (code != TRESOR_OK)
+        tresor__bell_close(&context->bell);
+    return code;
+}
+
 int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend_maker *make,
                                   void *argument, const struct tresor_context_options *given,
                                   struct tresor_context **context)
@@ -161,6 +154,7 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
     made->allocator = allocator;
     made->sys = sys;
     made->dispatch_max = options.dispatch_max;
+    made->threads_max = options.threads_max;
     code = make_controller(made, sys, &options);
     if (code == TRESOR_OK) {
         made->controller.observer = options.observer;
@@ -168,8 +162,7 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
         code = make_stages(made);
     }
     if (code == TRESOR_OK)
-        code = make ? make(argument, &allocator, made->controller.effects_max, &made->backend)
-                    : make_backend(made, &options);
+        code = make_backend(made, make, argument, options.backend);
     if (code == TRESOR_OK)
         *context = made;
     else

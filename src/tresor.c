@@ -205,7 +205,7 @@ int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms)
 void tresor_wake(struct tresor_context *context)
 {
     atomic_store(&context->woken, TRESOR__WOKEN_WAIT | TRESOR__WOKEN_LOOP);
-    context->backend->wake(context->backend);
+    tresor__bell_ring(&context->bell);
 }
 
 static int32_t find_request(const struct tresor_context *context, struct tresor_request request,

@@ -40,7 +40,7 @@ struct tresor_context_options {
                                    no more than 8 MiB, beside which workers read up to three times as much ahead */
     tresor_observer *observer; /**< called after every transition; NULL: none */
     void *observer_cookie;
-    uint32_t backend;     /**< enum tresor_backend; DEFAULT is AUTO */
+    uint32_t backend;     /**< enum tresor_backend; DEFAULT is AUTO; see tresor_set_backend */
     uint32_t threads_max; /**< of the pool and of uring; default 4, at most 256. Where the system refuses some,
                                fewer work */
     /** enum tresor_direct, of the read strategy, copies and streams. A file that refuses direct reads (some FUSE and
@@ -141,6 +141,18 @@ TRESOR_API int32_t tresor_cancel(struct tresor_context *context, struct tresor_r
 /** Copy the counters. TRESOR_OK, INVALID or THREAD. */
 TRESOR_API int32_t tresor_get_counters(struct tresor_context *context,
                                        struct tresor_counters *counters);
+
+/**
+ * Change the backend (enum tresor_backend) while the context is idle: every accepted request has ended, though its DONE
+ * event need not be taken yet, and the last dispatch left nothing in flight and nothing to do, as it does once
+ * tresor_dispatch returns 0 and `effects` and `completions` of the counters are equal. A cancelled request may have ended
+ * before its reads have; dispatch until they have too. Whatever is resident, acquired, locked or queued stays as it is, and
+ * so does the descriptor of tresor_get_fd. Other threads may acquire, release, give chunks back and wake meanwhile. The
+ * option `threads_max` holds for the new one too. A backend that is chosen again is made anew, so one whose ring was
+ * refused tries again. Returns TRESOR_OK, INVALID, BUSY where the context is not idle, NO_MEMORY (also where a pool gets
+ * no thread at all), or THREAD; on failure the old one goes on.
+ */
+TRESOR_API int32_t tresor_set_backend(struct tresor_context *context, uint32_t backend);
 
 /** The name of the backend that works now: "sync", "pool" or "uring", which becomes "pool" where its ring is refused,
  * at the first dispatch that has work or later. Static text. */

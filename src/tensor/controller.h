@@ -239,6 +239,8 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
 /** From now on a file of a source, or the context where `file` is NULL, does without; told once. */
 void tresor__events_degrade(struct tresor__controller *controller, struct tresor__file *file,
                             uint32_t degradation, int32_t os_errno);
+/** The context has again what it did without: the next time is told anew. */
+void tresor__events_recover(struct tresor__controller *controller, uint32_t degradation);
 /** The source is open: what its files do without may be told. */
 void tresor__events_open_source(struct tresor__controller *controller, uint32_t source);
 /** The source's files will be gone: forget what they had to tell. */

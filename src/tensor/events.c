@@ -182,6 +182,11 @@ void tresor__events_degrade(struct tresor__controller *controller, struct tresor
         queue_degraded(controller, degraded, file);
 }
 
+void tresor__events_recover(struct tresor__controller *controller, uint32_t degradation)
+{
+    controller->degraded.told &= ~(1u << degradation);
+}
+
 void tresor__events_open_source(struct tresor__controller *controller, uint32_t source)
 {
     const struct tresor__model *model = &controller->slots[source].source.model;

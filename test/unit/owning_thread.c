@@ -31,6 +31,7 @@ static void call_the_loop(struct tresor_context *context, struct tresor_request 
     CALL(tresor_wait, context, 0);
     CALL(tresor_wait, context, -1);
     CALL(tresor_get_fd, context);
+    CALL(tresor_set_backend, context, TRESOR_BACKEND_SYNC);
     CALL(tresor_finish, context, request, 1, &event);
     CALL(tresor_cancel, context, request);
     CALL(tresor_get_counters, context, &counters);
