@@ -6,6 +6,7 @@
 #include <tresor/tresor.h>
 
 #include "backend/backend.h"
+#include "core/facts.h"
 #include "tensor/controller.h"
 
 /* Whom a wake is still to reach. */
@@ -20,6 +21,7 @@ struct tresor_context {
     struct tresor__bell bell; /* which the backends ring that it has, one after the other */
     struct tresor__backend *backend;
     uint32_t threads_max; /* of a backend */
+    struct tresor__nodes nodes;
     _Atomic uint32_t woken; /* TRESOR__WOKEN_ bits */
     bool is_watched;        /* the host has asked for the descriptor */
     struct tresor_allocator allocator;
@@ -51,6 +53,11 @@ typedef int32_t tresor__backend_maker(void *argument, const struct tresor_alloca
 /** Make the one of enum tresor_backend, not DEFAULT, for a context that has all else. TRESOR_OK or NO_MEMORY. */
 int32_t tresor__backend_make(struct tresor_context *context, uint32_t kind,
                              struct tresor__backend **backend);
+
+/** Which nodes the options mean. TRESOR_OK, INVALID, or UNSUPPORTED where the machine has not got them. */
+int32_t tresor__nodes_choose(const struct tresor__sys *sys,
+                             const struct tresor_context_options *options,
+                             struct tresor__nodes *nodes);
 
 /** How many readaheads of a file go beside its populate under a backend with so many threads. */
 uint32_t tresor__backend_ahead_max(uint32_t kind, uint32_t threads_max);

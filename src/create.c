@@ -60,7 +60,8 @@ static int32_t complete_options(struct tresor_context_options *options)
         options->backend = TRESOR_BACKEND_AUTO;
     if (options->direct == TRESOR_DIRECT_DEFAULT)
         options->direct = TRESOR_DIRECT_AUTO;
-    bool valid = options->direct <= TRESOR_DIRECT_OFF && options->reserved == 0;
+    bool valid = options->direct <= TRESOR_DIRECT_OFF && options->reserved == 0 &&
+                 options->reserved_2 == 0;
     for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
     valid = choose_bytes(&options->block_bytes, BLOCK_BYTES_DEFAULT) && valid;
@@ -155,7 +156,9 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
     made->sys = sys;
     made->dispatch_max = options.dispatch_max;
     made->threads_max = options.threads_max;
-    code = make_controller(made, sys, &options);
+    code = tresor__nodes_choose(sys, &options, &made->nodes);
+    if (code == TRESOR_OK)
+        code = make_controller(made, sys, &options);
     if (code == TRESOR_OK) {
         made->controller.observer = options.observer;
         made->controller.observer_cookie = options.observer_cookie;

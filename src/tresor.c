@@ -47,13 +47,14 @@ static void *address_of(struct tresor__controller *controller, const struct tres
 }
 
 /* Machines hold no addresses; here their places become some. */
-static void resolve(struct tresor__controller *controller, struct tresor__effect *effect)
+static void resolve(struct tresor_context *context, struct tresor__effect *effect)
 {
     static int64_t (*const works[])(void *) = {
         [TRESOR__WORK_PARSE] = tresor__slot_parse,
         [TRESOR__WORK_INDEX] = tresor__slot_index,
         [TRESOR__WORK_FREE] = tresor__slot_free,
     };
+    struct tresor__controller *controller = &context->controller;
     struct tresor__slot *slot = &controller->slots[effect->source];
     struct tresor__model_file *file = &slot->source.model.files[effect->file];
     bool is_direct = (effect->kind == TRESOR__EFFECT_READ || effect->kind == TRESOR__EFFECT_CLOSE) &&
@@ -61,6 +62,7 @@ static void resolve(struct tresor__controller *controller, struct tresor__effect
     effect->descriptor = is_direct ? file->direct_descriptor : file->descriptor;
     effect->path = file->path;
     effect->address = address_of(controller, effect, file);
+    effect->nodes = context->nodes.numa == TRESOR_NUMA_DEFAULT ? NULL : &context->nodes;
     if (effect->kind == TRESOR__EFFECT_WORK) {
         effect->work = works[effect->flags];
         effect->record = slot;
@@ -80,7 +82,7 @@ static uint32_t submit(struct tresor_context *context)
     struct tresor__effect *effects = context->controller.effects;
     uint32_t count = tresor__controller_take_effects(&context->controller);
     for (uint32_t i = 0; i < count; i++)
-        resolve(&context->controller, &effects[i]);
+        resolve(context, &effects[i]);
     if (count > 0)
         context->backend->submit(context->backend, effects, count);
     return count;

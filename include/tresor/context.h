@@ -8,6 +8,7 @@
 #include <tresor/allocator.h>
 #include <tresor/backend.h>
 #include <tresor/event.h>
+#include <tresor/numa.h>
 #include <tresor/observe.h>
 #include <tresor/strategy.h>
 
@@ -53,6 +54,9 @@ struct tresor_context_options {
      * the read strategy need not have them made anew: that costs as much as copying into them. Default 0: an eviction
      * gives all back. What an eviction frees in one piece is kept if all of it finds room, out of everybody's reach. */
     uint64_t spare_bytes;
+    uint32_t numa;       /**< enum tresor_numa */
+    uint32_t reserved_2; /**< zero */
+    uint64_t numa_nodes; /**< of `numa`, bit i for node i; nodes from 64 on cannot be named */
 };
 
 /** What a context has done so far. All counts start at zero. */
@@ -77,7 +81,8 @@ struct tresor_counters {
 /**
  * Make a context. NULL options are the defaults. Returns TRESOR_OK, INVALID (an option is out of range, or `context` is
  * NULL), NO_MEMORY (also where a pool gets no thread at all), DESCRIPTORS, or UNSUPPORTED (the system tells no page
- * size or gives no random numbers); on failure `*context` is NULL.
+ * size or gives no random numbers; or `numa` was asked for, and the machine has one memory node only, does not tell its
+ * nodes, or has one of `numa_nodes` not online); on failure `*context` is NULL.
  * A context belongs to the thread that first dispatches; everything else than what says "any thread" is that
  * thread's.
  */

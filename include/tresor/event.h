@@ -52,6 +52,8 @@ enum tresor_degradation {
                                       can, for the system cannot be asked for more and its device reads ahead
                                       `error.got` bytes where `error.wanted` would do: raise read_ahead_kb, or load
                                       by reading. Once a file */
+    TRESOR_DEGRADED_NUMA = 4, /**< read: the system refused to put a file's pages on the nodes that were asked for:
+                                 they lie where it puts them. Once a file */
 };
 
 /**

@@ -9,6 +9,7 @@
 #include <tresor/error.h>
 #include <tresor/event.h>
 #include <tresor/handle.h>
+#include <tresor/numa.h>
 #include <tresor/observe.h>
 #include <tresor/residency.h>
 #include <tresor/source.h>

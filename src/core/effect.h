@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct tresor__nodes;
+
 enum tresor__effect_kind {
 #define EFFECT(name, text) TRESOR__EFFECT_##name,
 #include "core/effects.def"
@@ -72,6 +74,7 @@ struct tresor__effect {
     const char *path;                /* OPEN */
     int64_t (*work)(void *argument); /* WORK */
     void *record;                    /* STAT and QUERY write here, WORK's argument */
+    const struct tresor__nodes *nodes; /* MAP, POPULATE: where pages are put; NULL: anywhere */
 };
 
 /** The one answer to an effect. */

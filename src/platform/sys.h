@@ -49,6 +49,11 @@ enum tresor__sys_file_advice {
     TRESOR__SYS_FILE_DONTNEED,
 };
 
+enum tresor__sys_placement {
+    TRESOR__SYS_BIND,
+    TRESOR__SYS_INTERLEAVE,
+};
+
 /** A ring of reads in the kernel (io_uring). One thread makes, uses and closes it. */
 struct tresor__sys_ring;
 
@@ -128,6 +133,11 @@ struct tresor__sys {
                          struct tresor__sys_ring_result *results, uint32_t limit);
     /* Does not wait for what is on it. Frees it, whatever it answers. */
     int64_t (*ring_close)(void *cookie, struct tresor__sys_ring *ring);
+    /* The start of a small file that the system tells of itself in, at most `size_bytes` of it; how many. */
+    int64_t (*read_text)(void *cookie, const char *path, char *text, size_t size_bytes);
+    /* On which nodes, bit i for node i, pages will be put that nothing has touched yet. */
+    int64_t (*place_memory)(void *cookie, void *address, size_t length,
+                            enum tresor__sys_placement placement, uint64_t nodes);
 };
 
 /** The operating system's own. Static. */

@@ -254,6 +254,7 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
         return 0; /* a caller's own memory */
     if (!range_set_covers(&fake->used, range_of(address, length)))
         return -ENOMEM;
+    fake->random_advices += advice == TRESOR__SYS_MEMORY_RANDOM;
     for (size_t at = 0; advice == TRESOR__SYS_POPULATE_READ && at < length; at += FAKE_PAGE_BYTES) {
         int64_t result = populate_page(fake, (uint8_t *)address + at);
         if (result < 0)
@@ -298,7 +299,40 @@ static int64_t locked(void *cookie, uint64_t *locked_bytes)
     return 0;
 }
 
+/* Only of pages that nothing has touched does it mean anything. */
+static int64_t place_memory(void *cookie, void *address, size_t length,
+                            enum tresor__sys_placement placement, uint64_t nodes)
+{
+    struct fake_sys *fake = self(cookie);
+    if (fake->placement_errno)
+        return -fake->placement_errno;
+    if (!range_set_covers(&fake->used, range_of(address, length)))
+        return -EFAULT;
+    if (fake->placement_count == FAKE_PLACEMENTS)
+        abort();
+    for (size_t i = 0; i < length; i++)
+        if (((const uint8_t *)address)[i] != 0)
+            abort();
+    fake->placements[fake->placement_count++] =
+        (struct fake_placement){address, length, placement, nodes};
+    return 0;
+}
+
 /* --- the rest --- */
+
+static int64_t read_text(void *cookie, const char *path, char *text, size_t size_bytes)
+{
+    const struct fake_sys *fake = self(cookie);
+    for (uint32_t i = 0; i < FAKE_TEXTS && fake->texts[i].path; i++) {
+        if (strcmp(fake->texts[i].path, path) != 0)
+            continue;
+        size_t length = strlen(fake->texts[i].text);
+        length = length < size_bytes ? length : size_bytes;
+        memcpy(text, fake->texts[i].text, length);
+        return (int64_t)length;
+    }
+    return -ENOENT;
+}
 
 static int64_t give_key(void *cookie, void *bytes, size_t length)
 {
@@ -388,6 +422,8 @@ void fake_sys_init(struct fake_sys *fake)
         .ring_submit = fake_ring_submit,
         .ring_reap = fake_ring_reap,
         .ring_close = fake_ring_close,
+        .read_text = read_text,
+        .place_memory = place_memory,
     };
 }
 

@@ -15,6 +15,8 @@
 
 enum {
     FAKE_RING_READS = 256,
+    FAKE_TEXTS = 32,
+    FAKE_PLACEMENTS = 64,
     FAKE_FILES = 16,
     FAKE_DESCRIPTOR_FIRST = 1000, /* file i is FIRST + i, the bell the one after the last file */
     FAKE_DIRECT_FIRST = 2000,     /* file i for direct reads */
@@ -40,6 +42,20 @@ struct fake_ring {
     uint32_t count;
 };
 
+/** A file that the system tells of itself in. */
+struct fake_text {
+    const char *path;
+    const char *text;
+};
+
+/** Where pages were to be put. */
+struct fake_placement {
+    const uint8_t *address;
+    size_t length;
+    enum tresor__sys_placement placement;
+    uint64_t nodes;
+};
+
 struct fake_sys {
     struct tresor__sys sys;
     struct fake_file files[FAKE_FILES];
@@ -58,6 +74,11 @@ struct fake_sys {
     uint64_t cached_until;    /* what cached_bytes says: the pages that begin before it are cached */
     bool refuses_huge_reads;
     uint64_t readahead_bytes; /* 0: not known */
+    struct fake_text texts[FAKE_TEXTS]; /* up to the first without a path; others are not there */
+    struct fake_placement placements[FAKE_PLACEMENTS];
+    uint32_t placement_count;
+    uint32_t random_advices;  /* for file pages, to be used at random */
+    int32_t placement_errno;  /* 0: not refused */
     bool is_old; /* it cannot populate: EINVAL, as before Linux 5.14 */
 };
 

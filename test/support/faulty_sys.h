@@ -44,6 +44,8 @@ enum faulty_row {
     FAULTY_RING_REAP,
     FAULTY_RING_RESULT, /* not a call: each result that a reap brings */
     FAULTY_RING_CLOSE,
+    FAULTY_READ_TEXT, /* from here on only a context that wants to know of nodes or of pressure asks */
+    FAULTY_PLACE_MEMORY,
     FAULTY_ROWS,
     FAULTY_ANY = FAULTY_ROWS, /* in a plan: whatever row */
 };

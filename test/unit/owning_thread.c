@@ -108,7 +108,7 @@ static void another_thread_is_refused(void **state)
     for (uint32_t i = 0; i < call_count; i++)
         if (calls[i].code != TRESOR_ERROR_THREAD)
             fail_msg("%s answered %s", calls[i].name, tresor_error_name(calls[i].code));
-    assert_int_equal(call_count, 30);
+    assert_int_equal(call_count, 31);
     struct tresor_counters after = fake_world_counters(&world);
     assert_memory_equal(&before, &after, sizeof before);
     assert_error(session_finish(&world.session, request, NULL), TRESOR_OK);
