@@ -6,6 +6,7 @@
 #include <tresor/tresor.h>
 
 #include "backend/backend.h"
+#include "backend/watch.h"
 #include "core/facts.h"
 #include "tensor/controller.h"
 
@@ -22,6 +23,7 @@ struct tresor_context {
     struct tresor__backend *backend;
     uint32_t threads_max; /* of a backend */
     struct tresor__nodes nodes;
+    struct tresor__watch_thread *watch; /* NULL: none */
     _Atomic uint32_t woken; /* TRESOR__WOKEN_ bits */
     bool is_watched;        /* the host has asked for the descriptor */
     struct tresor_allocator allocator;
@@ -58,6 +60,15 @@ int32_t tresor__backend_make(struct tresor_context *context, uint32_t kind,
 int32_t tresor__nodes_choose(const struct tresor__sys *sys,
                              const struct tresor_context_options *options,
                              struct tresor__nodes *nodes);
+
+/** Watch memory as the option says, on a context that has all else. TRESOR_OK, NO_MEMORY or DESCRIPTORS. */
+int32_t tresor__context_watch(struct tresor_context *context, uint32_t pressure);
+
+/** Hand what was asked to the watch, and deliver what it has completed; how much that was. */
+uint32_t tresor__context_run_watch(struct tresor_context *context);
+
+/** End it, whatever it waits for. */
+void tresor__context_unwatch(struct tresor_context *context);
 
 /** How many readaheads of a file go beside its populate under a backend with so many threads. */
 uint32_t tresor__backend_ahead_max(uint32_t kind, uint32_t threads_max);

@@ -61,7 +61,8 @@ static int32_t complete_options(struct tresor_context_options *options)
     if (options->direct == TRESOR_DIRECT_DEFAULT)
         options->direct = TRESOR_DIRECT_AUTO;
     bool valid = options->direct <= TRESOR_DIRECT_OFF && options->reserved == 0 &&
-                 options->reserved_2 == 0;
+                 (options->pressure == 0 || options->pressure == TRESOR_PRESSURE_MEMORY ||
+                  options->pressure == (TRESOR_PRESSURE_MEMORY | TRESOR_PRESSURE_SHRINK));
     for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
     valid = choose_bytes(&options->block_bytes, BLOCK_BYTES_DEFAULT) && valid;
@@ -122,16 +123,21 @@ void tresor__context_free(struct tresor_context *context)
     tresor__free(&allocator, context, sizeof *context);
 }
 
-/* The bell before the backend that rings it. */
-static int32_t make_backend(struct tresor_context *context, tresor__backend_maker *make,
-                            void *argument, uint32_t kind)
+/* The bell before who rings it: the backend, and the watch. */
+static int32_t make_actors(struct tresor_context *context, tresor__backend_maker *make,
+                           void *argument, const struct tresor_context_options *options)
 {
     int32_t code = tresor__bell_open(&context->bell, context->sys);
     if (code != TRESOR_OK)
         return code;
     code = make ? make(argument, &context->allocator, &context->bell,
                        context->controller.effects_max, &context->backend)
-                : tresor__backend_make(context, kind, &context->backend);
+                : tresor__backend_make(context, options->backend, &context->backend);
+    if (code == TRESOR_OK) {
+        code = tresor__context_watch(context, options->pressure);
+        if (code != TRESOR_OK)
+            context->backend->destroy(context->backend);
+    }
     if (code != TRESOR_OK)
         tresor__bell_close(&context->bell);
     return code;
@@ -165,7 +171,7 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
         code = make_stages(made);
     }
     if (code == TRESOR_OK)
-        code = make_backend(made, make, argument, options.backend);
+        code = make_actors(made, make, argument, &options);
     if (code == TRESOR_OK)
         *context = made;
     else

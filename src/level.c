@@ -5,7 +5,8 @@
 static bool has_work(struct tresor_context *context)
 {
     const struct tresor__controller *controller = &context->controller;
-    return controller->effect_count > 0 || atomic_load(&controller->stages_returned) ||
+    return controller->effect_count > 0 || controller->watch_effect_count > 0 ||
+           atomic_load(&controller->stages_returned) ||
            tresor__context_has_more(context) ||
            (controller->draining > 0 && tresor__controller_has_quiet(controller));
 }

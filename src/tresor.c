@@ -92,6 +92,7 @@ static uint32_t submit(struct tresor_context *context)
 static uint32_t deliver_batch(struct tresor_context *context, uint32_t limit)
 {
     struct tresor__completion completions[BATCH];
+    tresor__context_run_watch(context);
     if (context->controller.in_flight == 0)
         return 0;
     uint32_t count = context->backend->poll(context->backend, completions,
@@ -107,7 +108,8 @@ static uint32_t deliver_batch(struct tresor_context *context, uint32_t limit)
 bool tresor__context_has_more(struct tresor_context *context)
 {
     return tresor__controller_is_due(&context->controller) ||
-           (context->controller.in_flight > 0 && context->backend->pending(context->backend));
+           (context->controller.in_flight > 0 && context->backend->pending(context->backend)) ||
+           (context->watch && tresor__watch_pending(context->watch));
 }
 
 /* Rounds of completions, the machines' turns and what they ask, until nothing moves or the limit is reached. */
@@ -163,6 +165,11 @@ static bool may_sleep(const struct tresor_context *context)
             context->controller.stages_out > 0);
 }
 
+static bool is_watching(const struct tresor_context *context)
+{
+    return context->controller.watch.state == WATCH_WATCHING;
+}
+
 static int32_t time_left(const struct tresor_context *context, int32_t timeout_ms, int64_t start_ms)
 {
     if (timeout_ms < 0)
@@ -187,7 +194,7 @@ static bool wait_for_event(struct tresor_context *context, int32_t timeout_ms)
         if (is_woken(context))
             return false;
         int32_t left_ms = time_left(context, timeout_ms, start_ms);
-        if (left_ms == 0 || (!more && !may_sleep(context)))
+        if (left_ms == 0 || (!more && !may_sleep(context) && !is_watching(context)))
             return false;
         if (!more)
             context->backend->wait(context->backend, left_ms);

@@ -10,6 +10,7 @@
 #include <tresor/event.h>
 #include <tresor/numa.h>
 #include <tresor/observe.h>
+#include <tresor/pressure.h>
 #include <tresor/strategy.h>
 
 #ifdef __cplusplus
@@ -55,7 +56,8 @@ struct tresor_context_options {
      * gives all back. What an eviction frees in one piece is kept if all of it finds room, out of everybody's reach. */
     uint64_t spare_bytes;
     uint32_t numa;       /**< enum tresor_numa */
-    uint32_t reserved_2; /**< zero */
+    uint32_t pressure;   /**< enum tresor_pressure_watch, as flags; SHRINK needs MEMORY. Where there is nothing to watch a
+                              DEGRADED event says so */
     uint64_t numa_nodes; /**< of `numa`, bit i for node i; nodes from 64 on cannot be named */
 };
 
@@ -65,7 +67,8 @@ struct tresor_counters {
     uint64_t steps;       /**< transitions taken */
     uint64_t rejected;    /**< inputs that a machine had no rule for */
     uint64_t effects;     /**< asked of the backend */
-    uint64_t completions; /**< answered by it; equal to effects when idle */
+    uint64_t completions; /**< answered by it; equal to effects when idle, but for a watch over memory, which is one
+                               behind */
     uint64_t requests;    /**< accepted */
     uint64_t events;      /**< taken by the host */
     uint64_t read_bytes;     /**< by reads of tensor bytes and headers */
@@ -118,7 +121,8 @@ TRESOR_API int32_t tresor_next_event(struct tresor_context *context, struct tres
 
 /**
  * Dispatch until an event can be taken, or `timeout_ms` have passed (negative: for ever). Returns 1 if an event
- * can be taken, 0 on a timeout, after tresor_wake, or where nothing is under way that could bring one, or THREAD.
+ * can be taken, 0 on a timeout, after tresor_wake, or where nothing is under way that could bring one, or THREAD. A watch
+ * over memory could bring one at any time.
  */
 TRESOR_API int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms);
 

@@ -11,6 +11,7 @@
 #include <tresor/handle.h>
 #include <tresor/numa.h>
 #include <tresor/observe.h>
+#include <tresor/pressure.h>
 #include <tresor/residency.h>
 #include <tresor/source.h>
 #include <tresor/strategy.h>

@@ -73,7 +73,7 @@ struct tresor__effect {
     void *address;                   /* of `place` */
     const char *path;                /* OPEN */
     int64_t (*work)(void *argument); /* WORK */
-    void *record;                    /* STAT and QUERY write here, WORK's argument */
+    void *record;                    /* STAT, QUERY and WATCH write here, WORK's argument */
     const struct tresor__nodes *nodes; /* MAP, POPULATE: where pages are put; NULL: anywhere */
 };
 
@@ -137,6 +137,8 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_VISIT,            /* request -> its next tensors */
     TRESOR__MESSAGE_WITHDRAW_REQUEST, /* request -> what it waits for */
     TRESOR__MESSAGE_END,              /* request -> event queue */
+    TRESOR__MESSAGE_PRESSURE, /* watch -> controller: `event` (enum tresor_pressure_kind) has risen */
+    TRESOR__MESSAGE_BLIND,    /* watch -> controller: it watches no more, for the errno `code` */
     TRESOR__MESSAGE_DEGRADED, /* file `slot` does without `event` (enum tresor_degradation), for the
                                  errno `code` */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/sys_ring.h"
+#include "platform/sys_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -481,6 +482,8 @@ const struct tresor__sys *tresor__sys_posix(void)
         .ring_close = tresor__sys_ring_close,
         .read_text = posix_read_text,
         .place_memory = posix_place_memory,
+        .watch_open = tresor__sys_watch_open,
+        .watch_wait = tresor__sys_watch_wait,
     };
     return &table;
 }

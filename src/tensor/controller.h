@@ -11,8 +11,10 @@
 
 #include "io/read/copy.h"
 #include "io/read/stream.h"
+#include "tensor/pressure.h"
 #include "tensor/request.h"
 #include "tensor/slot.h"
+#include "tensor/watch.h"
 
 /** One (request, tensor) pair: first it waits, then it may become an ITEM event. */
 struct tresor__pair {
@@ -87,6 +89,10 @@ struct tresor__controller {
     struct tresor__queue stageless;
     struct tresor__queue events; /* of pairs and requests, by event identifier */
     struct tresor__degraded degraded; /* the context itself */
+    struct tresor__watch watch;
+    struct tresor__pressure pressure;
+    struct tresor__effect watch_effects[2]; /* asked of the watch and not yet taken: WATCH and UNWATCH at the most */
+    uint32_t watch_effect_count;
     uint32_t draining;           /* sources that wait to become quiet */
 
     tresor_observer *observer;
@@ -124,6 +130,10 @@ void tresor__controller_deliver(struct tresor__controller *controller,
  * says. They are to be handed to the backend before the controller does anything else.
  */
 uint32_t tresor__controller_take_effects(struct tresor__controller *controller);
+
+/** A completion of the watch's, which is no backend's. */
+void tresor__controller_deliver_watch(struct tresor__controller *controller,
+                                      const struct tresor__completion *completion);
 
 /** Do the effect SEAL here, for it is no system call, and queue its completion. */
 void tresor__controller_answer_seal(struct tresor__controller *controller,
@@ -227,6 +237,7 @@ enum tresor__event_of {
     TRESOR__EVENT_OF_CONTEXT = 3, /* the same */
     TRESOR__EVENT_OF_PROGRESS = 4, /* how far a request has got */
     TRESOR__EVENT_OF_STAGE = 5,   /* its chunk */
+    TRESOR__EVENT_OF_PRESSURE = 6, /* that memory runs short */
 };
 
 static inline uint32_t tresor__event_identifier(enum tresor__event_of kind, uint32_t place)

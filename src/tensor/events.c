@@ -36,6 +36,8 @@ static uint32_t *next_of(struct tresor__controller *controller, uint32_t identif
         return &controller->degraded.next;
     case TRESOR__EVENT_OF_PROGRESS:
         return &controller->requests[place_of(identifier)].next_progress;
+    case TRESOR__EVENT_OF_PRESSURE:
+        return &controller->pressure.next;
     case TRESOR__EVENT_OF_STAGE:
         return &controller->io.stages[place_of(identifier)].next;
     default:
@@ -224,6 +226,19 @@ static void describe_degraded(struct tresor__controller *controller, uint32_t id
     queue_degraded(controller, degraded, file);
 }
 
+static void describe_pressure(struct tresor__controller *controller, struct tresor_event *event)
+{
+    struct tresor__pressure *pressure = &controller->pressure;
+    *event = (struct tresor_event){
+        .type = TRESOR_EVENT_PRESSURE,
+        .flags = pressure->untold,
+        .bytes = pressure->facts.usage_bytes,
+        .total_bytes = pressure->facts.limit_bytes,
+        .error = {.file = TRESOR_NONE, .tensor = TRESOR_NONE},
+    };
+    pressure->untold = 0;
+}
+
 bool tresor__events_take(struct tresor__controller *controller, struct tresor_event *event)
 {
     uint32_t identifier = controller->events.head;
@@ -240,6 +255,9 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
         break;
     case TRESOR__EVENT_OF_PROGRESS:
         describe_progress(&controller->requests[place_of(identifier)], event);
+        break;
+    case TRESOR__EVENT_OF_PRESSURE:
+        describe_pressure(controller, event);
         break;
     case TRESOR__EVENT_OF_STAGE:
         tresor__stages_hand_out(controller, place_of(identifier), event);
