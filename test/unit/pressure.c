@@ -24,7 +24,8 @@
 enum {
     MEMORY = TRESOR_PRESSURE_MEMORY,
     LONG_MS = 20000, /* that something which comes at once is waited for */
-    ENDS = 100,
+    ENDS = 60,
+    ARENA_BYTES = 12 * 1024 * 1024,
 };
 
 static struct fake_world world;
@@ -68,9 +69,11 @@ static void begin(const struct fake_text *texts, size_t count, const char *const
     fake_world_init(&world);
     for (size_t i = 0; i < count; i++)
         world.fake.texts[i] = texts[i];
+    world.fake.arena_bytes = ARENA_BYTES; /* less, for many worlds are made */
     world.fake.watch_paths = paths;
     world.fake.has_workers = true;
     world.faulty.has_workers = true;
+    world.options.threads_max = 2;
     world.options.pressure = MEMORY;
 }
 
@@ -481,13 +484,14 @@ static void calls_that_find_fail(enum faulty_row row, bool persistent, int32_t o
 
 static void what_is_refused_is_not_watched(void **state)
 {
-    static const enum faulty_row rows[] = {FAULTY_WATCH_OPEN, FAULTY_READ_TEXT};
+    uint32_t count;
+    const int32_t *errors = faulty_row_errors(FAULTY_WATCH_OPEN, &count);
     (void)state;
-    for (uint32_t i = 0; i < 2; i++) {
-        uint32_t count;
-        const int32_t *errors = faulty_row_errors(rows[i], &count);
-        for (uint32_t k = 0; k < 2 * count; k++)
-            calls_that_find_fail(rows[i], k % 2, errors[k / 2]);
+    for (uint32_t i = 0; i < 2 * count; i++)
+        calls_that_find_fail(FAULTY_WATCH_OPEN, i % 2, errors[i / 2]);
+    for (uint32_t i = 0; i < 2; i++) { /* what is missing, and what cannot be read */
+        calls_that_find_fail(FAULTY_READ_TEXT, i, ENOENT);
+        calls_that_find_fail(FAULTY_READ_TEXT, i, EIO);
     }
 }
 
