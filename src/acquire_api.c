@@ -38,7 +38,7 @@ static void tell_released(struct tresor_context *context)
     if (tresor__context_enter(context) == TRESOR_OK)
         tresor__context_level(context);
     else
-        context->backend->wake(context->backend);
+        tresor__bell_ring(&context->bell);
 }
 
 /* From the moment that it has finished, the context may be destroyed, unless it is told before. */
@@ -50,7 +50,7 @@ static void finish(struct tresor_context *context, struct tresor__slot *slot,
     if (told & TRESOR__PINS_RELEASED)
         tell_released(context);
     if (told & TRESOR__PINS_QUIET)
-        context->backend->wake(context->backend);
+        tresor__bell_ring(&context->bell);
     atomic_fetch_sub(&context->wakers, 1);
 }
 
@@ -58,7 +58,7 @@ static void leave(struct tresor_context *context, struct tresor__slot *slot)
 {
     if (!tresor__gate_leave(slot, &context->wakers))
         return;
-    context->backend->wake(context->backend);
+    tresor__bell_ring(&context->bell);
     atomic_fetch_sub(&context->wakers, 1);
 }
 

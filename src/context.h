@@ -6,6 +6,8 @@
 #include <tresor/tresor.h>
 
 #include "backend/backend.h"
+#include "backend/watch.h"
+#include "core/facts.h"
 #include "tensor/controller.h"
 
 /* Whom a wake is still to reach. */
@@ -17,7 +19,11 @@ enum {
 struct tresor_context {
     struct tresor__controller controller;
     const struct tresor__sys *sys;
+    struct tresor__bell bell; /* which the backends ring that it has, one after the other */
     struct tresor__backend *backend;
+    uint32_t threads_max; /* of a backend */
+    struct tresor__nodes nodes;
+    struct tresor__watch_thread *watch; /* NULL: none */
     _Atomic uint32_t woken; /* TRESOR__WOKEN_ bits */
     bool is_watched;        /* the host has asked for the descriptor */
     struct tresor_allocator allocator;
@@ -57,9 +63,31 @@ int32_t tresor__context_create_over(const struct tresor__sys *sys,
                                     const struct tresor_context_options *options,
                                     struct tresor_context **context);
 
-/** Makes the context's backend. TRESOR_OK or an error. */
+/** Makes the context's backend over its bell. TRESOR_OK or an error. */
 typedef int32_t tresor__backend_maker(void *argument, const struct tresor_allocator *allocator,
-                                      uint32_t effects_max, struct tresor__backend **backend);
+                                      struct tresor__bell *bell, uint32_t effects_max,
+                                      struct tresor__backend **backend);
+
+/** Make the one of enum tresor_backend, not DEFAULT, for a context that has all else. TRESOR_OK or NO_MEMORY. */
+int32_t tresor__backend_make(struct tresor_context *context, uint32_t kind,
+                             struct tresor__backend **backend);
+
+/** Which nodes the options mean. TRESOR_OK, INVALID, or UNSUPPORTED where the machine has not got them. */
+int32_t tresor__nodes_choose(const struct tresor__sys *sys,
+                             const struct tresor_context_options *options,
+                             struct tresor__nodes *nodes);
+
+/** Watch memory as the option says, on a context that has all else. TRESOR_OK, NO_MEMORY or DESCRIPTORS. */
+int32_t tresor__context_watch(struct tresor_context *context, uint32_t pressure);
+
+/** Hand what was asked to the watch, and deliver what it has completed; how much that was. */
+uint32_t tresor__context_run_watch(struct tresor_context *context);
+
+/** End it, whatever it waits for. */
+void tresor__context_unwatch(struct tresor_context *context);
+
+/** How many readaheads of a file go beside its populate under a backend with so many threads. */
+uint32_t tresor__backend_ahead_max(uint32_t kind, uint32_t threads_max);
 
 /** Make a context on another backend; the one that the options name where `make` is NULL. */
 int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend_maker *make,
@@ -73,7 +101,7 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
  */
 int32_t tresor__options_copy(void *known, size_t known_bytes, const void *given);
 
-/** Free all that there is of a context whose backend is gone, or never was. */
+/** Free all that there is of a context whose backend and bell are gone, or never were. */
 void tresor__context_free(struct tresor_context *context);
 
 /** Copy a versioned info struct out, as much as the caller's has room for. INVALID if it has none.

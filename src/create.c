@@ -18,7 +18,6 @@ enum {
     STAGES_MAX = 4096,
     STAGE_BYTES_DEFAULT = 1024 * 1024,
     THREADS_DEFAULT = 4,
-    AHEAD_MAX = 3, /* more does not make a cold load faster, and each may still have to end after a cancel */
     THREADS_MAX = 256,
     POOL_MAX = 1 << 24,
 };
@@ -63,7 +62,9 @@ static int32_t complete_options(struct tresor_context_options *options)
         options->policy = TRESOR_POLICY_LRU;
     if (options->direct == TRESOR_DIRECT_DEFAULT)
         options->direct = TRESOR_DIRECT_AUTO;
-    bool valid = options->direct <= TRESOR_DIRECT_OFF && options->policy <= TRESOR_POLICY_PRIORITY;
+    bool valid = options->direct <= TRESOR_DIRECT_OFF && options->policy <= TRESOR_POLICY_PRIORITY &&
+                 (options->pressure == 0 || options->pressure == TRESOR_PRESSURE_MEMORY ||
+                  options->pressure == (TRESOR_PRESSURE_MEMORY | TRESOR_PRESSURE_SHRINK));
     for (uint32_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         valid = choose(pools[i].value, pools[i].default_value, pools[i].limit) && valid;
     valid = choose_bytes(&options->block_bytes, BLOCK_BYTES_DEFAULT) && valid;
@@ -73,13 +74,6 @@ static int32_t complete_options(struct tresor_context_options *options)
             options->backend <= TRESOR_BACKEND_AUTO &&
             !options->allocator.reallocate == !options->allocator.free;
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
-}
-
-/* A populate leaves the other workers free to run ahead of it; without workers a readahead would only hold it up. */
-static uint32_t ahead_of(const struct tresor_context_options *options)
-{
-    uint32_t others = options->backend == TRESOR_BACKEND_SYNC ? 0 : options->threads_max - 1;
-    return others < AHEAD_MAX ? others : AHEAD_MAX;
 }
 
 static int32_t make_controller(struct tresor_context *context, const struct tresor__sys *sys,
@@ -96,7 +90,7 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         .spare_bytes = options->spare_bytes,
         .block_bytes = options->block_bytes,
         .populate_bytes = options->populate_bytes,
-        .ahead_max = ahead_of(options),
+        .ahead_max = tresor__backend_ahead_max(options->backend, options->threads_max),
         .strategy = options->strategy,
         .budget_bytes = options->budget_bytes,
         .policy = options->policy,
@@ -107,20 +101,6 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         return TRESOR_ERROR_UNSUPPORTED;
     limits.page_bytes = (uint64_t)page_bytes;
     return tresor__controller_init(&context->controller, &context->allocator, &limits);
-}
-
-static int32_t make_backend(struct tresor_context *context,
-                            const struct tresor_context_options *options)
-{
-    uint32_t effects_max = context->controller.effects_max;
-    if (options->backend == TRESOR_BACKEND_SYNC)
-        return tresor__sync_create(context->sys, &context->allocator, effects_max,
-                                   &context->backend);
-    return options->backend == TRESOR_BACKEND_POOL
-               ? tresor__pool_create(context->sys, &context->allocator, effects_max,
-                                     options->threads_max, &context->backend)
-               : tresor__uring_create(context->sys, &context->allocator, effects_max,
-                                      options->threads_max, &context->backend);
 }
 
 static size_t stages_bytes(const struct tresor__controller *controller)
@@ -147,6 +127,26 @@ void tresor__context_free(struct tresor_context *context)
     tresor__free(&allocator, context, sizeof *context);
 }
 
+/* The bell before who rings it: the backend, and the watch. */
+static int32_t make_actors(struct tresor_context *context, tresor__backend_maker *make,
+                           void *argument, const struct tresor_context_options *options)
+{
+    int32_t code = tresor__bell_open(&context->bell, context->sys);
+    if (code != TRESOR_OK)
+        return code;
+    code = make ? make(argument, &context->allocator, &context->bell,
+                       context->controller.effects_max, &context->backend)
+                : tresor__backend_make(context, options->backend, &context->backend);
+    if (code == TRESOR_OK) {
+        code = tresor__context_watch(context, options->pressure);
+        if (code != TRESOR_OK)
+            context->backend->destroy(context->backend);
+    }
+    if (code != TRESOR_OK)
+        tresor__bell_close(&context->bell);
+    return code;
+}
+
 int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend_maker *make,
                                   void *argument, const struct tresor_context_options *given,
                                   struct tresor_context **context)
@@ -165,15 +165,17 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
     made->allocator = allocator;
     made->sys = sys;
     made->dispatch_max = options.dispatch_max;
-    code = make_controller(made, sys, &options);
+    made->threads_max = options.threads_max;
+    code = tresor__nodes_choose(sys, &options, &made->nodes);
+    if (code == TRESOR_OK)
+        code = make_controller(made, sys, &options);
     if (code == TRESOR_OK) {
         made->controller.observer = options.observer;
         made->controller.observer_cookie = options.observer_cookie;
         code = make_stages(made);
     }
     if (code == TRESOR_OK)
-        code = make ? make(argument, &allocator, made->controller.effects_max, &made->backend)
-                    : make_backend(made, &options);
+        code = make_actors(made, make, argument, &options);
     if (code == TRESOR_OK)
         *context = made;
     else

@@ -91,7 +91,9 @@ int32_t tresor_context_destroy(struct tresor_context *context)
     end_everything(context);
     if (tresor__controller_in_use(&context->controller) || is_held(context))
         return TRESOR_ERROR_BUSY;
+    tresor__context_unwatch(context);
     context->backend->destroy(context->backend);
+    tresor__bell_close(&context->bell);
     tresor__context_free(context);
     return TRESOR_OK;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The descriptor of a host's loop: the backend's bell, kept readable exactly while there is something to do. */
+/* The descriptor of a host's loop: the context's bell, kept readable exactly while there is something to do. */
 #include "context.h"
 
 static bool has_work(struct tresor_context *context)
 {
     const struct tresor__controller *controller = &context->controller;
-    return controller->effect_count > 0 || atomic_load(&controller->stages_returned) ||
-           atomic_load(&controller->released) ||
+    return controller->effect_count > 0 || controller->watch_effect_count > 0 ||
+           atomic_load(&controller->stages_returned) || atomic_load(&controller->released) ||
            tresor__context_has_more(context) ||
            (controller->draining > 0 && tresor__controller_has_quiet(controller));
 }
@@ -29,7 +29,7 @@ void tresor__context_level(struct tresor_context *context)
         wanted = is_wanted(context);
     }
     if (wanted)
-        context->backend->wake(context->backend);
+        tresor__bell_ring(&context->bell);
 }
 
 int32_t tresor_get_fd(struct tresor_context *context)
@@ -39,5 +39,5 @@ int32_t tresor_get_fd(struct tresor_context *context)
         return code;
     context->is_watched = true;
     tresor__context_level(context);
-    return context->backend->descriptor(context->backend);
+    return tresor__bell_descriptor(&context->bell);
 }

@@ -24,6 +24,7 @@ const char *tresor_verb_name(uint32_t verb)
 
 const char *tresor_degradation_name(uint32_t degradation)
 {
-    static const char *const names[] = {"unknown", "backend", "direct", "readahead"};
+    static const char *const names[] = {"unknown", "backend", "direct", "readahead",
+                                        "numa",    "pressure"};
     return degradation < sizeof names / sizeof names[0] ? names[degradation] : "unknown";
 }

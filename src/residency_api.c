@@ -357,7 +357,7 @@ int32_t tresor_chunk_return(struct tresor_context *context, struct tresor_stage 
     atomic_fetch_add(&context->wakers, 1);
     int32_t code = tresor__stages_return(controller, stage.value);
     if (code == TRESOR_OK && !atomic_exchange(&controller->stages_returned, true))
-        context->backend->wake(context->backend);
+        tresor__bell_ring(&context->bell);
     atomic_fetch_sub(&context->wakers, 1);
     return code;
 }

@@ -48,13 +48,14 @@ static void *address_of(struct tresor__controller *controller, const struct tres
 }
 
 /* Machines hold no addresses; here their places become some. */
-static void resolve(struct tresor__controller *controller, struct tresor__effect *effect)
+static void resolve(struct tresor_context *context, struct tresor__effect *effect)
 {
     static int64_t (*const works[])(void *) = {
         [TRESOR__WORK_PARSE] = tresor__slot_parse,
         [TRESOR__WORK_INDEX] = tresor__slot_index,
         [TRESOR__WORK_FREE] = tresor__slot_free,
     };
+    struct tresor__controller *controller = &context->controller;
     struct tresor__slot *slot = &controller->slots[effect->source];
     struct tresor__model_file *file = &slot->source.model.files[effect->file];
     bool is_direct = (effect->kind == TRESOR__EFFECT_READ || effect->kind == TRESOR__EFFECT_CLOSE) &&
@@ -62,6 +63,7 @@ static void resolve(struct tresor__controller *controller, struct tresor__effect
     effect->descriptor = is_direct ? file->direct_descriptor : file->descriptor;
     effect->path = file->path;
     effect->address = address_of(controller, effect, file);
+    effect->nodes = context->nodes.numa == TRESOR_NUMA_DEFAULT ? NULL : &context->nodes;
     if (effect->kind == TRESOR__EFFECT_WORK) {
         effect->work = works[effect->flags];
         effect->record = slot;
@@ -81,7 +83,7 @@ static uint32_t submit(struct tresor_context *context)
     struct tresor__effect *effects = context->controller.effects;
     uint32_t count = tresor__controller_take_effects(&context->controller);
     for (uint32_t i = 0; i < count; i++)
-        resolve(&context->controller, &effects[i]);
+        resolve(context, &effects[i]);
     if (count > 0)
         context->backend->submit(context->backend, effects, count);
     return count;
@@ -91,6 +93,7 @@ static uint32_t submit(struct tresor_context *context)
 static uint32_t deliver_batch(struct tresor_context *context, uint32_t limit)
 {
     struct tresor__completion completions[BATCH];
+    tresor__context_run_watch(context);
     if (context->controller.in_flight == 0)
         return 0;
     uint32_t count = context->backend->poll(context->backend, completions,
@@ -106,7 +109,8 @@ static uint32_t deliver_batch(struct tresor_context *context, uint32_t limit)
 bool tresor__context_has_more(struct tresor_context *context)
 {
     return tresor__controller_is_due(&context->controller) ||
-           (context->controller.in_flight > 0 && context->backend->pending(context->backend));
+           (context->controller.in_flight > 0 && context->backend->pending(context->backend)) ||
+           (context->watch && tresor__watch_pending(context->watch));
 }
 
 /* Rounds of completions, the machines' turns and what they ask, until nothing moves or the limit is reached. */
@@ -163,6 +167,13 @@ bool tresor__context_may_sleep(const struct tresor_context *context)
             context->controller.stages_out > 0);
 }
 
+/* Nothing is under way, but a watch may tell something, or a plan goes on when another thread has used what is there. */
+static bool waits_for_use(const struct tresor_context *context)
+{
+    return context->controller.watch.state == WATCH_WATCHING ||
+           tresor__plans_stand(&context->controller);
+}
+
 int32_t tresor__context_time_left(const struct tresor_context *context, int32_t timeout_ms,
                                   int64_t start_ms)
 {
@@ -188,7 +199,7 @@ static bool wait_for_event(struct tresor_context *context, int32_t timeout_ms)
         if (is_woken(context))
             return false;
         int32_t left_ms = tresor__context_time_left(context, timeout_ms, start_ms);
-        if (left_ms == 0 || (!more && !tresor__context_may_sleep(context)))
+        if (left_ms == 0 || (!more && !tresor__context_may_sleep(context) && !waits_for_use(context)))
             return false;
         if (!more)
             context->backend->wait(context->backend, left_ms);
@@ -208,7 +219,7 @@ int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms)
 void tresor_wake(struct tresor_context *context)
 {
     atomic_store(&context->woken, TRESOR__WOKEN_WAIT | TRESOR__WOKEN_LOOP);
-    context->backend->wake(context->backend);
+    tresor__bell_ring(&context->bell);
 }
 
 int32_t tresor__request_find(const struct tresor_context *context, struct tresor_request request,

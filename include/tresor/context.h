@@ -8,7 +8,9 @@
 #include <tresor/allocator.h>
 #include <tresor/backend.h>
 #include <tresor/event.h>
+#include <tresor/numa.h>
 #include <tresor/observe.h>
+#include <tresor/pressure.h>
 #include <tresor/strategy.h>
 
 #ifdef __cplusplus
@@ -40,7 +42,7 @@ struct tresor_context_options {
                                    no more than 8 MiB, beside which workers read up to three times as much ahead */
     tresor_observer *observer; /**< called after every transition; NULL: none */
     void *observer_cookie;
-    uint32_t backend;     /**< enum tresor_backend; DEFAULT is AUTO */
+    uint32_t backend;     /**< enum tresor_backend; DEFAULT is AUTO; see tresor_set_backend */
     uint32_t threads_max; /**< of the pool and of uring; default 4, at most 256. Where the system refuses some,
                                fewer work */
     /** enum tresor_direct, of the read strategy, copies and streams. A file that refuses direct reads (some FUSE and
@@ -54,6 +56,10 @@ struct tresor_context_options {
      * gives all back. What an eviction frees in one piece is kept if all of it finds room, out of everybody's reach. */
     uint64_t spare_bytes;
     uint64_t budget_bytes; /**< of memory for tensors, see budget.h; 0: no budget */
+    uint32_t numa;       /**< enum tresor_numa */
+    uint32_t pressure;   /**< enum tresor_pressure_watch, as flags; SHRINK needs MEMORY. Where there is nothing to watch a
+                              DEGRADED event says so */
+    uint64_t numa_nodes; /**< of `numa`, bit i for node i; nodes from 64 on cannot be named */
 };
 
 /** What a context has done so far. All counts start at zero. */
@@ -62,7 +68,8 @@ struct tresor_counters {
     uint64_t steps;       /**< transitions taken */
     uint64_t rejected;    /**< inputs that a machine had no rule for */
     uint64_t effects;     /**< asked of the backend */
-    uint64_t completions; /**< answered by it; equal to effects when idle */
+    uint64_t completions; /**< answered by it; equal to effects when idle, but for a watch over memory, which is one
+                               behind */
     uint64_t requests;    /**< accepted */
     uint64_t events;      /**< taken by the host */
     uint64_t read_bytes;     /**< by reads of tensor bytes and headers */
@@ -88,7 +95,8 @@ struct tresor_counters {
 /**
  * Make a context. NULL options are the defaults. Returns TRESOR_OK, INVALID (an option is out of range, or `context` is
  * NULL), NO_MEMORY (also where a pool gets no thread at all), DESCRIPTORS, or UNSUPPORTED (the system tells no page
- * size or gives no random numbers); on failure `*context` is NULL.
+ * size or gives no random numbers; or `numa` was asked for, and the machine has one memory node only, does not tell its
+ * nodes, or has one of `numa_nodes` not online); on failure `*context` is NULL.
  * A context belongs to the thread that first dispatches; everything else than what says "any thread" is that
  * thread's.
  */
@@ -124,7 +132,8 @@ TRESOR_API int32_t tresor_next_event(struct tresor_context *context, struct tres
 
 /**
  * Dispatch until an event can be taken, or `timeout_ms` have passed (negative: for ever). Returns 1 if an event
- * can be taken, 0 on a timeout, after tresor_wake, or where nothing is under way that could bring one, or THREAD.
+ * can be taken, 0 on a timeout, after tresor_wake, or where nothing is under way that could bring one, or THREAD. A watch
+ * over memory could bring one at any time.
  */
 TRESOR_API int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms);
 
@@ -153,6 +162,18 @@ TRESOR_API int32_t tresor_cancel(struct tresor_context *context, struct tresor_r
 /** Copy the counters. TRESOR_OK, INVALID or THREAD. */
 TRESOR_API int32_t tresor_get_counters(struct tresor_context *context,
                                        struct tresor_counters *counters);
+
+/**
+ * Change the backend (enum tresor_backend) while the context is idle: every accepted request has ended, though its DONE
+ * event need not be taken yet, and the last dispatch left nothing in flight and nothing to do, as it does once
+ * tresor_dispatch returns 0 and `effects` and `completions` of the counters are equal. A cancelled request may have ended
+ * before its reads have; dispatch until they have too. Whatever is resident, acquired, locked or queued stays as it is, and
+ * so does the descriptor of tresor_get_fd. Other threads may acquire, release, give chunks back and wake meanwhile. The
+ * option `threads_max` holds for the new one too. A backend that is chosen again is made anew, so one whose ring was
+ * refused tries again. Returns TRESOR_OK, INVALID, BUSY where the context is not idle, NO_MEMORY (also where a pool gets
+ * no thread at all), or THREAD; on failure the old one goes on.
+ */
+TRESOR_API int32_t tresor_set_backend(struct tresor_context *context, uint32_t backend);
 
 /** The name of the backend that works now: "sync", "pool" or "uring", which becomes "pool" where its ring is refused,
  * at the first dispatch that has work or later. Static text. */

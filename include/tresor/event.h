@@ -39,6 +39,11 @@ enum tresor_event_type {
     /** Bytes of one tensor of a STREAM: `bytes` of them at `data`, from `offset_bytes` in the tensor
      * on. They stay until `stage` is given back by tresor_chunk_return. */
     TRESOR_EVENT_CHUNK = 5,
+    /** Memory runs short, if the context was made to watch it; `flags` is of enum tresor_pressure_kind, and tells of all
+     * that has risen since the last such event was taken. `bytes` is what the process's control group uses of
+     * `total_bytes`, its limit: the lowest of its own and those above it, with the usage of the one that has it. 0 of
+     * UINT64_MAX where that is not known; UINT64_MAX where there is no limit. */
+    TRESOR_EVENT_PRESSURE = 6,
 };
 
 enum tresor_event_flag {
@@ -56,6 +61,10 @@ enum tresor_degradation {
                                       can, for the system cannot be asked for more and its device reads ahead
                                       `error.got` bytes where `error.wanted` would do: raise read_ahead_kb, or load
                                       by reading. Once a file */
+    TRESOR_DEGRADED_NUMA = 4, /**< read: the system refused to put a file's pages on the nodes that were asked for:
+                                 they lie where it puts them. Once a file */
+    TRESOR_DEGRADED_PRESSURE = 5, /**< memory cannot be watched, or not any more: the system has, or lets this process
+                                     see, neither pressure stall information nor a control group's memory */
 };
 
 /**
@@ -65,8 +74,9 @@ enum tresor_degradation {
  */
 struct tresor_event {
     uint16_t type;  /**< enum tresor_event_type */
-    uint16_t verb;  /**< enum tresor_verb of the request; DEGRADED: 0 */
-    uint32_t flags; /**< enum tresor_event_flag; DEGRADED: enum tresor_degradation */
+    uint16_t verb;  /**< enum tresor_verb of the request; DEGRADED, PRESSURE: 0 */
+    uint32_t flags; /**< enum tresor_event_flag; DEGRADED: enum tresor_degradation; PRESSURE: enum
+                       tresor_pressure_kind */
     uint32_t total; /**< DONE, PROGRESS: tensors that the request named; ITEM, CHUNK: 1 */
     uint32_t done;  /**< tensors that succeeded; PROGRESS: so far */
     uint32_t failed;
@@ -74,11 +84,12 @@ struct tresor_event {
     struct tresor_request request; /**< after DONE the handle is stale */
     struct tresor_item item;       /**< ITEM and CHUNK: the tensor, or slice of one; otherwise 0 */
     uint64_t cookie;               /**< the request's */
-    uint64_t bytes; /**< of the tensors that succeeded; PROGRESS: arrived so far; CHUNK: its own */
+    uint64_t bytes; /**< of the tensors that succeeded; PROGRESS: arrived so far; CHUNK: its own; PRESSURE: used */
     void *data;     /**< ITEM of a LOAD that succeeded: the tensor's address, with TRESOR_REQUEST_PIN only if it is
                          PINNED; CHUNK: its bytes; else NULL */
     union {
-        uint64_t total_bytes;  /**< PROGRESS: of all tensors that the request named; otherwise 0 */
+        uint64_t total_bytes;  /**< PROGRESS: of all tensors that the request named; PRESSURE: the limit;
+                                    otherwise 0 */
         uint64_t offset_bytes; /**< CHUNK: of its first byte in the tensor */
     };
     struct tresor_stage stage; /**< CHUNK: to be given back; else 0 */

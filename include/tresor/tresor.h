@@ -10,8 +10,10 @@
 #include <tresor/error.h>
 #include <tresor/event.h>
 #include <tresor/handle.h>
+#include <tresor/numa.h>
 #include <tresor/observe.h>
 #include <tresor/plan.h>
+#include <tresor/pressure.h>
 #include <tresor/residency.h>
 #include <tresor/slice.h>
 #include <tresor/source.h>

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <tresor/numa.h>
 #include <tresor/strategy.h>
 
 #include "core/facts.h"
@@ -195,27 +196,42 @@ static int64_t prepare_reads(const struct tresor__sys *sys, const struct tresor_
     return bytes > 0 ? (int64_t)bytes : 1;
 }
 
+/* Where pages are put is a wish too; the answer is the errno of its refusal. */
+static int64_t place(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    if (!effect->nodes)
+        return 0;
+    int64_t result = sys->place_memory(sys->cookie, effect->address, (size_t)effect->length,
+                                       effect->nodes->numa == TRESOR_NUMA_BIND
+                                           ? TRESOR__SYS_BIND
+                                           : TRESOR__SYS_INTERLEAVE,
+                                       effect->nodes->mask);
+    return result < 0 ? -result : 0;
+}
+
 static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     int64_t identity = check_identity(sys, effect);
     if (identity < 0)
         return identity;
-    void *place = NULL;
+    void *mapped = NULL;
     size_t length = (size_t)effect->length;
     if (effect->flags & TRESOR__MAP_FILE) {
-        int64_t mapped = sys->map(sys->cookie, TRESOR__SYS_MAP_FILE, effect->address, length,
-                                  effect->descriptor, effect->offset, &place);
-        return mapped < 0 ? mapped : prepare_reads(sys, effect);
+        int64_t result = sys->map(sys->cookie, TRESOR__SYS_MAP_FILE, effect->address, length,
+                                  effect->descriptor, effect->offset, &mapped);
+        return result < 0 ? result : prepare_reads(sys, effect);
     }
     if (effect->flags & TRESOR__MAP_SPARE &&
         sys->protect(sys->cookie, effect->address, length, true) == 0)
         return 0;
     int64_t result = sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS, effect->address, length, -1,
-                              0, &place);
+                              0, &mapped);
+    if (result < 0)
+        return result;
     /* Huge pages are a wish: where they are refused, small ones do. */
-    if (result == 0 && length >= HUGE_PAGE_BYTES)
+    if (length >= HUGE_PAGE_BYTES)
         sys->advise_memory(sys->cookie, effect->address, length, TRESOR__SYS_HUGE_PAGES);
-    return result;
+    return place(sys, effect);
 }
 
 /* Mapping the reservation over it takes the pages away and keeps the addresses ours. */
@@ -266,8 +282,8 @@ static int64_t check_size(const struct tresor__sys *sys, const struct tresor__ef
 }
 
 /* madvise(2) wants a page-aligned start; a block may begin inside a page that is populated already or here. */
-static int64_t populate(const struct tresor__sys *sys, void *address, uint64_t length,
-                        enum tresor__sys_memory_advice advice)
+static int64_t advise_pages(const struct tresor__sys *sys, void *address, uint64_t length,
+                            enum tresor__sys_memory_advice advice)
 {
     int64_t page = sys->page_bytes(sys->cookie);
     if (page <= 0)
@@ -279,17 +295,20 @@ static int64_t populate(const struct tresor__sys *sys, void *address, uint64_t l
 
 static int64_t act_readahead(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
-    return populate(sys, effect->address, effect->length, TRESOR__SYS_POPULATE_READ);
+    return advise_pages(sys, effect->address, effect->length, TRESOR__SYS_POPULATE_READ);
 }
 
 static int64_t act_populate(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     bool writes = effect->flags & TRESOR__POPULATE_WRITE;
-    int64_t result = populate(sys, effect->address, effect->length,
+    int64_t result = advise_pages(sys, effect->address, effect->length,
                               writes ? TRESOR__SYS_POPULATE_WRITE : TRESOR__SYS_POPULATE_READ);
-    if (result != -EINVAL)
-        return result;
-    return writes ? 0 : populate_by_reading(sys, effect);
+    if (result == -EINVAL)
+        result = writes ? 0 : populate_by_reading(sys, effect);
+    /* Not before, for it would have the populate read page by page too. */
+    if (result == 0 && !writes && effect->nodes)
+        advise_pages(sys, effect->address, effect->length, TRESOR__SYS_MEMORY_RANDOM);
+    return result;
 }
 
 static int64_t read_at(const struct tresor__sys *sys, const struct tresor__effect *effect,
@@ -349,7 +368,7 @@ static int64_t read_cached(const struct tresor__sys *sys, const struct tresor__e
     uint64_t done = 0;
     int64_t result = copy_cached(sys, effect, &done);
     if (done < effect->length && effect->flags & TRESOR__POPULATE_WRITE) {
-        int64_t made = populate(sys, (char *)effect->address + done, effect->length - done,
+        int64_t made = advise_pages(sys, (char *)effect->address + done, effect->length - done,
                                 TRESOR__SYS_POPULATE_WRITE);
         if (made < 0 && made != -EINVAL)
             return made;

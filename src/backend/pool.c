@@ -3,7 +3,7 @@
  * Effects run on worker threads, so that no dispatch waits for the kernel. One lock guards both
  * rings and is never held across a system call; the bell is rung outside of it.
  */
-#include "backend/pool.h"
+#include "backend/backend.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,8 +29,7 @@ struct pool_backend {
     uint32_t completion_head;
     uint32_t completion_count;
     struct tresor__completion *completions; /* a ring of what poll has not taken yet */
-    struct tresor__bell own_bell;
-    struct tresor__bell *bell;    /* its own, or one that is shared */
+    struct tresor__bell *bell;
     void *bounces;                /* one a worker */
     _Atomic uint32_t bounce_next; /* that a worker which starts may have */
     uint32_t thread_count; /* that run */
@@ -179,16 +178,6 @@ static void pool_wait(struct tresor__backend *backend, int32_t timeout_ms)
         tresor__bell_wait(pool_of(backend)->bell, timeout_ms);
 }
 
-static void pool_wake(struct tresor__backend *backend)
-{
-    tresor__bell_ring(pool_of(backend)->bell);
-}
-
-static int pool_descriptor(const struct tresor__backend *backend)
-{
-    return tresor__bell_descriptor(((const struct pool_backend *)(const void *)backend)->bell);
-}
-
 /* --- making and ending --- */
 
 static void free_memory(struct pool_backend *pool)
@@ -204,26 +193,12 @@ static void free_memory(struct pool_backend *pool)
     tresor__free(&allocator, pool, sizeof *pool);
 }
 
-/* A shared one is there already. */
-static int32_t open_bell(struct pool_backend *pool, struct tresor__bell *shared)
-{
-    pool->bell = shared ? shared : &pool->own_bell;
-    return shared ? TRESOR_OK : tresor__bell_open(pool->bell, pool->sys);
-}
-
-static void close_bell(struct pool_backend *pool)
-{
-    if (pool->bell == &pool->own_bell)
-        tresor__bell_close(pool->bell);
-}
-
 static void pool_destroy(struct tresor__backend *backend)
 {
     struct pool_backend *pool = pool_of(backend);
     stop_workers(pool);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
-    close_bell(pool);
     free_memory(pool);
 }
 
@@ -262,10 +237,9 @@ static bool make_lock(struct pool_backend *pool)
     return false;
 }
 
-int32_t tresor__pool_create_with_bell(const struct tresor__sys *sys,
-                                      const struct tresor_allocator *allocator,
-                                      uint32_t effects_max, uint32_t threads,
-                                      struct tresor__bell *bell, struct tresor__backend **backend)
+int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
+                            struct tresor__bell *bell, uint32_t effects_max, uint32_t threads,
+                            struct tresor__backend **backend)
 {
     struct pool_backend *pool = NULL;
     int32_t code = allocate_memory(sys, allocator, effects_max, threads, &pool);
@@ -276,18 +250,11 @@ int32_t tresor__pool_create_with_bell(const struct tresor__sys *sys,
         .submit = pool_submit,
         .poll = pool_poll,
         .wait = pool_wait,
-        .wake = pool_wake,
-        .descriptor = pool_descriptor,
         .pending = pool_pending,
         .destroy = pool_destroy,
     };
-    code = open_bell(pool, bell);
-    if (code != TRESOR_OK) {
-        free_memory(pool);
-        return code;
-    }
+    pool->bell = bell;
     if (!make_lock(pool)) {
-        close_bell(pool);
         free_memory(pool);
         return TRESOR_ERROR_NO_MEMORY;
     }
@@ -298,11 +265,4 @@ int32_t tresor__pool_create_with_bell(const struct tresor__sys *sys,
     }
     *backend = &pool->base;
     return TRESOR_OK;
-}
-
-int32_t tresor__pool_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
-                            uint32_t effects_max, uint32_t threads,
-                            struct tresor__backend **backend)
-{
-    return tresor__pool_create_with_bell(sys, allocator, effects_max, threads, NULL, backend);
 }

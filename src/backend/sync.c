@@ -4,14 +4,13 @@
 
 #include "backend/actor.h"
 #include "backend/backend.h"
-#include "backend/bell.h"
 #include "backend/queue.h"
 
 struct sync_backend {
     struct tresor__backend base;
     const struct tresor__sys *sys;
     struct tresor_allocator allocator;
-    struct tresor__bell bell;
+    struct tresor__bell *bell;
     void *bounces; /* one */
     struct tresor__effect_queue queue;
     struct tresor__effect effects[]; /* of the queue */
@@ -55,17 +54,7 @@ static void sync_wait(struct tresor__backend *backend, int32_t timeout_ms)
 {
     struct sync_backend *sync = sync_of(backend);
     if (sync->queue.count == 0)
-        tresor__bell_wait(&sync->bell, timeout_ms);
-}
-
-static void sync_wake(struct tresor__backend *backend)
-{
-    tresor__bell_ring(&sync_of(backend)->bell);
-}
-
-static int sync_descriptor(const struct tresor__backend *backend)
-{
-    return tresor__bell_descriptor(&((const struct sync_backend *)(const void *)backend)->bell);
+        tresor__bell_wait(sync->bell, timeout_ms);
 }
 
 static bool sync_pending(struct tresor__backend *backend)
@@ -73,8 +62,9 @@ static bool sync_pending(struct tresor__backend *backend)
     return sync_of(backend)->queue.count > 0;
 }
 
-static void free_memory(struct sync_backend *sync)
+static void sync_destroy(struct tresor__backend *backend)
 {
+    struct sync_backend *sync = sync_of(backend);
     struct tresor_allocator allocator = sync->allocator;
     if (sync->bounces)
         tresor__memory_close(sync->sys, TRESOR__BOUNCE_BYTES, sync->bounces);
@@ -82,14 +72,9 @@ static void free_memory(struct sync_backend *sync)
                  sizeof *sync + sync->queue.capacity * sizeof(struct tresor__effect));
 }
 
-static void sync_destroy(struct tresor__backend *backend)
-{
-    struct sync_backend *sync = sync_of(backend);
-    tresor__bell_close(&sync->bell);
-    free_memory(sync);
-}
 int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_allocator *allocator,
-                            uint32_t effects_max, struct tresor__backend **backend)
+                            struct tresor__bell *bell, uint32_t effects_max,
+                            struct tresor__backend **backend)
 {
     size_t size_bytes = sizeof(struct sync_backend) + effects_max * sizeof(struct tresor__effect);
     struct sync_backend *sync = tresor__allocate(allocator, size_bytes);
@@ -100,21 +85,18 @@ int32_t tresor__sync_create(const struct tresor__sys *sys, const struct tresor_a
         .submit = sync_submit,
         .poll = sync_poll,
         .wait = sync_wait,
-        .wake = sync_wake,
-        .descriptor = sync_descriptor,
         .pending = sync_pending,
         .destroy = sync_destroy,
     };
     sync->sys = sys;
     sync->allocator = *allocator;
+    sync->bell = bell;
     sync->queue =
         (struct tresor__effect_queue){.effects = sync->effects, .capacity = effects_max};
-    int32_t code = tresor__memory_open(sys, TRESOR__BOUNCE_BYTES, &sync->bounces) < 0
-                       ? TRESOR_ERROR_NO_MEMORY
-                       : tresor__bell_open(&sync->bell, sys);
-    if (code == TRESOR_OK)
-        *backend = &sync->base;
-    else
-        free_memory(sync);
-    return code;
+    if (tresor__memory_open(sys, TRESOR__BOUNCE_BYTES, &sync->bounces) < 0) {
+        sync_destroy(&sync->base);
+        return TRESOR_ERROR_NO_MEMORY;
+    }
+    *backend = &sync->base;
+    return TRESOR_OK;
 }

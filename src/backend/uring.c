@@ -9,7 +9,7 @@
 #include <tresor/error.h>
 
 #include "backend/actor.h"
-#include "backend/pool.h"
+#include "backend/backend.h"
 #include "backend/reads.h"
 
 enum {
@@ -22,7 +22,7 @@ struct uring_backend {
     struct tresor__backend base;
     const struct tresor__sys *sys;
     struct tresor_allocator allocator;
-    struct tresor__bell bell;
+    struct tresor__bell *bell;
     struct tresor__backend *pool;
     struct tresor__sys_ring *ring; /* NULL before it is made, and where there is none */
     bool has_ended;                /* refused or broken */
@@ -77,7 +77,7 @@ static void make_ring(struct uring_backend *uring)
     if (uring->ring || uring->has_ended)
         return;
     int64_t result = uring->sys->ring_init(uring->sys->cookie, &uring->allocator, RING_READS,
-                                           uring->bell.descriptors[1], &uring->ring);
+                                           uring->bell->descriptors[1], &uring->ring);
     if (result < 0)
         end_ring(uring, (int32_t)-result);
 }
@@ -234,17 +234,7 @@ static bool uring_pending(struct tresor__backend *backend)
 static void uring_wait(struct tresor__backend *backend, int32_t timeout_ms)
 {
     if (!uring_pending(backend))
-        tresor__bell_wait(&uring_of(backend)->bell, timeout_ms);
-}
-
-static void uring_wake(struct tresor__backend *backend)
-{
-    tresor__bell_ring(&uring_of(backend)->bell);
-}
-
-static int uring_descriptor(const struct tresor__backend *backend)
-{
-    return tresor__bell_descriptor(&((const struct uring_backend *)(const void *)backend)->bell);
+        tresor__bell_wait(uring_of(backend)->bell, timeout_ms);
 }
 
 /* --- making and ending --- */
@@ -262,11 +252,10 @@ static void uring_destroy(struct tresor__backend *backend)
 {
     struct uring_backend *uring = uring_of(backend);
     for (reap(uring); uring->reads.on_ring > 0; reap(uring))
-        tresor__bell_wait(&uring->bell, uring->refusals > 0 ? 0 : -1);
+        tresor__bell_wait(uring->bell, uring->refusals > 0 ? 0 : -1);
     if (uring->ring)
         uring->sys->ring_close(uring->sys->cookie, uring->ring);
     uring->pool->destroy(uring->pool);
-    tresor__bell_close(&uring->bell);
     free_memory(uring);
 }
 
@@ -288,21 +277,10 @@ static int32_t allocate_memory(const struct tresor_allocator *allocator, uint32_
     return TRESOR_ERROR_NO_MEMORY;
 }
 
-static int32_t make_pool(struct uring_backend *uring, uint32_t threads)
-{
-    int32_t code = tresor__bell_open(&uring->bell, uring->sys);
-    if (code != TRESOR_OK)
-        return code;
-    code = tresor__pool_create_with_bell(uring->sys, &uring->allocator, uring->capacity, threads,
-                                         &uring->bell, &uring->pool);
-    if (code != TRESOR_OK)
-        tresor__bell_close(&uring->bell);
-    return code;
-}
-
 int32_t tresor__uring_create(const struct tresor__sys *sys,
-                             const struct tresor_allocator *allocator, uint32_t effects_max,
-                             uint32_t threads, struct tresor__backend **backend)
+                             const struct tresor_allocator *allocator,
+                             struct tresor__bell *bell, uint32_t effects_max, uint32_t threads,
+                             struct tresor__backend **backend)
 {
     struct uring_backend *uring = NULL;
     int32_t code = allocate_memory(allocator, effects_max, &uring);
@@ -313,14 +291,13 @@ int32_t tresor__uring_create(const struct tresor__sys *sys,
         .submit = uring_submit,
         .poll = uring_poll,
         .wait = uring_wait,
-        .wake = uring_wake,
-        .descriptor = uring_descriptor,
         .pending = uring_pending,
         .destroy = uring_destroy,
     };
     uring->sys = sys;
+    uring->bell = bell;
     tresor__reads_init(&uring->reads, uring->places, effects_max);
-    code = make_pool(uring, threads);
+    code = tresor__pool_create(sys, allocator, bell, effects_max, threads, &uring->pool);
     if (code == TRESOR_OK)
         *backend = &uring->base;
     else

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct tresor__nodes;
+
 enum tresor__effect_kind {
 #define EFFECT(name, text) TRESOR__EFFECT_##name,
 #include "core/effects.def"
@@ -72,7 +74,8 @@ struct tresor__effect {
     void *address;                   /* of `place` */
     const char *path;                /* OPEN */
     int64_t (*work)(void *argument); /* WORK */
-    void *record;                    /* STAT and QUERY write here, WORK's argument */
+    void *record;                    /* STAT, QUERY and WATCH write here, WORK's argument */
+    const struct tresor__nodes *nodes; /* MAP, POPULATE: where pages are put; NULL: anywhere */
 };
 
 /** The one answer to an effect. */
@@ -141,6 +144,8 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_RETRY,            /* request -> tensors that have users */
     TRESOR__MESSAGE_WITHDRAW_REQUEST, /* request -> what it waits for */
     TRESOR__MESSAGE_END,              /* request -> event queue */
+    TRESOR__MESSAGE_PRESSURE, /* watch -> controller: `event` (enum tresor_pressure_kind) has risen */
+    TRESOR__MESSAGE_BLIND,    /* watch -> controller: it watches no more, for the errno `code` */
     TRESOR__MESSAGE_DEGRADED, /* file `slot` does without `event` (enum tresor_degradation), for the
                                  errno `code` */
 };

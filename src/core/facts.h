@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What STAT, OPEN_DIRECT and QUERY write into a machine's record. */
+/* What STAT, OPEN_DIRECT, QUERY and WATCH write into a machine's record, and what MAP and POPULATE may be told. */
 #ifndef TRESOR_CORE_FACTS_H
 #define TRESOR_CORE_FACTS_H
 
@@ -22,6 +22,18 @@ struct tresor__direct_facts {
 struct tresor__lock_facts {
     uint64_t limit_bytes; /* RLIMIT_MEMLOCK; UINT64_MAX: none */
     uint64_t used_bytes;  /* what the process has locked */
+};
+
+/** What a process's control group uses of the memory that it may have. */
+struct tresor__pressure_facts {
+    uint64_t usage_bytes; /* 0: not known */
+    uint64_t limit_bytes; /* UINT64_MAX: none, or not known */
+};
+
+/** On which memory nodes anonymous pages are put. */
+struct tresor__nodes {
+    uint32_t numa; /* enum tresor_numa; DEFAULT: wherever the system puts them */
+    uint64_t mask; /* bit i for node i */
 };
 
 #endif

@@ -50,6 +50,26 @@ enum tresor__sys_file_advice {
     TRESOR__SYS_FILE_DONTNEED,
 };
 
+enum tresor__sys_placement {
+    TRESOR__SYS_BIND,
+    TRESOR__SYS_INTERLEAVE,
+};
+
+/** What can be slept on until memory runs short. */
+enum tresor__sys_watch_kind {
+    TRESOR__SYS_WATCH_BELL,   /* the first descriptor of a bell, which is not opened here and stays rung */
+    TRESOR__SYS_WATCH_STALL,  /* a file of pressure stall information, to which the trigger is written */
+    TRESOR__SYS_WATCH_EVENTS, /* a file of counters, which tells when one of them changes */
+    TRESOR__SYS_WATCH_NOTIFY, /* a file of a control group of the older hierarchy, told of by its event_control */
+};
+
+struct tresor__sys_watch {
+    enum tresor__sys_watch_kind kind;
+    int descriptor;  /* less than 0: none */
+    bool has_risen;  /* out */
+    bool is_gone;    /* out: it will tell nothing more */
+};
+
 /** A ring of reads in the kernel (io_uring). One thread makes, uses and closes it. */
 struct tresor__sys_ring;
 
@@ -135,6 +155,16 @@ struct tresor__sys {
                          struct tresor__sys_ring_result *results, uint32_t limit);
     /* Does not wait for what is on it. Frees it, whatever it answers. */
     int64_t (*ring_close)(void *cookie, struct tresor__sys_ring *ring);
+    /* The start of a small file that the system tells of itself in, at most `size_bytes` of it; how many. */
+    int64_t (*read_text)(void *cookie, const char *path, char *text, size_t size_bytes);
+    /* On which nodes, bit i for node i, pages will be put that nothing has touched yet. */
+    int64_t (*place_memory)(void *cookie, void *address, size_t length,
+                            enum tresor__sys_placement placement, uint64_t nodes);
+    /* A descriptor of what is not a bell, for watch_wait alone. */
+    int64_t (*watch_open)(void *cookie, enum tresor__sys_watch_kind kind, const char *path,
+                          const char *trigger);
+    /* Sleeps until any has risen or is gone, marks all of them, and forgets what has risen, but for bells. */
+    int64_t (*watch_wait)(void *cookie, struct tresor__sys_watch *watches, uint32_t count);
 };
 
 /** The operating system's own. Static. */

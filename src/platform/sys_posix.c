@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/sys_ring.h"
+#include "platform/sys_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 #ifdef __linux__
 #include <linux/futex.h>
+#include <linux/mempolicy.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -443,6 +445,46 @@ static int64_t posix_word_wake(void *cookie, const _Atomic uint32_t *word)
 #endif
 }
 
+static int64_t posix_read_text(void *cookie, const char *path, char *text, size_t size_bytes)
+{
+    size_t length = 0;
+    ssize_t count = 1;
+    int reason = 0;
+    (void)cookie;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (descriptor < 0)
+        return -errno;
+    while (count > 0 && length < size_bytes) {
+        count = read(descriptor, text + length, size_bytes - length);
+        reason = errno;
+        length += count > 0 ? (size_t)count : 0;
+    }
+    close(descriptor);
+    return count < 0 ? -reason : (int64_t)length;
+}
+
+static int64_t posix_place_memory(void *cookie, void *address, size_t length,
+                                  enum tresor__sys_placement placement, uint64_t nodes)
+{
+    (void)cookie;
+#if defined(__linux__) && defined(SYS_mbind)
+    enum { NODES = 64, WORD_BITS = 8 * sizeof(unsigned long) };
+    unsigned long words[NODES / WORD_BITS] = {0};
+    for (uint32_t i = 0; i < NODES; i++)
+        if (nodes >> i & 1)
+            words[i / WORD_BITS] |= 1ul << i % WORD_BITS;
+    int policy = placement == TRESOR__SYS_BIND ? MPOL_BIND : MPOL_INTERLEAVE;
+    /* It takes one bit fewer than it is told of. */
+    return or_errno(syscall(SYS_mbind, address, length, policy, words, (unsigned long)NODES + 1, 0));
+#else
+    (void)address;
+    (void)length;
+    (void)placement;
+    (void)nodes;
+    return -ENOSYS;
+#endif
+}
+
 const struct tresor__sys *tresor__sys_posix(void)
 {
     static const struct tresor__sys table = {
@@ -477,6 +519,10 @@ const struct tresor__sys *tresor__sys_posix(void)
         .ring_submit = tresor__sys_ring_submit,
         .ring_reap = tresor__sys_ring_reap,
         .ring_close = tresor__sys_ring_close,
+        .read_text = posix_read_text,
+        .place_memory = posix_place_memory,
+        .watch_open = tresor__sys_watch_open,
+        .watch_wait = tresor__sys_watch_wait,
     };
     return &table;
 }

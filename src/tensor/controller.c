@@ -206,6 +206,12 @@ void tresor__controller_deliver(struct tresor__controller *controller,
     deliver(controller, completion);
 }
 
+void tresor__controller_deliver_watch(struct tresor__controller *controller,
+                                      const struct tresor__completion *completion)
+{
+    deliver(controller, completion);
+}
+
 /* Every block's cancel keeps its room: a turn or a completion may take all reads back at once. */
 static bool has_room(const struct tresor__controller *controller)
 {

@@ -14,8 +14,10 @@
 #include "tensor/budget.h"
 #include "tensor/pins.h"
 #include "tensor/plan.h"
+#include "tensor/pressure.h"
 #include "tensor/request.h"
 #include "tensor/slot.h"
+#include "tensor/watch.h"
 
 /** One (request, tensor) pair: first it waits, then it may become an ITEM event. */
 struct tresor__pair {
@@ -101,6 +103,10 @@ struct tresor__controller {
     struct tresor__queue roomless;
     struct tresor__queue events; /* of pairs and requests, by event identifier */
     struct tresor__degraded degraded; /* the context itself */
+    struct tresor__watch watch;
+    struct tresor__pressure pressure;
+    struct tresor__effect watch_effects[2]; /* asked of the watch and not yet taken: WATCH and UNWATCH at the most */
+    uint32_t watch_effect_count;
     uint32_t draining;           /* sources that wait to become quiet */
 
     tresor_observer *observer;
@@ -138,6 +144,10 @@ void tresor__controller_deliver(struct tresor__controller *controller,
  * says. They are to be handed to the backend before the controller does anything else.
  */
 uint32_t tresor__controller_take_effects(struct tresor__controller *controller);
+
+/** A completion of the watch's, which is no backend's. */
+void tresor__controller_deliver_watch(struct tresor__controller *controller,
+                                      const struct tresor__completion *completion);
 
 /** Do the effect SEAL here, for it is no system call, and queue its completion. */
 void tresor__controller_answer_seal(struct tresor__controller *controller,
@@ -252,6 +262,7 @@ enum tresor__event_of {
     TRESOR__EVENT_OF_CONTEXT = 3, /* the same */
     TRESOR__EVENT_OF_PROGRESS = 4, /* how far a request has got */
     TRESOR__EVENT_OF_STAGE = 5,   /* its chunk */
+    TRESOR__EVENT_OF_PRESSURE = 6, /* that memory runs short */
 };
 
 static inline uint32_t tresor__event_identifier(enum tresor__event_of kind, uint32_t place)
@@ -264,6 +275,8 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
 /** From now on a file of a source, or the context where `file` is NULL, does without; told once. */
 void tresor__events_degrade(struct tresor__controller *controller, struct tresor__file *file,
                             uint32_t degradation, int32_t os_errno);
+/** The context has again what it did without: the next time is told anew. */
+void tresor__events_recover(struct tresor__controller *controller, uint32_t degradation);
 /** The source is open: what its files do without may be told. */
 void tresor__events_open_source(struct tresor__controller *controller, uint32_t source);
 /** The source's files will be gone: forget what they had to tell. */

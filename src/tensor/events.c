@@ -36,6 +36,8 @@ static uint32_t *next_of(struct tresor__controller *controller, uint32_t identif
         return &controller->degraded.next;
     case TRESOR__EVENT_OF_PROGRESS:
         return &controller->requests[place_of(identifier)].next_progress;
+    case TRESOR__EVENT_OF_PRESSURE:
+        return &controller->pressure.next;
     case TRESOR__EVENT_OF_STAGE:
         return &controller->io.stages[place_of(identifier)].next;
     default:
@@ -183,6 +185,11 @@ void tresor__events_degrade(struct tresor__controller *controller, struct tresor
         queue_degraded(controller, degraded, file);
 }
 
+void tresor__events_recover(struct tresor__controller *controller, uint32_t degradation)
+{
+    controller->degraded.told &= ~(1u << degradation);
+}
+
 void tresor__events_open_source(struct tresor__controller *controller, uint32_t source)
 {
     const struct tresor__model *model = &controller->slots[source].source.model;
@@ -228,6 +235,19 @@ static void hand_over_pin(struct tresor__controller *controller, struct tresor__
     controller->pinned_count--;
 }
 
+static void describe_pressure(struct tresor__controller *controller, struct tresor_event *event)
+{
+    struct tresor__pressure *pressure = &controller->pressure;
+    *event = (struct tresor_event){
+        .type = TRESOR_EVENT_PRESSURE,
+        .flags = pressure->untold,
+        .bytes = pressure->facts.usage_bytes,
+        .total_bytes = pressure->facts.limit_bytes,
+        .error = {.file = TRESOR_NONE, .tensor = TRESOR_NONE},
+    };
+    pressure->untold = 0;
+}
+
 bool tresor__events_take(struct tresor__controller *controller, struct tresor_event *event)
 {
     uint32_t identifier = controller->events.head;
@@ -244,6 +264,9 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
         break;
     case TRESOR__EVENT_OF_PROGRESS:
         describe_progress(&controller->requests[place_of(identifier)], event);
+        break;
+    case TRESOR__EVENT_OF_PRESSURE:
+        describe_pressure(controller, event);
         break;
     case TRESOR__EVENT_OF_STAGE:
         tresor__stages_hand_out(controller, place_of(identifier), event);

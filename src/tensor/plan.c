@@ -22,6 +22,14 @@ struct tresor__plan *tresor__plan_of(const struct tresor__controller *controller
     return NULL;
 }
 
+bool tresor__plans_stand(const struct tresor__controller *controller)
+{
+    for (uint32_t i = 0; i < TRESOR__PLANS_MAX; i++)
+        if (controller->plans[i])
+            return true;
+    return false;
+}
+
 static struct tresor__piece *piece_at(const struct tresor__controller *controller,
                                       const struct tresor__plan *plan, uint32_t entry)
 {

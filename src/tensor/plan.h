@@ -62,6 +62,9 @@ void tresor__plan_end(struct tresor__controller *controller, const struct tresor
 /** Give every plan a turn, for something may have been used. */
 void tresor__plans_look(struct tresor__controller *controller);
 
+/** Whether there is any. */
+bool tresor__plans_stand(const struct tresor__controller *controller);
+
 /** The plan of a request, NULL where it has none. */
 struct tresor__plan *tresor__plan_of(const struct tresor__controller *controller,
                                      uint32_t request);

@@ -30,6 +30,8 @@ static void *context_of(struct tresor__controller *controller,
         return &slot->pieces[address->slot].tensor;
     case TRESOR__MACHINE_LOCK:
         return &slot->pieces[address->slot].lock;
+    case TRESOR__MACHINE_WATCH:
+        return &controller->watch;
     default:
         return &controller->requests[address->slot];
     }
@@ -392,6 +394,12 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
         tresor__events_add(controller,
                            tresor__event_identifier(TRESOR__EVENT_OF_REQUEST, message->slot));
         break;
+    case TRESOR__MESSAGE_PRESSURE:
+        tresor__pressure_rise(controller, message->event);
+        break;
+    case TRESOR__MESSAGE_BLIND:
+        tresor__events_degrade(controller, NULL, TRESOR_DEGRADED_PRESSURE, message->code);
+        break;
     case TRESOR__MESSAGE_DEGRADED:
         degrade(controller, sender, message);
         break;
@@ -422,6 +430,15 @@ __attribute__((noinline, cold)) static void observe(struct tresor__controller *c
     controller->observer(controller->observer_cookie, &transition);
 }
 
+/* The watch is no backend's, and is not in flight as what must end is. */
+static void keep_watch_effect(struct tresor__controller *controller,
+                              const struct tresor__effect *effect)
+{
+    enum { MAX = sizeof controller->watch_effects / sizeof controller->watch_effects[0] };
+    assert(controller->watch_effect_count < MAX);
+    controller->watch_effects[controller->watch_effect_count++] = *effect;
+}
+
 /* Effects wait for the next submit; a seal needs no system call, so it is answered here, and
  * delivered like the rest. */
 static void keep_effects(struct tresor__controller *controller, const struct tresor__outbox *out)
@@ -430,6 +447,9 @@ static void keep_effects(struct tresor__controller *controller, const struct tre
         assert(controller->effect_count < controller->effects_max);
         if (out->effects[i].kind == TRESOR__EFFECT_SEAL)
             tresor__controller_answer_seal(controller, &out->effects[i]);
+        else if (out->effects[i].kind == TRESOR__EFFECT_WATCH ||
+                 out->effects[i].kind == TRESOR__EFFECT_UNWATCH)
+            keep_watch_effect(controller, &out->effects[i]);
         else
             controller->effects[controller->effect_count++] = out->effects[i];
     }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
 #include "exhaust/exhaust.h"
 #include "exhaust/file_world.h"
 
@@ -14,6 +16,7 @@ enum {
     PASSED = 1024,     /* all that was wanted of the extent has its block, which runs */
     RESERVED = 2048,   /* all is lookahead, and the blocks that are free are left to others */
     URGENT = 4096,     /* what is wanted is more urgent than the extent */
+    MISPLACED = 8192,  /* its pages are mapped, but on other nodes than were asked for */
     RUNNING_BLOCK = 0, /* the value of every input */
 };
 
@@ -25,6 +28,8 @@ static bool makes_sense(uint32_t state, uint32_t event, uint32_t knobs)
     if (!exhaust_at_most_one(knobs, MORE | PASSED) || ((knobs & RESERVED) && !(knobs & FREE)))
         return false;
     if ((knobs & URGENT) && (!(knobs & WANTED) || (knobs & RESERVED)))
+        return false;
+    if ((knobs & MISPLACED) && event != READ_ON_MAP_OK)
         return false;
     if ((event == READ_ON_BLOCK_END || (knobs & GOOD)) && !(knobs & RUNNING))
         return false;
@@ -114,12 +119,20 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     return &file->read;
 }
 
+static struct tresor__input input(uint32_t event, uint32_t knobs)
+{
+    struct tresor__input told = file_world_input(event, knobs);
+    told.event = event;
+    told.value = knobs & MISPLACED ? EPERM : RUNNING_BLOCK;
+    return told;
+}
+
 int main(void)
 {
     static const uint32_t knobs[] = {
         [READ_IDLE] = FAILED_OFTEN | SPENT | WANTED | FREE | RUNNING | GOOD | NO_ROOM,
         [READ_MAPPING] = SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD |
-                         FAILED_TRANSIENTLY | FAILED_OFTEN | LAST | RESERVED,
+                         FAILED_TRANSIENTLY | FAILED_OFTEN | LAST | RESERVED | MISPLACED,
         [READ_FILLING] =
             FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD | LAST |
                          PASSED | RESERVED | URGENT,
@@ -141,14 +154,14 @@ int main(void)
         .machine = &tresor__read_machine,
         FILE_WORLD,
         .make = make,
-        .input = file_world_input,
+        .input = input,
         .knobs = knobs,
         EXHAUST_GUARDS(guards),
         .retries = &file_world_make()->read.walk.retries,
         .fresh = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
         .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK) | EXHAUST_SENDS(BLOCK_START) |
-                    EXHAUST_SENDS(AWAIT_BLOCK) | EXHAUST_SENDS(AWAIT_ROOM),
+                    EXHAUST_SENDS(AWAIT_BLOCK) | EXHAUST_SENDS(AWAIT_ROOM) | EXHAUST_SENDS(DEGRADED),
         .eager = EXHAUST_BIT(READ_FILLING),
         .looked = EXHAUST_BIT(READ_IDLE),
     };

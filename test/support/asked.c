@@ -65,6 +65,7 @@ void asked_begin(struct asked *asked)
     asked->faulty.has_workers = true;
     asked->descriptor = (int)sys->open_file(sys->cookie, path_of(asked));
     assert_true(asked->descriptor >= 0);
+    assert_int_equal(tresor__bell_open(&asked->bell, sys), TRESOR_OK);
     fcntl(asked->descriptor, F_SETFL, O_DIRECT); /* where that is refused reads are what they are */
     assert_int_equal(sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS, NULL, ASKED_FILE_BYTES, -1, 0,
                               &place),
@@ -77,6 +78,7 @@ void asked_end(struct asked *asked)
     const struct tresor__sys *sys = &asked->faulty.sys;
     if (asked->backend)
         asked->backend->destroy(asked->backend);
+    tresor__bell_close(&asked->bell);
     sys->close(sys->cookie, asked->descriptor);
     sys->unmap(sys->cookie, asked->place, ASKED_FILE_BYTES);
     const char *wrong = faulty_sys_check(&asked->faulty);

@@ -29,7 +29,8 @@ struct asked {
     struct faulty_sys faulty;
     struct failing_allocator memory;
     struct tresor_allocator allocator;
-    struct tresor__backend *backend; /* the test's to make, over faulty and allocator */
+    struct tresor__bell bell;
+    struct tresor__backend *backend; /* the test's to make, over faulty, allocator and bell */
     char folder[TEMPORARY_PATH_BYTES];
     int descriptor;
     uint8_t *bytes; /* of the file */

@@ -2,6 +2,7 @@
 #include "support/fake_sys.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,9 +51,10 @@ static int64_t direct_alignment(void *cookie, int descriptor, uint32_t *alignmen
     return fake->is_direct_silent ? -ENOSYS : 0;
 }
 
+/* Bells and what is watched, where there are threads to sleep on them. */
 static bool is_real_bell(const struct fake_sys *fake, int descriptor)
 {
-    return fake->has_workers && (descriptor == fake->bell[0] || descriptor == fake->bell[1]);
+    return fake->has_workers && descriptor < FAKE_DESCRIPTOR_FIRST;
 }
 
 static int64_t close_descriptor(void *cookie, int descriptor)
@@ -254,6 +256,7 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
         return 0; /* a caller's own memory */
     if (!range_set_covers(&fake->used, range_of(address, length)))
         return -ENOMEM;
+    fake->random_advices += advice == TRESOR__SYS_MEMORY_RANDOM;
     for (size_t at = 0; advice == TRESOR__SYS_POPULATE_READ && at < length; at += FAKE_PAGE_BYTES) {
         int64_t result = populate_page(fake, (uint8_t *)address + at);
         if (result < 0)
@@ -298,7 +301,40 @@ static int64_t locked(void *cookie, uint64_t *locked_bytes)
     return 0;
 }
 
+/* Only of pages that nothing has touched does it mean anything. */
+static int64_t place_memory(void *cookie, void *address, size_t length,
+                            enum tresor__sys_placement placement, uint64_t nodes)
+{
+    struct fake_sys *fake = self(cookie);
+    if (fake->placement_errno)
+        return -fake->placement_errno;
+    if (!range_set_covers(&fake->used, range_of(address, length)))
+        return -EFAULT;
+    if (fake->placement_count == FAKE_PLACEMENTS)
+        abort();
+    for (size_t i = 0; i < length; i++)
+        if (((const uint8_t *)address)[i] != 0)
+            abort();
+    fake->placements[fake->placement_count++] =
+        (struct fake_placement){address, length, placement, nodes};
+    return 0;
+}
+
 /* --- the rest --- */
+
+static int64_t read_text(void *cookie, const char *path, char *text, size_t size_bytes)
+{
+    const struct fake_sys *fake = self(cookie);
+    for (uint32_t i = 0; i < FAKE_TEXTS && fake->texts[i].path; i++) {
+        if (strcmp(fake->texts[i].path, path) != 0)
+            continue;
+        size_t length = strlen(fake->texts[i].text);
+        length = length < size_bytes ? length : size_bytes;
+        memcpy(text, fake->texts[i].text, length);
+        return (int64_t)length;
+    }
+    return -ENOENT;
+}
 
 static int64_t give_key(void *cookie, void *bytes, size_t length)
 {
@@ -365,6 +401,82 @@ static int64_t word_wake(void *cookie, const _Atomic uint32_t *word)
     return tresor__sys_posix()->word_wake(NULL, word);
 }
 
+/* --- watching --- */
+
+static bool can_be_watched(const struct fake_sys *fake, const char *path)
+{
+    for (uint32_t i = 0; fake->watch_paths && fake->watch_paths[i]; i++)
+        if (strcmp(fake->watch_paths[i], path) == 0)
+            return true;
+    return false;
+}
+
+static int64_t watch_open(void *cookie, enum tresor__sys_watch_kind kind, const char *path,
+                          const char *trigger)
+{
+    struct fake_sys *fake = self(cookie);
+    int descriptors[2];
+    if (!can_be_watched(fake, path))
+        return -ENOENT;
+    if (fake->watch_count == FAKE_WATCHES || strlen(path) >= FAKE_PATH_BYTES)
+        abort();
+    if (tresor__sys_posix()->bell_open(NULL, descriptors) < 0)
+        abort();
+    struct fake_watch *watch = &fake->watches[fake->watch_count++];
+    *watch = (struct fake_watch){.kind = kind, .descriptor = descriptors[0]};
+    strcpy(watch->path, path);
+    snprintf(watch->trigger, sizeof watch->trigger, "%s", trigger ? trigger : "");
+    return descriptors[0];
+}
+
+static bool is_lost(const struct fake_sys *fake, int descriptor)
+{
+    for (uint32_t i = 0; i < fake->watch_count; i++)
+        if (fake->watches[i].descriptor == descriptor)
+            return fake->watches[i].is_gone;
+    return false;
+}
+
+/* By the system's own row, for which all of them are bells that are silenced when they were heard. */
+static int64_t watch_wait(void *cookie, struct tresor__sys_watch *watches, uint32_t count)
+{
+    struct fake_sys *fake = self(cookie);
+    struct tresor__sys_watch bells[FAKE_WATCHES + 1];
+    if (count > FAKE_WATCHES + 1)
+        abort();
+    for (uint32_t i = 0; i < count; i++)
+        bells[i] = (struct tresor__sys_watch){.kind = watches[i].kind == TRESOR__SYS_WATCH_BELL
+                                                          ? TRESOR__SYS_WATCH_BELL
+                                                          : TRESOR__SYS_WATCH_NOTIFY,
+                                              .descriptor = watches[i].descriptor};
+    int64_t result = tresor__sys_posix()->watch_wait(NULL, bells, count);
+    for (uint32_t i = 0; i < count; i++) {
+        watches[i].is_gone = bells[i].has_risen && is_lost(fake, watches[i].descriptor);
+        watches[i].has_risen = bells[i].has_risen && !watches[i].is_gone;
+    }
+    return result;
+}
+
+struct fake_watch *fake_sys_watch(struct fake_sys *fake, const char *path)
+{
+    for (uint32_t i = 0; i < fake->watch_count; i++)
+        if (strcmp(fake->watches[i].path, path) == 0)
+            return &fake->watches[i];
+    return NULL;
+}
+
+void fake_sys_rise(struct fake_watch *watch)
+{
+    tresor__sys_posix()->bell_ring(NULL, watch->descriptor);
+}
+
+/* What is written before a ring is seen by who it wakes. */
+void fake_sys_lose(struct fake_watch *watch)
+{
+    watch->is_gone = true;
+    fake_sys_rise(watch);
+}
+
 void fake_sys_init(struct fake_sys *fake)
 {
     memset(fake, 0, sizeof *fake);
@@ -404,6 +516,10 @@ void fake_sys_init(struct fake_sys *fake)
         .ring_submit = fake_ring_submit,
         .ring_reap = fake_ring_reap,
         .ring_close = fake_ring_close,
+        .read_text = read_text,
+        .place_memory = place_memory,
+        .watch_open = watch_open,
+        .watch_wait = watch_wait,
     };
 }
 

@@ -15,6 +15,10 @@
 
 enum {
     FAKE_RING_READS = 256,
+    FAKE_TEXTS = 32,
+    FAKE_PLACEMENTS = 64,
+    FAKE_WATCHES = 8,
+    FAKE_PATH_BYTES = 128,
     FAKE_FILES = 16,
     FAKE_DESCRIPTOR_FIRST = 1000, /* file i is FIRST + i, the bell the one after the last file */
     FAKE_DIRECT_FIRST = 2000,     /* file i for direct reads */
@@ -40,6 +44,29 @@ struct fake_ring {
     uint32_t count;
 };
 
+/** What is slept on: a real descriptor, which the test makes rise. */
+struct fake_watch {
+    enum tresor__sys_watch_kind kind;
+    char path[FAKE_PATH_BYTES];
+    char trigger[32];
+    int descriptor;
+    bool is_gone; /* the next one who sleeps on it is told so */
+};
+
+/** A file that the system tells of itself in. */
+struct fake_text {
+    const char *path;
+    const char *text;
+};
+
+/** Where pages were to be put. */
+struct fake_placement {
+    const uint8_t *address;
+    size_t length;
+    enum tresor__sys_placement placement;
+    uint64_t nodes;
+};
+
 struct fake_sys {
     struct tresor__sys sys;
     struct fake_file files[FAKE_FILES];
@@ -58,6 +85,14 @@ struct fake_sys {
     uint64_t cached_until;    /* what cached_bytes says: the pages that begin before it are cached */
     bool refuses_huge_reads;
     uint64_t readahead_bytes; /* 0: not known */
+    struct fake_text texts[FAKE_TEXTS]; /* up to the first without a path; others are not there */
+    struct fake_placement placements[FAKE_PLACEMENTS];
+    uint32_t placement_count;
+    uint32_t random_advices;  /* for file pages, to be used at random */
+    int32_t placement_errno;  /* 0: not refused */
+    struct fake_watch watches[FAKE_WATCHES]; /* that were opened; the last one stays when it is closed */
+    uint32_t watch_count;
+    const char *const *watch_paths; /* that can be watched, up to NULL; NULL: none */
     bool is_old; /* it cannot populate: EINVAL, as before Linux 5.14 */
 };
 
@@ -75,5 +110,10 @@ int64_t fake_ring_close(void *cookie, struct tresor__sys_ring *ring);
 
 /** `path` and `bytes` must outlive it. */
 void fake_sys_add(struct fake_sys *fake, const char *path, const struct bytes *bytes);
+
+/** Opened by path; NULL where it was not. Make what it tells of happen, or it tell nothing more, on any thread. */
+struct fake_watch *fake_sys_watch(struct fake_sys *fake, const char *path);
+void fake_sys_rise(struct fake_watch *watch);
+void fake_sys_lose(struct fake_watch *watch);
 
 #endif

@@ -41,6 +41,12 @@ static const int32_t ring_reap_errors[] = {EAGAIN, EBUSY, EINTR, ENOMEM, EBADF, 
 static const int32_t ring_result_errors[] = {EAGAIN, EINTR, EIO, ECANCELED, ENOMEM, EFAULT};
 static const int32_t ring_close_errors[] = {EIO};
 
+static const int32_t read_text_errors[] = {EACCES, EINTR, EIO, EMFILE, ENODEV, ENOENT, ENOMEM, EPERM};
+static const int32_t watch_open_errors[] = {EACCES, EBUSY,  EINTR,  EINVAL, EMFILE,     ENFILE, ENODEV,
+                                            ENOENT, ENOMEM, ENOSYS, EPERM,  EOPNOTSUPP, EIO};
+static const int32_t watch_wait_errors[] = {EINTR, EINVAL, ENOMEM};
+static const int32_t place_memory_errors[] = {EFAULT, EINVAL, EIO, ENOMEM, ENOSYS, EPERM};
+
 struct row {
     const char *name;
     const int32_t *errors;
@@ -81,6 +87,10 @@ static const struct row rows[FAULTY_ROWS] = {
     [FAULTY_RING_REAP] = ROW("ring_reap", ring_reap_errors),
     [FAULTY_RING_RESULT] = ROW("ring_result", ring_result_errors),
     [FAULTY_RING_CLOSE] = ROW("ring_close", ring_close_errors),
+    [FAULTY_READ_TEXT] = ROW("read_text", read_text_errors),
+    [FAULTY_WATCH_OPEN] = ROW("watch_open", watch_open_errors),
+    [FAULTY_WATCH_WAIT] = ROW("watch_wait", watch_wait_errors),
+    [FAULTY_PLACE_MEMORY] = ROW("place_memory", place_memory_errors),
 };
 
 const int32_t *faulty_row_errors(enum faulty_row row, uint32_t *count)

@@ -363,6 +363,61 @@ static int64_t readahead_bytes(void *cookie, uint64_t device, uint64_t *bytes)
                : result;
 }
 
+static int64_t read_text(void *cookie, const char *path, char *text, size_t size_bytes)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_READ_TEXT, .path = path};
+    int64_t result;
+    return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT
+               ? faulty->under->read_text(faulty->under->cookie, path, text, size_bytes)
+               : result;
+}
+
+static int64_t place_memory(void *cookie, void *address, size_t length,
+                            enum tresor__sys_placement placement, uint64_t nodes)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {
+        .row = FAULTY_PLACE_MEMORY, .address = address, .length = length, .kind = (int)placement};
+    int64_t result;
+    faulty_need_mapped(faulty, FAULTY_PLACE_MEMORY, faulty_pages_of(faulty, address, length));
+    return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT
+               ? faulty->under->place_memory(faulty->under->cookie, address, length, placement,
+                                             nodes)
+               : result;
+}
+
+static int64_t watch_open(void *cookie, enum tresor__sys_watch_kind kind, const char *path,
+                          const char *trigger)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_WATCH_OPEN, .path = path, .kind = (int)kind};
+    int64_t result;
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
+        return result;
+    result = faulty->under->watch_open(faulty->under->cookie, kind, path, trigger);
+    if (result >= 0)
+        note_open(faulty, result);
+    return result;
+}
+
+/* Always on a thread of its own, which may sleep. */
+static int64_t watch_wait(void *cookie, struct tresor__sys_watch *watches, uint32_t count)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_WATCH_WAIT};
+    int64_t result;
+    for (uint32_t i = 0; i < count; i++)
+        if (watches[i].descriptor >= 0)
+            faulty_need_open(faulty, FAULTY_WATCH_WAIT, watches[i].descriptor);
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
+        return result;
+    pthread_mutex_unlock(&faulty->lock);
+    result = faulty->under->watch_wait(faulty->under->cookie, watches, count);
+    pthread_mutex_lock(&faulty->lock);
+    return result;
+}
+
 static int64_t lock(void *cookie, const void *address, size_t length)
 {
     FAULTY_ENTER(faulty, cookie);
@@ -521,6 +576,10 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
         .ring_submit = faulty_ring_submit,
         .ring_reap = faulty_ring_reap,
         .ring_close = faulty_ring_close,
+        .read_text = read_text,
+        .place_memory = place_memory,
+        .watch_open = watch_open,
+        .watch_wait = watch_wait,
     };
 }
 

@@ -46,6 +46,10 @@ enum faulty_row {
     FAULTY_RING_REAP,
     FAULTY_RING_RESULT, /* not a call: each result that a reap brings */
     FAULTY_RING_CLOSE,
+    FAULTY_READ_TEXT, /* from here on only a context that wants to know of nodes or of pressure asks */
+    FAULTY_PLACE_MEMORY,
+    FAULTY_WATCH_OPEN,
+    FAULTY_WATCH_WAIT,
     FAULTY_ROWS,
     FAULTY_ANY = FAULTY_ROWS, /* in a plan: whatever row */
 };

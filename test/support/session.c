@@ -160,6 +160,15 @@ static void see_chunk(struct session *session, const struct tresor_event *event)
         violate(session, "a chunk cannot be given back");
 }
 
+static void see_pressure(struct session *session, const struct tresor_event *event)
+{
+    session->pressure = *event;
+    session->pressure_count++;
+    if (event->flags == 0 || event->bytes > event->total_bytes)
+        violate(session, "memory is short by %u, with %" PRIu64 " of %" PRIu64 " bytes used",
+                event->flags, event->bytes, event->total_bytes);
+}
+
 static void see(struct session *session, const struct tresor_event *event)
 {
     char text[512];
@@ -172,6 +181,8 @@ static void see(struct session *session, const struct tresor_event *event)
         violate(session, "%s has no text", tresor_error_name(event->error.code));
     if (event->type == TRESOR_EVENT_DEGRADED)
         session->degraded[session->degraded_count++ % SESSION_DEGRADED] = *event;
+    else if (event->type == TRESOR_EVENT_PRESSURE)
+        see_pressure(session, event);
     else if (!request || request->done_count > 0)
         violate(session, "an event of %s for a request that %s", tresor_verb_name(event->verb),
                 request ? "has ended" : "nobody made");

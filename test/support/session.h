@@ -42,6 +42,8 @@ struct session {
     uint64_t chunk_bytes;        /* that came, each of which was given back at once */
     struct tresor_event progress[SESSION_PROGRESS]; /* the newest, where there are too many */
     uint32_t progress_count;
+    struct tresor_event pressure; /* the newest PRESSURE event */
+    uint32_t pressure_count;
     uint64_t steps; /* dispatches so far */
     uint64_t steps_max;
     uint64_t event_count;

@@ -6,14 +6,13 @@
 #include <tresor/error.h>
 
 #include "backend/actor.h"
-#include "backend/bell.h"
 #include "support/random.h"
 
 struct shuffled_backend {
     struct tresor__backend base;
     struct shuffled *shuffled;
     struct tresor_allocator allocator;
-    struct tresor__bell bell;
+    struct tresor__bell *bell;
     uint32_t capacity;
     struct tresor__effect *effects;         /* shuffled->asked of them */
     struct tresor__completion *completions; /* shuffled->run of them */
@@ -109,17 +108,7 @@ static void sleep_until(struct tresor__backend *base, int32_t timeout_ms)
     if (timeout_ms < 0)
         shuffled->is_holding = shuffled->delays_readaheads = false;
     if (!pending(base))
-        tresor__bell_wait(&backend->bell, timeout_ms);
-}
-
-static void wake(struct tresor__backend *base)
-{
-    tresor__bell_ring(&self(base)->bell);
-}
-
-static int descriptor(const struct tresor__backend *base)
-{
-    return tresor__bell_descriptor(&((const struct shuffled_backend *)(const void *)base)->bell);
+        tresor__bell_wait(backend->bell, timeout_ms);
 }
 
 static void free_all(struct shuffled_backend *backend)
@@ -136,12 +125,12 @@ static void destroy(struct tresor__backend *base)
     struct shuffled_backend *backend = self(base);
     if (backend->shuffled->asked + backend->shuffled->run > 0)
         abort();
-    tresor__bell_close(&backend->bell);
     free_all(backend);
 }
 
 int32_t shuffled_create(void *argument, const struct tresor_allocator *allocator,
-                        uint32_t effects_max, struct tresor__backend **made)
+                        struct tresor__bell *bell, uint32_t effects_max,
+                        struct tresor__backend **made)
 {
     struct shuffled *shuffled = argument;
     struct shuffled_backend *backend = tresor__allocate(allocator, sizeof *backend);
@@ -151,20 +140,18 @@ int32_t shuffled_create(void *argument, const struct tresor_allocator *allocator
                                              .submit = submit,
                                              .poll = poll,
                                              .wait = sleep_until,
-                                             .wake = wake,
-                                             .descriptor = descriptor,
                                              .pending = pending,
                                              .destroy = destroy};
     backend->shuffled = shuffled;
     backend->allocator = *allocator;
+    backend->bell = bell;
     backend->capacity = effects_max;
     backend->effects = tresor__allocate(allocator, effects_max * sizeof *backend->effects);
     backend->completions = tresor__allocate(allocator, effects_max * sizeof *backend->completions);
-    bool is_made = backend->effects && backend->completions;
-    int32_t code = is_made ? tresor__bell_open(&backend->bell, shuffled->sys) : TRESOR_ERROR_NO_MEMORY;
-    if (code == TRESOR_OK)
+    if (backend->effects && backend->completions) {
         *made = &backend->base;
-    else
-        free_all(backend);
-    return code;
+        return TRESOR_OK;
+    }
+    free_all(backend);
+    return TRESOR_ERROR_NO_MEMORY;
 }

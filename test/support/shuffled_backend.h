@@ -24,6 +24,7 @@ struct shuffled {
 
 /** The maker for tresor__context_create_on; its argument is a struct shuffled. */
 int32_t shuffled_create(void *argument, const struct tresor_allocator *allocator,
-                        uint32_t effects_max, struct tresor__backend **backend);
+                        struct tresor__bell *bell, uint32_t effects_max,
+                        struct tresor__backend **backend);
 
 #endif

@@ -52,6 +52,27 @@ static void check_load(const char *path, const char *strategy, int64_t tensors)
     check_load_on(path, strategy, "auto", tensors);
 }
 
+static void wrong_nodes_are_refused(void **state)
+{
+    static const char *const wrong[] = {
+        "bind",    "bind:",         "bind:0",        "bind:0x0", "bind:x",
+        "bind:-1", "interleave:",   "interleave:0",  "bind;3",   "bind:0x",
+        "none",    "interleaved:3", "bind:0x1g",     "bind:3,4", "bind:0x10000000000000000",
+    };
+    char line[80];
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        snprintf(line, sizeof line, "load --numa %s m.gguf", wrong[i]);
+        assert_int_equal(tool(line), 2);
+        assert_non_null(strstr(tool_result.errors.bytes, "is not bind:MASK"));
+    }
+    /* No machine has this one. */
+    assert_int_equal(tool("load --numa bind:0x8000000000000000 --json m.gguf"), 2);
+    assert_non_null(strstr(tool_result.errors.bytes, "--numa: this machine has only one memory "
+                                                     "node, or has not got all of those"));
+    assert_int_equal(tool_result.output.length, 0);
+}
+
 static void unknown_backends_are_refused(void **state)
 {
     (void)state;
@@ -294,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(whole_models_are_loaded),
         IN_FOLDER(unknown_backends_are_refused),
+        IN_FOLDER(wrong_nodes_are_refused),
         IN_FOLDER(model_without_tensors_is_loaded),
         IN_FOLDER(text_says_what_how_and_how_fast),
         IN_FOLDER(experts_are_split),

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The bell between threads: rung once until it is heard, never dumb after it was, silent to the system where nothing is
- * to be told; and the pool over a bell that is not its own.
+ * to be told; and the pool over it.
  */
 #include "support/test.h"
 
 #include <poll.h>
 #include <string.h>
 
-#include "backend/bell.h"
-#include "backend/pool.h"
+#include "backend/backend.h"
 
 static struct {
     struct tresor__sys sys;
@@ -138,7 +137,7 @@ static void waiting_hears(void **state)
     assert_false(is_readable());
 }
 
-/* --- a pool that shares it --- */
+/* --- a pool --- */
 
 enum { EFFECTS = 50 };
 
@@ -161,7 +160,7 @@ static void poll_all(struct tresor__backend *pool)
     }
 }
 
-static void a_pool_rings_a_bell_that_is_shared(void **state)
+static void a_pool_rings_it_and_leaves_it_whole(void **state)
 {
     struct tresor_allocator allocator = tresor__allocator_or_default(NULL);
     struct tresor__effect effects[EFFECTS];
@@ -169,10 +168,8 @@ static void a_pool_rings_a_bell_that_is_shared(void **state)
     (void)state;
     for (uint32_t i = 0; i < EFFECTS; i++)
         effects[i] = (struct tresor__effect){.kind = TRESOR__EFFECT_WORK, .work = do_nothing};
-    assert_error(
-        tresor__pool_create_with_bell(&world.sys, &allocator, EFFECTS, 3, &world.bell, &pool),
-        TRESOR_OK);
-    assert_int_equal(pool->descriptor(pool), tresor__bell_descriptor(&world.bell));
+    assert_error(tresor__pool_create(&world.sys, &allocator, &world.bell, EFFECTS, 3, &pool),
+                 TRESOR_OK);
     assert_false(pool->pending(pool));
     for (uint32_t round = 0; round < 200; round++) {
         pool->submit(pool, effects, EFFECTS);
@@ -193,7 +190,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_ring_while_it_is_heard_does_not_silence_it, make_bell,
                                         close_bell),
         cmocka_unit_test_setup_teardown(waiting_hears, make_bell, close_bell),
-        cmocka_unit_test_setup_teardown(a_pool_rings_a_bell_that_is_shared, make_bell, close_bell),
+        cmocka_unit_test_setup_teardown(a_pool_rings_it_and_leaves_it_whole, make_bell, close_bell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

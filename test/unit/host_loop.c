@@ -707,7 +707,7 @@ static void it_says_what_the_next_dispatch_does(void **state)
             if (random_below(&seed, 4) == 0) {
                 /* As from the outside: what has come by now rings. */
                 shuffled.is_holding = !shuffled.is_holding;
-                world.context->backend->wake(world.context->backend);
+                tresor__bell_ring(&world.context->bell);
                 tresor_get_fd(world.context);
             }
             bool readable = stays_readable(descriptor);

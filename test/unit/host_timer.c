@@ -193,7 +193,7 @@ static struct shuffled shuffled;
 static void let_go(void)
 {
     shuffled.is_holding = false;
-    world.context->backend->wake(world.context->backend);
+    tresor__bell_ring(&world.context->bell);
 }
 
 /* Every completion is held for some ticks, in which the loop sleeps but for them; then it brings one. */

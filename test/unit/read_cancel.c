@@ -69,7 +69,7 @@ static void sync_takes_back_what_waits(void **state)
 {
     (void)state;
     asked_begin(&asked);
-    assert_error(tresor__sync_create(&asked.faulty.sys, &asked.allocator, ASKED_MAX, &asked.backend),
+    assert_error(tresor__sync_create(&asked.faulty.sys, &asked.allocator, &asked.bell, ASKED_MAX, &asked.backend),
                  TRESOR_OK);
     asked_read(&asked, 0, 4, 0);
     asked_cancel(&asked, 2);
@@ -97,7 +97,7 @@ static void pool_takes_back_what_waits(void **state)
     asked_begin(&asked);
     struct tresor__sys table = asked.faulty.sys;
     table.read = read_when_let;
-    assert_error(tresor__pool_create(&table, &asked.allocator, ASKED_MAX, 1, &asked.backend),
+    assert_error(tresor__pool_create(&table, &asked.allocator, &asked.bell, ASKED_MAX, 1, &asked.backend),
                  TRESOR_OK);
     asked_read(&asked, 0, 4, 0);
     wait_for_readers(1);

@@ -20,7 +20,7 @@ static struct asked asked;
 static void begin(struct faulty_plan plan)
 {
     asked_begin(&asked);
-    assert_error(tresor__uring_create(&asked.faulty.sys, &asked.allocator, 2 * ASKED_MAX, THREADS,
+    assert_error(tresor__uring_create(&asked.faulty.sys, &asked.allocator, &asked.bell, 2 * ASKED_MAX, THREADS,
                                       &asked.backend),
                  TRESOR_OK);
     asked.faulty.plan = plan;
@@ -185,7 +185,7 @@ int main(void)
         return skip_program("the temporary folder has no direct reads");
     }
     asked_begin(&asked);
-    tresor__uring_create(&asked.faulty.sys, &asked.allocator, 1, 1, &asked.backend);
+    tresor__uring_create(&asked.faulty.sys, &asked.allocator, &asked.bell, 1, 1, &asked.backend);
     asked_poll(&asked);
     bool has_ring = asked.faulty.ring_count == 1;
     asked_end(&asked);

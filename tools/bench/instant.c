@@ -68,18 +68,6 @@ static void instant_wait(struct tresor__backend *backend, int32_t timeout_ms)
         instant->sync->wait(instant->sync, timeout_ms);
 }
 
-static void instant_wake(struct tresor__backend *backend)
-{
-    struct instant *instant = instant_of(backend);
-    instant->sync->wake(instant->sync);
-}
-
-static int instant_descriptor(const struct tresor__backend *backend)
-{
-    const struct tresor__backend *sync = ((const struct instant *)(const void *)backend)->sync;
-    return sync->descriptor(sync);
-}
-
 static bool instant_pending(struct tresor__backend *backend)
 {
     struct instant *instant = instant_of(backend);
@@ -94,7 +82,8 @@ static void instant_destroy(struct tresor__backend *backend)
     tresor__free(&allocator, instant, sizeof *instant);
 }
 
-static int32_t make(void *argument, const struct tresor_allocator *allocator, uint32_t effects_max,
+static int32_t make(void *argument, const struct tresor_allocator *allocator,
+                    struct tresor__bell *bell, uint32_t effects_max,
                     struct tresor__backend **backend)
 {
     struct instant *instant = tresor__allocate(allocator, sizeof *instant);
@@ -108,14 +97,12 @@ static int32_t make(void *argument, const struct tresor_allocator *allocator, ui
         .submit = instant_submit,
         .poll = instant_poll,
         .wait = instant_wait,
-        .wake = instant_wake,
-        .descriptor = instant_descriptor,
         .pending = instant_pending,
         .destroy = instant_destroy,
     };
     instant->allocator = *allocator;
     *backend = &instant->base;
-    return tresor__sync_create(tresor__sys_posix(), allocator, effects_max, &instant->sync);
+    return tresor__sync_create(tresor__sys_posix(), allocator, bell, effects_max, &instant->sync);
 }
 
 int32_t instant_create(const struct tresor_context_options *options,

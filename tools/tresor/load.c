@@ -12,6 +12,7 @@ enum {
     KEY_STRATEGY,
     KEY_BACKEND,
     KEY_DIRECT,
+    KEY_NUMA,
     KEY_LOCK,
     KEY_COLD,
     KEY_TENSOR,
@@ -24,6 +25,7 @@ static const struct option_row rows[] = {
     MODEL_OPTION_STRATEGY(KEY_STRATEGY),
     MODEL_OPTION_BACKEND(KEY_BACKEND),
     MODEL_OPTION_DIRECT(KEY_DIRECT),
+    MODEL_OPTION_NUMA(KEY_NUMA),
     {KEY_LOCK, "lock", NULL, "lock the tensors in memory too"},
     {KEY_COLD, "cold", NULL, "take the files out of the page cache first; what stays is told"},
     MODEL_OPTION_TENSOR(KEY_TENSOR),
@@ -87,6 +89,8 @@ static bool take_option(const struct option_reader *reader, int key, struct load
         return model_options_take_backend(reader, &options->model);
     case KEY_DIRECT:
         return model_options_take_direct(reader, &options->model);
+    case KEY_NUMA:
+        return model_options_take_numa(reader, &options->model);
     case KEY_LOCK:
         options->lock = true;
         return true;

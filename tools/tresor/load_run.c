@@ -111,12 +111,18 @@ int load_run(const struct option_reader *reader, const struct load_options *opti
         .observer_cookie = trace,
         .backend = options->model.backend,
         .direct = options->model.direct,
+        .numa = options->model.numa,
+        .numa_nodes = options->model.numa_nodes,
     };
     int code = TOOL_BAD_FILE;
     result->failures.opened = &opened;
     result->degraded.opened = &opened;
     if (opened_begin(&opened, options->model.path, &context_options))
         code = load_opened(reader, options, &opened, result);
+    else if (!opened.context && options->model.numa != TRESOR_NUMA_DEFAULT &&
+             opened.error.code == TRESOR_ERROR_UNSUPPORTED)
+        code = options_wrong(reader, "--numa: this machine has only one memory node, or has not "
+                                     "got all of those asked for");
     else
         failures_add(&result->failures, &opened.error);
     if (opened.context) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "exit_codes.h"
+#include "numbers.h"
 
 bool model_options_begin(struct model_options *options, int argc)
 {
@@ -70,6 +71,27 @@ bool model_options_take_direct(const struct option_reader *reader, struct model_
     if (choose(reader, choices, sizeof choices / sizeof choices[0], &options->direct))
         return true;
     options_wrong(reader, "--direct: '%s' is not auto, on or off", reader->value);
+    return false;
+}
+
+bool model_options_take_numa(const struct option_reader *reader, struct model_options *options)
+{
+    static const struct choice choices[] = {{"bind", TRESOR_NUMA_BIND},
+                                            {"interleave", TRESOR_NUMA_INTERLEAVE}};
+    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
+        const size_t length = strlen(choices[i].name);
+        if (strncmp(reader->value, choices[i].name, length) != 0)
+            continue;
+        const char *rest = reader->value + length;
+        options->numa = choices[i].value;
+        options->numa_nodes = 0;
+        if (*rest == '\0' && options->numa == TRESOR_NUMA_INTERLEAVE)
+            return true;
+        if (*rest == ':' && parse_mask(rest + 1, &options->numa_nodes) && options->numa_nodes != 0)
+            return true;
+    }
+    options_wrong(reader, "--numa: '%s' is not bind:MASK, interleave:MASK or interleave",
+                  reader->value);
     return false;
 }
 

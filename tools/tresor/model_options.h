@@ -24,6 +24,13 @@
             "read past the page cache: auto (default), but for what it\n"                          \
             "holds; on; off. Only of --strategy read"                                              \
     }
+#define MODEL_OPTION_NUMA(key)                                                                     \
+    {                                                                                              \
+        (key), "numa", "HOW",                                                                      \
+            "bind:MASK, interleave:MASK or interleave, on all that there\n"                        \
+            "are: the memory nodes to load to, bit i of MASK (0x3 or 3)\n"                         \
+            "for node i; pages of files are only advised"                                          \
+    }
 #define MODEL_OPTION_TENSOR(key)                                                                   \
     {                                                                                              \
         (key), "tensor", "GLOB",                                                                   \
@@ -36,6 +43,8 @@ struct model_options {
     uint32_t strategy; /* enum tresor_strategy */
     uint32_t backend;  /* enum tresor_backend */
     uint32_t direct;   /* enum tresor_direct */
+    uint32_t numa;     /* enum tresor_numa */
+    uint64_t numa_nodes;
     const char **patterns;
     size_t pattern_count; /* none: every tensor */
 };
@@ -59,6 +68,9 @@ bool model_options_take_backend(const struct option_reader *reader, struct model
 
 /** The argument of --direct; false after options_wrong. */
 bool model_options_take_direct(const struct option_reader *reader, struct model_options *options);
+
+/** The argument of --numa; false after options_wrong. */
+bool model_options_take_numa(const struct option_reader *reader, struct model_options *options);
 
 /** The argument of --tensor. */
 void model_options_take_pattern(const struct option_reader *reader, struct model_options *options);

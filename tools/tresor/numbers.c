@@ -32,6 +32,31 @@ bool parse_u64(const char *text, uint64_t *value)
     return take_digits(&text, value) && *text == '\0';
 }
 
+static int hexadecimal_digit(char c)
+{
+    if (is_digit(c))
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool parse_mask(const char *text, uint64_t *mask)
+{
+    if (text[0] != '0' || (text[1] != 'x' && text[1] != 'X'))
+        return parse_u64(text, mask);
+    uint64_t sum = 0;
+    text += 2;
+    do {
+        const int digit = hexadecimal_digit(*text);
+        if (digit < 0 || sum >> 60 != 0)
+            return false;
+        sum = sum << 4 | (uint64_t)digit;
+    } while (*++text);
+    *mask = sum;
+    return true;
+}
+
 /** The shift of a unit letter; 0 if it is none. */
 static unsigned unit_shift(char letter)
 {

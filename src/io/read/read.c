@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "io/read/read.h"
 
+#include <tresor/event.h>
+
 #include "io/file.h"
 
 static struct tresor__file *file_of(const void *context)
@@ -119,11 +121,22 @@ static void reserve_spare(struct tresor__read *job)
     io->room.spare_bytes += job->keeps_bytes;
 }
 
+/* Pages that are mapped, but not on the nodes that were asked for. */
+static void tell_refusal(const struct tresor__read *job, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    if (input->event == READ_ON_MAP_OK && input->value > 0)
+        tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_DEGRADED,
+                                                             .event = TRESOR_DEGRADED_NUMA,
+                                                             .slot = file_of(job)->index,
+                                                             .code = (int32_t)input->value});
+}
+
 static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__read *job = context;
-    (void)input;
     job->walk.retries = 0;
+    tell_refusal(job, input, out);
     tresor__outbox_again(out);
 }
 
@@ -200,7 +213,7 @@ static void start_last_block(void *context, const struct tresor__input *input,
                              struct tresor__outbox *out)
 {
     struct tresor__read *job = context;
-    (void)input;
+    tell_refusal(job, input, out);
     begin_block(job, out);
     job->walk = (struct tresor__extent_walk){0};
     tresor__outbox_look(out);
