@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "tensor/controller.h"
+#include "tensor/pins.h"
 #include "tensor/plan.h"
 
 enum {
@@ -37,10 +38,12 @@ static void set_room(struct tresor__controller *controller)
     uint64_t budget_bytes = controller->budget.budget_bytes;
     uint64_t fixed = room->staged_bytes + room->leaked_bytes;
     uint64_t needed = room->committed_bytes + fixed;
+    uint64_t lost = controller->leaked_bytes; /* by sources that are closed */
+    uint64_t left = budget_bytes > lost ? budget_bytes - lost : 0;
     if (budget_bytes == 0)
         room->limit_bytes = UINT64_MAX;
     else
-        room->limit_bytes = needed > budget_bytes ? needed : budget_bytes;
+        room->limit_bytes = needed > left ? needed : left;
 }
 
 static tresor__policy *policy_of(const struct tresor__controller *controller)
@@ -359,6 +362,18 @@ static uint64_t pages_of(struct tresor__controller *controller, const struct tre
            tresor__ledger_start(ledger, span->first_interval);
 }
 
+static uint64_t measure(struct tresor__controller *controller, struct tresor__slot *slot, uint64_t item,
+                        uint32_t mark)
+{
+    uint64_t bytes = 0;
+    uint32_t pieces = tresor__items_count(slot, item);
+    for (uint32_t i = 0; i < pieces; i++) {
+        const struct tresor__piece *piece = &slot->pieces[tresor__items_piece(slot, item, i)];
+        bytes += tresor__ledger_mark(ledger_of(controller, piece), piece->index, mark);
+    }
+    return bytes;
+}
+
 /* The serial of the first that waits for it, whose other tensors stay; a plan's own may go for each other. */
 static uint32_t serial_of(const struct tresor__controller *controller,
                           const struct tresor__piece *piece)
@@ -379,8 +394,30 @@ static void admit(struct tresor__controller *controller, struct tresor__piece *p
 
 static void refuse(struct tresor__controller *controller, struct tresor__piece *piece, int32_t code)
 {
+    tresor__pins_set_coming(&controller->slots[piece->tensor.source], piece->index, false);
     unlink_piece(controller, piece);
     step(controller, piece, TENSOR_ON_REFUSED, code);
+}
+
+static void mark_request(struct tresor__controller *controller, struct tresor__request *request)
+{
+    struct tresor__slot *slot = &controller->slots[request->source];
+    uint32_t mark = ++controller->io.mark;
+    uint32_t item = request->first_item;
+    while (item != TRESOR_NONE) {
+        request->page_bytes += measure(controller, slot, controller->items[item].item, mark);
+        item = controller->items[item].next;
+    }
+}
+
+bool tresor__budget_is_too_big(struct tresor__controller *controller,
+                               struct tresor__request *request, const struct tresor__piece *piece)
+{
+    if (request->verb == TRESOR_VERB_PLAN)
+        return tresor__plan_measure_step(controller, piece) > tresor__budget_limit(controller);
+    if (request->page_bytes == 0)
+        mark_request(controller, request);
+    return request->page_bytes > tresor__budget_limit(controller);
 }
 
 enum verdict {
@@ -421,7 +458,8 @@ static enum verdict judge(struct tresor__controller *controller, struct tresor__
     return ADMITTED;
 }
 
-/* The most urgent first, each urgency in the order of its asking. */
+/* The most urgent first, each urgency in the order of its asking. With many that may wait for long, only those are looked at
+ * that may not. */
 static void look_at_awaiting(struct tresor__controller *controller)
 {
     uint32_t passed = 0;
@@ -430,8 +468,11 @@ static void look_at_awaiting(struct tresor__controller *controller)
         while (next != TRESOR__NOBODY) {
             struct tresor__piece *piece = piece_of(controller, next);
             next = piece->room.next;
+            if (passed >= PASSED_MAX && tresor__waits_are_patient(controller, piece))
+                continue;
             enum verdict verdict = judge(controller, piece);
-            if (verdict == COMING || (verdict == BLOCKED && ++passed == PASSED_MAX))
+            passed += verdict == BLOCKED;
+            if (verdict == COMING)
                 return;
         }
     }
@@ -468,14 +509,27 @@ static void shrink(struct tresor__controller *controller)
         settle_request(controller, TRESOR_ERROR_BUSY);
 }
 
+/* Nobody may want a stage any more; and where no stage was used yet, a lower budget may not hold one. */
+static void look_at_stages(struct tresor__controller *controller)
+{
+    struct tresor__io *io = &controller->io;
+    uint64_t taken = io->room.leaked_bytes + controller->leaked_bytes + tresor__io_stage_room(io);
+    io->awaits_stage_room = controller->budget.budget_bytes > 0 && io->awaits_stage_room &&
+                            tresor__turns_want_stage(controller);
+    if (!io->awaits_stage_room || io->room.staged_bytes > 0 || taken <= controller->budget.budget_bytes)
+        return;
+    tresor__turns_refuse_stages(controller);
+    io->awaits_stage_room = false;
+}
+
 void tresor__budget_run(struct tresor__controller *controller)
 {
     struct tresor__budget *budget = &controller->budget;
     budget->is_due = false;
-    if (budget->budget_bytes > 0) {
+    look_at_stages(controller);
+    if (budget->budget_bytes > 0)
         shrink(controller);
-        look_at_awaiting(controller);
-    }
+    look_at_awaiting(controller); /* also of those who asked before the budget was lifted */
     set_room(controller);
 }
 
@@ -485,8 +539,31 @@ void tresor__budget_settle(struct tresor__controller *controller)
     const struct tresor__room *room = &controller->io.room;
     bool is_below = room->committed_bytes <= tresor__budget_limit(controller) &&
                     room->charged_bytes <= budget->budget_bytes;
+    uint64_t fixed = room->staged_bytes + room->leaked_bytes;
     if (budget->request != TRESOR_NONE && (budget->budget_bytes == 0 || is_below))
         settle_request(controller, TRESOR_OK);
+    else if (room->committed_bytes == 0 && room->charged_bytes <= fixed && fixed > budget->budget_bytes)
+        settle_request(controller, TRESOR_ERROR_BUSY); /* stages keep their memory, and so does the system what it refused to unmap */
+}
+
+bool tresor__budget_is_awaited(const struct tresor__controller *controller)
+{
+    const struct tresor__budget *budget = &controller->budget;
+    bool is_awaited = budget->request != TRESOR_NONE || controller->io.awaits_stage_room;
+    for (uint32_t i = 0; i < TRESOR__URGENCY_COUNT; i++)
+        is_awaited = is_awaited || budget->awaiting[i].head != TRESOR__NOBODY;
+    return is_awaited;
+}
+
+bool tresor__budget_awaits_users(const struct tresor__controller *controller)
+{
+    uint64_t users = 0;
+    if (!tresor__budget_is_awaited(controller))
+        return false;
+    for (uint32_t i = 0; i < controller->limits.sources; i++)
+        if (controller->slots[i].source.state == SOURCE_READY)
+            users += tresor__pins_users(&controller->slots[i]);
+    return users > controller->pinned_count;
 }
 
 void tresor__budget_cancel(struct tresor__controller *controller, uint32_t request)
@@ -557,13 +634,7 @@ uint64_t tresor__budget_measure(struct tresor__controller *controller, struct tr
 {
     uint64_t bytes = 0;
     uint32_t mark = ++controller->io.mark;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t pieces = tresor__items_count(slot, items[i]);
-        for (uint32_t k = 0; k < pieces; k++) {
-            const struct tresor__piece *piece =
-                &slot->pieces[tresor__items_piece(slot, items[i], k)];
-            bytes += tresor__ledger_mark(ledger_of(controller, piece), piece->index, mark);
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        bytes += measure(controller, slot, items[i], mark);
     return bytes;
 }

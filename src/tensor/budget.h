@@ -44,7 +44,17 @@ void tresor__budget_set(struct tresor__controller *controller, uint64_t budget_b
 /** Look at those who await room, once: admit, refuse, and ask others to go. Only where it is due. */
 void tresor__budget_run(struct tresor__controller *controller);
 
-/** End the BUDGET under way if what it asked for is so. */
+/** Whether what the piece's request needs at a time has become more than the whole budget: a LOAD's tensors, or a plan's step. */
+bool tresor__budget_is_too_big(struct tresor__controller *controller,
+                               struct tresor__request *request, const struct tresor__piece *piece);
+
+/** Whether something waits for room that a user on another thread may leave. O(pieces). */
+bool tresor__budget_awaits_users(const struct tresor__controller *controller);
+
+/** Whether something waits for room. */
+bool tresor__budget_is_awaited(const struct tresor__controller *controller);
+
+/** End the BUDGET under way if what it asked for is so, or cannot become so. */
 void tresor__budget_settle(struct tresor__controller *controller);
 void tresor__budget_cancel(struct tresor__controller *controller, uint32_t request);
 
