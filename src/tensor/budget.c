@@ -142,11 +142,10 @@ static void unrank(struct tresor__controller *controller, struct tresor__piece *
         tresor__ranking_remove(ranking_of(controller, piece), policy_of(controller), piece->index);
 }
 
-static void end_yielding(struct tresor__budget *budget, struct tresor__piece *piece)
+static void set_yielding(struct tresor__controller *controller, struct tresor__piece *piece, bool yields)
 {
-    budget->leaving_bytes -= piece->yielding_bytes;
-    piece->yielding_bytes = 0;
-    piece->is_yielding = false;
+    piece->is_yielding = yields;
+    tresor__ledger_yield(ledger_of(controller, piece), piece->index, yields);
 }
 
 void tresor__budget_claimed(struct tresor__controller *controller, struct tresor__piece *piece)
@@ -166,7 +165,7 @@ void tresor__budget_resident(struct tresor__controller *controller, struct treso
 void tresor__budget_kept(struct tresor__controller *controller, struct tresor__piece *piece)
 {
     if (piece->is_yielding)
-        end_yielding(&controller->budget, piece);
+        set_yielding(controller, piece, false);
     rank(controller, piece);
     controller->budget.is_due = true;
 }
@@ -180,7 +179,7 @@ void tresor__budget_left(struct tresor__controller *controller, struct tresor__p
     if (piece->is_yielding) {
         budget->evicted++;
         budget->wasted += piece->is_prefetched;
-        end_yielding(budget, piece);
+        set_yielding(controller, piece, false);
     }
     piece->is_prefetched = false;
     unrank(controller, piece);
@@ -286,9 +285,9 @@ static struct tresor__piece *take_first(struct tresor__controller *controller)
 static void choose(struct tresor__controller *controller, struct chain *chosen,
                    struct tresor__piece *piece)
 {
-    piece->is_yielding = true;
-    piece->yielding_bytes = tresor__ledger_gain(ledger_of(controller, piece), piece->index);
-    chosen->bytes += piece->yielding_bytes;
+    uint64_t before = controller->io.room.leaving_bytes;
+    set_yielding(controller, piece, true);
+    chosen->bytes += controller->io.room.leaving_bytes - before;
     chain(chosen, piece);
 }
 
@@ -300,7 +299,7 @@ static void choose_unnamed(struct tresor__controller *controller, struct chain *
         struct tresor__piece *piece = take_first(controller);
         if (!piece)
             break;
-        if (tresor__budget_may_go(controller, piece, serial))
+        if (piece->size_bytes > 0 && tresor__budget_may_go(controller, piece, serial))
             choose(controller, chosen, piece);
         else
             chain(&aside, piece);
@@ -314,8 +313,7 @@ static void give_up(struct tresor__controller *controller, const struct chain *c
     while (next != TRESOR__NOBODY) {
         struct tresor__piece *piece = piece_of(controller, next);
         next = piece->room.next;
-        piece->is_yielding = false;
-        piece->yielding_bytes = 0;
+        set_yielding(controller, piece, false);
         rank(controller, piece);
     }
 }
@@ -323,7 +321,6 @@ static void give_up(struct tresor__controller *controller, const struct chain *c
 static void ask_to_go(struct tresor__controller *controller, const struct chain *chosen)
 {
     uint64_t next = chosen->first;
-    controller->budget.leaving_bytes += chosen->bytes;
     while (next != TRESOR__NOBODY) {
         struct tresor__piece *piece = piece_of(controller, next);
         next = piece->room.next;
@@ -426,16 +423,16 @@ enum verdict {
     BLOCKED,  /* what it needs is in use */
 };
 
-static bool is_moving(const struct tresor__budget *budget)
+static bool is_moving(const struct tresor__controller *controller)
 {
-    return budget->loading > 0 || budget->leaving_bytes > 0;
+    return controller->budget.loading > 0 || controller->io.room.leaving_bytes > 0;
 }
 
 static enum verdict judge(struct tresor__controller *controller, struct tresor__piece *piece)
 {
-    const struct tresor__budget *budget = &controller->budget;
     uint64_t limit = tresor__budget_limit(controller);
     uint64_t committed = controller->io.room.committed_bytes;
+    uint64_t leaving = controller->io.room.leaving_bytes;
     uint64_t need = tresor__ledger_need(ledger_of(controller, piece), piece->index);
     if (pages_of(controller, piece) > limit) {
         refuse(controller, piece, TRESOR_ERROR_TOO_BIG);
@@ -446,10 +443,10 @@ static enum verdict judge(struct tresor__controller *controller, struct tresor__
         return ADMITTED;
     }
     uint64_t missing = committed + need - limit;
-    if (missing <= budget->leaving_bytes ||
-        make_room(controller, missing - budget->leaving_bytes, piece, serial_of(controller, piece)))
+    if (missing <= leaving ||
+        make_room(controller, missing - leaving, piece, serial_of(controller, piece)))
         return COMING;
-    if (is_moving(budget))
+    if (is_moving(controller))
         return COMING;
     tresor__waits_refuse_room(controller, piece);
     if (piece->waits[TRESOR__WAIT_LOAD] > 0)
@@ -502,9 +499,9 @@ static void shrink(struct tresor__controller *controller)
     struct tresor__budget *budget = &controller->budget;
     uint64_t limit = tresor__budget_limit(controller);
     uint64_t committed = controller->io.room.committed_bytes;
-    uint64_t leaving = budget->leaving_bytes;
+    uint64_t leaving = controller->io.room.leaving_bytes;
     if (committed > limit && committed - limit > leaving &&
-        !make_room(controller, committed - limit - leaving, NULL, 0) && !is_moving(budget) &&
+        !make_room(controller, committed - limit - leaving, NULL, 0) && !is_moving(controller) &&
         budget->request != TRESOR_NONE && !controller->requests[budget->request].awaits_room)
         settle_request(controller, TRESOR_ERROR_BUSY);
 }

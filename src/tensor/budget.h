@@ -23,7 +23,6 @@ struct tresor__budget {
     uint32_t policy;       /* enum tresor_policy, not DEFAULT */
     bool is_due;           /* something has changed that those who await room may wait for */
     struct tresor__room_queue awaiting[TRESOR__URGENCY_COUNT];
-    uint64_t leaving_bytes; /* of pieces that were asked to go and have not answered */
     uint32_t loading;       /* pieces that are claimed and not filled */
     uint32_t round;         /* of looking at what is in use; what was found so is passed over in the same one */
     uint32_t request;       /* the BUDGET under way, or TRESOR_NONE */

@@ -435,7 +435,7 @@ static bool may_go(const struct tresor__controller *controller, const struct sea
 {
     const struct tresor__piece *piece = piece_at(controller, search->plan, entry);
     bool is_passed = entry < search->plan->cursor && piece->plan_entry == TRESOR_NONE;
-    return (piece->plan_entry == entry || is_passed) &&
+    return piece->size_bytes > 0 && (piece->plan_entry == entry || is_passed) &&
            tresor__budget_may_go(controller, piece, search->serial);
 }
 

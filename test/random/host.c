@@ -288,6 +288,14 @@ static void release_all(struct host *host)
         host_release(host, host->use_count - 1);
 }
 
+static void release_and_settle(struct host *host)
+{
+    do {
+        release_all(host);
+        host_settle(host);
+    } while (host->use_count > 0 && !host->violation[0]);
+}
+
 /* Those who wait for room may hold the pairs that an unlocking needs. */
 static void cancel_those_who_wait(struct host *host)
 {
@@ -298,7 +306,7 @@ static void cancel_those_who_wait(struct host *host)
         request->is_cancelled = true;
         tresor_cancel(host->context, (struct tresor_request){request->value});
     }
-    host_settle(host);
+    release_and_settle(host);
 }
 
 /* With nothing in use and nothing locked nobody has a reason to wait for room. */
@@ -314,11 +322,7 @@ static void unlock_for_those_who_wait(struct host *host)
         tresor_item_of_source(host->context, host->sources[i].handle, &item);
         int32_t code = tresor_unlock(host->context, &item, 1, NULL, &request);
         host_note(host, code, request, TRESOR_VERB_UNLOCK, i);
-        do {
-            host_settle(host);
-            release_all(host);
-        } while (host->use_count > 0 && !host->violation[0]);
-        host_settle(host);
+        release_and_settle(host);
     }
 }
 
@@ -330,15 +334,12 @@ void host_end(struct host *host)
         host_return_chunks(host, UINT32_MAX);
     if (host->context && !is_sudden) {
         host_cancel_plans(host);
-        do {
-            release_all(host);
-            host_settle(host);
-        } while (host->use_count > 0 && !host->violation[0]);
+        release_and_settle(host);
         unlock_for_those_who_wait(host);
         host_check_rest(host);
         heal(host);
         host_lift_budget(host);
-        host_settle(host);
+        release_and_settle(host);
         if (!host->is_disturbed) {
             empty(host);
             split_all(host);
