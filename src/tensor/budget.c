@@ -493,6 +493,27 @@ static void settle_request(struct tresor__controller *controller, int32_t code)
                            &(struct tresor__input){.event = REQUEST_ON_SETTLED, .value = code});
 }
 
+/* While a stage was used already, it comes back some day. */
+static void refuse_stages(struct tresor__controller *controller, int32_t code)
+{
+    struct tresor__io *io = &controller->io;
+    if (!io->awaits_stage_room || io->room.staged_bytes > 0)
+        return;
+    tresor__turns_refuse_stages(controller, code);
+    io->awaits_stage_room = false;
+}
+
+/* Nobody may want a stage any more; and a lower budget may not hold one. */
+static void look_at_stages(struct tresor__controller *controller)
+{
+    struct tresor__io *io = &controller->io;
+    uint64_t taken = io->room.leaked_bytes + controller->leaked_bytes + tresor__io_stage_room(io);
+    io->awaits_stage_room = controller->budget.budget_bytes > 0 && io->awaits_stage_room &&
+                            tresor__turns_want_stage(controller);
+    if (taken > controller->budget.budget_bytes)
+        refuse_stages(controller, TRESOR_ERROR_TOO_BIG);
+}
+
 /* More is committed than may be: others go, for nobody's good. */
 static void shrink(struct tresor__controller *controller)
 {
@@ -500,23 +521,12 @@ static void shrink(struct tresor__controller *controller)
     uint64_t limit = tresor__budget_limit(controller);
     uint64_t committed = controller->io.room.committed_bytes;
     uint64_t leaving = controller->io.room.leaving_bytes;
-    if (committed > limit && committed - limit > leaving &&
-        !make_room(controller, committed - limit - leaving, NULL, 0) && !is_moving(controller) &&
-        budget->request != TRESOR_NONE && !controller->requests[budget->request].awaits_room)
-        settle_request(controller, TRESOR_ERROR_BUSY);
-}
-
-/* Nobody may want a stage any more; and where no stage was used yet, a lower budget may not hold one. */
-static void look_at_stages(struct tresor__controller *controller)
-{
-    struct tresor__io *io = &controller->io;
-    uint64_t taken = io->room.leaked_bytes + controller->leaked_bytes + tresor__io_stage_room(io);
-    io->awaits_stage_room = controller->budget.budget_bytes > 0 && io->awaits_stage_room &&
-                            tresor__turns_want_stage(controller);
-    if (!io->awaits_stage_room || io->room.staged_bytes > 0 || taken <= controller->budget.budget_bytes)
+    if (committed <= limit || committed - limit <= leaving ||
+        make_room(controller, committed - limit - leaving, NULL, 0) || is_moving(controller))
         return;
-    tresor__turns_refuse_stages(controller);
-    io->awaits_stage_room = false;
+    refuse_stages(controller, TRESOR_ERROR_BUSY);
+    if (budget->request != TRESOR_NONE && !controller->requests[budget->request].awaits_room)
+        settle_request(controller, TRESOR_ERROR_BUSY);
 }
 
 void tresor__budget_run(struct tresor__controller *controller)

@@ -179,8 +179,8 @@ void tresor__turns_add_stream(struct tresor__controller *controller, uint32_t st
 void tresor__turns_await_stage(struct tresor__controller *controller, uint32_t stream);
 /** Whether one of them still wants a stage: it may have been cancelled. */
 bool tresor__turns_want_stage(struct tresor__controller *controller);
-/** What they have in hand fails with TOO_BIG: there will be no stage. */
-void tresor__turns_refuse_stages(struct tresor__controller *controller);
+/** What they have in hand fails: there will be no stage. */
+void tresor__turns_refuse_stages(struct tresor__controller *controller, int32_t code);
 /** Put a file at the end of those whose next extent finds no room. */
 void tresor__turns_await_room(struct tresor__controller *controller, uint32_t source, uint32_t file);
 /** Tell what the file's ledger has to tell, and give turns to its machines that have work. */

@@ -231,7 +231,7 @@ bool tresor__turns_want_stage(struct tresor__controller *controller)
 }
 
 /* None of them has a stage, so none has a failure to tell before this one. */
-void tresor__turns_refuse_stages(struct tresor__controller *controller)
+void tresor__turns_refuse_stages(struct tresor__controller *controller, int32_t code)
 {
     uint32_t id = pop(controller, &controller->stageless, stageless_of);
     while (id != TRESOR_NONE) {
@@ -240,7 +240,7 @@ void tresor__turns_refuse_stages(struct tresor__controller *controller)
             assert(stream->first_stage == TRESOR_NONE);
             stream->is_stopped = true;
             stream->failed_pair = stream->pair;
-            stream->failure = (struct tresor__failure){.code = TRESOR_ERROR_TOO_BIG};
+            stream->failure = (struct tresor__failure){.code = code};
             add(controller, id);
         }
         id = pop(controller, &controller->stageless, stageless_of);

@@ -46,6 +46,8 @@ void host_look_at_room(struct host *host)
         uint64_t least = room->budget_bytes == budget ? room->most_bytes : budget;
         room->most_bytes = larger(least, larger(committed, charged));
     }
+    for (uint32_t i = 0; budget < room->budget_bytes && i < host->request_count; i++)
+        host->requests[i].may_lack_room = true;
     room->budget_bytes = budget;
     room->leaked_bytes = leaked;
     if (committed > room->most_bytes || charged > room->most_bytes)
@@ -57,12 +59,13 @@ void host_look_at_room(struct host *host)
         room->most_bytes = now;
 }
 
-/* Something is acquired or locked, or memory of streams and of what the system has kept is not to be had. */
+/* Something is acquired, locked or needed soon by a plan, or memory of streams and of what the system has kept is not to be had. */
 static bool is_room_taken(const struct host *host)
 {
     const struct tresor__controller *controller = &host->context->controller;
     const struct tresor__room *room = &controller->io.room;
     bool is_taken = host->use_count > 0 || controller->pinned_count > 0 ||
+                    tresor__plans_stand(controller) ||
                     room->staged_bytes + room->leaked_bytes + controller->leaked_bytes > 0 ||
                     controller->io.awaits_stage_room;
     for (uint32_t i = 0; i < controller->limits.sources && !is_taken; i++) {
@@ -123,8 +126,6 @@ static void submit_budget(struct host *host, uint64_t budget_bytes, uint32_t fla
         return;
     made->is_patient = flags != 0;
     made->total_bytes = budget_bytes;
-    for (uint32_t i = 0; i < host->request_count; i++)
-        host->requests[i].may_lack_room |= budget_bytes > 0;
 }
 
 void host_set_budget(struct host *host)

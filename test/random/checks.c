@@ -34,6 +34,7 @@ bool host_may_end(const struct host *host, const struct host_request *request, i
     case TRESOR_VERB_BUDGET:
         return code == TRESOR_ERROR_BUSY && request->may_lack_room;
     case TRESOR_VERB_STREAM:
+        return (code == TRESOR_ERROR_BUSY || code == TRESOR_ERROR_TOO_BIG) && request->may_lack_room;
     case TRESOR_VERB_PLAN:
         return code == TRESOR_ERROR_TOO_BIG && request->may_lack_room;
     default:
