@@ -130,7 +130,7 @@ struct tresor__extent {
 
 /** Memory that all ledgers of a context share, in bytes of pages. */
 struct tresor__room {
-    uint64_t limit_bytes;     /* that may be charged; UINT64_MAX: no limit */
+    uint64_t limit_bytes;     /* that may be committed and charged; UINT64_MAX: no limit */
     uint64_t committed_bytes; /* of intervals that have users, whether their pages are there yet or not */
     uint64_t leaving_bytes;   /* of the committed, those whose users all are asked to go */
     uint64_t charged_bytes;   /* of intervals whose pages are there or may be: being filled, full, not yet
@@ -140,10 +140,12 @@ struct tresor__room {
     uint64_t staged_bytes;    /* charged besides: of stages that were used once */
 };
 
-/** What more may be charged. */
+/** What more may be charged. While more is committed than the limit has, what is being loaded may go on. */
 static inline uint64_t tresor__room_left(const struct tresor__room *room)
 {
-    return room->limit_bytes > room->charged_bytes ? room->limit_bytes - room->charged_bytes : 0;
+    uint64_t committed = room->committed_bytes + room->staged_bytes + room->leaked_bytes;
+    uint64_t limit = committed > room->limit_bytes ? committed : room->limit_bytes;
+    return limit > room->charged_bytes ? limit - room->charged_bytes : 0;
 }
 
 struct tresor__ledger {

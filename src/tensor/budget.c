@@ -31,19 +31,14 @@ uint64_t tresor__budget_limit(const struct tresor__controller *controller)
     return budget_bytes > taken ? budget_bytes - taken : 0;
 }
 
-/* While more is committed than the budget has, what is being loaded may go on. */
 static void set_room(struct tresor__controller *controller)
 {
-    struct tresor__room *room = &controller->io.room;
     uint64_t budget_bytes = controller->budget.budget_bytes;
-    uint64_t fixed = room->staged_bytes + room->leaked_bytes;
-    uint64_t needed = room->committed_bytes + fixed;
     uint64_t lost = controller->leaked_bytes; /* by sources that are closed */
-    uint64_t left = budget_bytes > lost ? budget_bytes - lost : 0;
     if (budget_bytes == 0)
-        room->limit_bytes = UINT64_MAX;
+        controller->io.room.limit_bytes = UINT64_MAX;
     else
-        room->limit_bytes = needed > left ? needed : left;
+        controller->io.room.limit_bytes = budget_bytes > lost ? budget_bytes - lost : 0;
 }
 
 static tresor__policy *policy_of(const struct tresor__controller *controller)
@@ -136,6 +131,12 @@ static void rank(struct tresor__controller *controller, struct tresor__piece *pi
         tresor__ranking_add(ranking_of(controller, piece), policy_of(controller), piece->index);
 }
 
+static bool is_there(const struct tresor__piece *piece)
+{
+    uint8_t state = piece->tensor.state;
+    return state == TENSOR_RESIDENT || state == TENSOR_HELD || state == TENSOR_SEALING;
+}
+
 static void unrank(struct tresor__controller *controller, struct tresor__piece *piece)
 {
     if (piece->rank != TRESOR_NONE)
@@ -170,12 +171,24 @@ void tresor__budget_kept(struct tresor__controller *controller, struct tresor__p
     controller->budget.is_due = true;
 }
 
+/* Under a budget none are kept. */
+static void drop_spares_of(struct tresor__controller *controller, uint32_t source, uint32_t file)
+{
+    struct tresor__ledger *ledger = &controller->slots[source].source.model.files[file].io.ledger;
+    if (controller->budget.budget_bytes == 0 || ledger->spare_bytes == 0)
+        return;
+    tresor__ledger_drop_spares(ledger);
+    tresor__turns_add_file(controller, source, file, TRESOR__TURN_NEWS);
+}
+
 void tresor__budget_left(struct tresor__controller *controller, struct tresor__piece *piece,
                          bool was_loading)
 {
     struct tresor__budget *budget = &controller->budget;
-    if (was_loading)
+    if (was_loading) {
         budget->loading--;
+        drop_spares_of(controller, piece->tensor.source, piece->file); /* it may have wanted some */
+    }
     if (piece->is_yielding) {
         budget->evicted++;
         budget->wasted += piece->is_prefetched;
@@ -221,7 +234,7 @@ void tresor__budget_unname(struct tresor__controller *controller, struct tresor_
 {
     if (piece->plan != 0)
         unrank(controller, piece);
-    else if (piece->tensor.state == TENSOR_RESIDENT && !piece->is_yielding)
+    else if (is_there(piece) && !piece->is_yielding)
         rank(controller, piece);
 }
 
@@ -583,24 +596,33 @@ void tresor__budget_cancel(struct tresor__controller *controller, uint32_t reque
 
 typedef void each_piece(struct tresor__controller *controller, struct tresor__piece *piece);
 
+/* Also of those that are about to go, for they may stay. */
 static void each_resident(struct tresor__controller *controller, each_piece *visit)
 {
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         struct tresor__slot *slot = &controller->slots[i];
         for (uint32_t k = 0; slot->source.state == SOURCE_READY && k < slot->ranking.capacity; k++)
-            if (slot->pieces[k].tensor.state == TENSOR_RESIDENT)
+            if (is_there(&slot->pieces[k]))
                 visit(controller, &slot->pieces[k]);
+    }
+}
+
+/* Loads that wait for the end of an eviction were asked for before. */
+static void ask_room_again(struct tresor__controller *controller)
+{
+    for (uint32_t i = 0; i < controller->limits.sources; i++) {
+        struct tresor__slot *slot = &controller->slots[i];
+        for (uint32_t k = 0; slot->source.state == SOURCE_READY && k < slot->ranking.capacity; k++)
+            slot->pieces[k].tensor.asks_room = true;
     }
 }
 
 static void drop_spares(struct tresor__controller *controller)
 {
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
-        struct tresor__model *model = &controller->slots[i].source.model;
-        for (uint32_t k = 0; controller->slots[i].source.state == SOURCE_READY && k < model->file_count; k++) {
-            tresor__ledger_drop_spares(&model->files[k].io.ledger);
-            tresor__turns_add_file(controller, i, k, TRESOR__TURN_NEWS);
-        }
+        const struct tresor__source *source = &controller->slots[i].source;
+        for (uint32_t k = 0; source->state == SOURCE_READY && k < source->model.file_count; k++)
+            drop_spares_of(controller, i, k);
     }
 }
 
@@ -614,6 +636,7 @@ void tresor__budget_set(struct tresor__controller *controller, uint64_t budget_b
     budget->is_due = true;
     budget->round++;
     each_resident(controller, budget_bytes > 0 ? rank : unrank);
+    ask_room_again(controller);
     controller->io.spare_bytes_max = budget_bytes > 0 ? 0 : controller->limits.spare_bytes;
     if (budget_bytes > 0 && controller->io.room.spare_bytes > 0)
         drop_spares(controller);

@@ -2,7 +2,7 @@
 /*
  * Hosts that do anything in any order, in pools that are too small, over a system that fails at
  * times and a backend that answers in any order. A seed decides everything, but for what threads do
- * at the same time; one that fails is printed, and TRESOR_SEED=N runs it alone.
+ * at the same time; one that fails is printed, and TRESOR_SEED=N runs it alone. TRESOR_SEEDS=N runs so many.
  */
 #include "support/test.h"
 
@@ -91,19 +91,19 @@ static void run(uint64_t seed)
     running = 0;
 }
 
-/* The seed of the environment, 0 where there is none. */
-static uint64_t chosen_seed(void)
+static uint64_t number_of(const char *name, uint64_t otherwise)
 {
-    const char *text = getenv("TRESOR_SEED");
-    return text ? strtoull(text, NULL, 10) : 0;
+    const char *text = getenv(name);
+    return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
 static void run_kind(uint64_t kind)
 {
-    uint64_t chosen = chosen_seed();
+    uint64_t chosen = number_of("TRESOR_SEED", 0);
+    uint64_t last = KINDS + number_of("TRESOR_SEEDS", SEEDS);
     if (chosen != 0 && chosen % KINDS == kind)
         run(chosen);
-    for (uint64_t seed = KINDS + kind; chosen == 0 && seed < KINDS + SEEDS; seed += KINDS)
+    for (uint64_t seed = KINDS + kind; chosen == 0 && seed < last; seed += KINDS)
         run(seed);
 }
 
