@@ -225,9 +225,10 @@ void tresor__budget_learn(struct tresor__controller *controller, struct tresor__
 
 void tresor__budget_note_use(struct tresor__controller *controller, struct tresor__piece *piece)
 {
+    if (!piece->is_yielding)
+        return; /* it was the host who asked, and nobody will be told of the end of its users */
     piece->kept_round = controller->budget.round;
-    if (piece->is_yielding)
-        tresor__releases_await(controller, piece);
+    tresor__releases_await(controller, piece);
 }
 
 void tresor__budget_unname(struct tresor__controller *controller, struct tresor__piece *piece)
@@ -436,9 +437,19 @@ enum verdict {
     BLOCKED,  /* what it needs is in use */
 };
 
+/* A source is closing, and nobody has anything of it. */
+static bool is_closing(const struct tresor__controller *controller)
+{
+    for (uint32_t i = 0; i < controller->limits.sources && controller->draining > 0; i++)
+        if (controller->slots[i].source.state == SOURCE_DRAINING &&
+            tresor__pins_held(&controller->slots[i]) == 0)
+            return true;
+    return false;
+}
+
 static bool is_moving(const struct tresor__controller *controller)
 {
-    return controller->budget.loading > 0 || controller->io.room.leaving_bytes > 0;
+    return controller->budget.loading > 0 || is_closing(controller) || controller->io.room.leaving_bytes > 0;
 }
 
 static enum verdict judge(struct tresor__controller *controller, struct tresor__piece *piece)
@@ -546,6 +557,7 @@ void tresor__budget_run(struct tresor__controller *controller)
 {
     struct tresor__budget *budget = &controller->budget;
     budget->is_due = false;
+    budget->leaked_bytes = controller->io.room.leaked_bytes;
     look_at_stages(controller);
     if (budget->budget_bytes > 0)
         shrink(controller);

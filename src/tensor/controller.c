@@ -301,7 +301,9 @@ static bool may_turn(const struct tresor__controller *controller)
 
 static bool is_budget_due(const struct tresor__controller *controller)
 {
-    return controller->budget.is_due && has_room(controller);
+    const struct tresor__budget *budget = &controller->budget;
+    bool is_due = budget->is_due || budget->leaked_bytes != controller->io.room.leaked_bytes;
+    return is_due && has_room(controller);
 }
 
 bool tresor__controller_is_due(const struct tresor__controller *controller)
