@@ -449,7 +449,8 @@ static bool is_closing(const struct tresor__controller *controller)
 
 static bool is_moving(const struct tresor__controller *controller)
 {
-    return controller->budget.loading > 0 || is_closing(controller) || controller->io.room.leaving_bytes > 0;
+    return atomic_load_explicit(&controller->released, memory_order_relaxed) ||
+           controller->budget.loading > 0 || is_closing(controller) || controller->io.room.leaving_bytes > 0;
 }
 
 static enum verdict judge(struct tresor__controller *controller, struct tresor__piece *piece)

@@ -54,6 +54,8 @@ void host_look_at_room(struct host *host)
         host_violate(host, "%ju committed and %ju charged bytes, of %ju at the most, under a budget of %ju",
                      (uintmax_t)committed, (uintmax_t)charged, (uintmax_t)room->most_bytes,
                      (uintmax_t)budget);
+    if (controller->budget.budget_bytes > 0)
+        host_note_use(host);
     uint64_t now = larger(budget, larger(committed, charged));
     if (now < room->most_bytes)
         room->most_bytes = now;

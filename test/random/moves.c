@@ -164,10 +164,10 @@ static void finish(struct host *host)
 {
     struct tresor_event event = {0};
     struct host_request *request = choose_request(host);
-    bool stands = request && (request->is_patient || request->verb == TRESOR_VERB_PLAN);
-    if (!request || request->has_ended || !may_block(host) ||
-        (stands && (host->use_count > 0 || request->verb != TRESOR_VERB_EVICT)))
-        return; /* it could wait for this thread itself */
+    bool stands = request && request->verb == TRESOR_VERB_PLAN;
+    if (!request || request->has_ended || !may_block(host) || stands ||
+        (has_patient(host) && host->use_count > 0))
+        return; /* it could wait for this thread itself, or for what waits for it */
     request->loses_items = true;
     host_return_chunks(host, UINT32_MAX); /* nobody else would */
     bool discards = random_below(&host->seed, 2) == 0;
