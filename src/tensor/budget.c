@@ -447,9 +447,12 @@ static bool is_closing(const struct tresor__controller *controller)
     return false;
 }
 
-static bool is_moving(const struct tresor__controller *controller)
+/* Turns that are due may bring about what is asked for, and then this is looked at again. */
+static bool is_moving(struct tresor__controller *controller)
 {
-    return atomic_load_explicit(&controller->released, memory_order_relaxed) ||
+    controller->budget.awaits_turns = controller->turns.head != TRESOR_NONE;
+    return controller->budget.awaits_turns ||
+           atomic_load_explicit(&controller->released, memory_order_relaxed) ||
            controller->budget.loading > 0 || is_closing(controller) || controller->io.room.leaving_bytes > 0;
 }
 
@@ -558,6 +561,7 @@ void tresor__budget_run(struct tresor__controller *controller)
 {
     struct tresor__budget *budget = &controller->budget;
     budget->is_due = false;
+    budget->awaits_turns = false;
     budget->leaked_bytes = controller->io.room.leaked_bytes;
     look_at_stages(controller);
     if (budget->budget_bytes > 0)

@@ -22,6 +22,7 @@ struct tresor__budget {
     uint64_t budget_bytes; /* 0: none */
     uint32_t policy;       /* enum tresor_policy, not DEFAULT */
     bool is_due;           /* something has changed that those who await room may wait for */
+    bool awaits_turns;     /* nobody is refused before what is due has had its turn */
     uint64_t leaked_bytes; /* that the last look found */
     struct tresor__room_queue awaiting[TRESOR__URGENCY_COUNT];
     uint32_t loading;       /* pieces that are claimed and not filled */

@@ -302,7 +302,9 @@ static bool may_turn(const struct tresor__controller *controller)
 static bool is_budget_due(const struct tresor__controller *controller)
 {
     const struct tresor__budget *budget = &controller->budget;
-    bool is_due = budget->is_due || budget->leaked_bytes != controller->io.room.leaked_bytes;
+    bool is_due = budget->is_due ||
+                  (budget->awaits_turns && controller->turns.head == TRESOR_NONE) ||
+                  budget->leaked_bytes != controller->io.room.leaked_bytes;
     return is_due && has_room(controller);
 }
 

@@ -289,6 +289,8 @@ static void end_release(struct tresor__read *job, bool kept, const struct tresor
     file->io->room.spare_bytes -= job->keeps_bytes;
     job->keeps_bytes = 0;
     tresor__ledger_released(&file->ledger, job->spent, kept, failure);
+    if (kept && file->io->spare_bytes_max == 0)
+        tresor__ledger_drop_spares(&file->ledger); /* a budget has come meanwhile */
     job->spent = (struct tresor__extent){0};
     tresor__outbox_look(out);
     if (has_extent(job, NULL))
