@@ -128,3 +128,10 @@ struct tresor__input file_world_input(uint32_t event, uint32_t knobs)
     (void)event;
     return (struct tresor__input){.os_errno = knobs & FAILED_TRANSIENTLY ? EAGAIN : lasting};
 }
+
+void file_world_fill_room(void)
+{
+    struct tresor__room *room = &file_world.io.room;
+    room->limit_bytes = room->charged_bytes;
+    room->charged_bytes += room->committed_bytes;
+}

@@ -62,4 +62,7 @@ enum {
 };
 struct tresor__input file_world_input(uint32_t event, uint32_t knobs);
 
+/** Others take all the room there is. */
+void file_world_fill_room(void);
+
 #endif

@@ -70,7 +70,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     if (knobs & FAILED_OFTEN)
         file->mapping.walk.retries = TRESOR__RETRIES_MAX;
     if (knobs & NO_ROOM)
-        file_world.io.room.limit_bytes = 0;
+        file_world_fill_room();
     file->mapping.read_bytes = knobs & COLD ? INT64_MAX : 0;
     file->mapping.ahead_count = is_readahead ? AHEAD_MAX : 0;
     return &file->mapping;

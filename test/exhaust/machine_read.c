@@ -111,7 +111,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     if (knobs & FAILED_OFTEN)
         file->read.walk.retries = TRESOR__RETRIES_MAX;
     if (knobs & NO_ROOM)
-        file_world.io.room.limit_bytes = 0;
+        file_world_fill_room();
     file_world.io.block_bytes = FILE_PAGE_BYTES * (knobs & LAST ? UINT64_C(16) : 1);
     while (file_world.io.free_count > (knobs & RESERVED ? 1 : 0) &&
            (!(knobs & FREE) || (knobs & RESERVED)))

@@ -213,13 +213,15 @@ static bool take_fill(struct world *world)
     if (!has_limit)
         room = UINT64_MAX - world->io.room.charged_bytes;
     world->io.room.limit_bytes = world->io.room.charged_bytes + room;
+    room = tresor__room_left(&world->io.room); /* what is committed may be filled, whatever the limit is */
+    uint64_t most = world->io.room.charged_bytes + room;
     if (!tresor__ledger_has_room(world->ledger, backing)) {
         struct tresor__extent none;
         assert_false(tresor__ledger_take_fill(world->ledger, backing, &none));
         return false;
     }
     tresor__extent_take(world->ledger, backing, &walk->walk);
-    assert_true(world->io.room.charged_bytes <= world->io.room.limit_bytes);
+    assert_true(world->io.room.charged_bytes <= most);
     cells_take_fill(&world->cells, start_of(world, walk->walk.extent),
                     end_of(world, walk->walk.extent), backing, room);
     walk->in_hand = true;
