@@ -148,6 +148,8 @@ void tresor__visits_run(struct tresor__controller *controller, struct tresor__re
             controller,
             asking.machine == TRESOR__MACHINE_TENSOR ? (void *)&piece->tensor : &piece->lock,
             &(struct tresor__address){asking.machine, request->source, piece->index}, &input);
+        if (piece->tensor.state == TENSOR_ADMITTING)
+            controller->budget.is_due = true; /* who came last may not wait as long as those before */
     }
     tresor__turns_add_request(controller, request->index);
 }
