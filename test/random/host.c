@@ -296,7 +296,16 @@ static void release_and_settle(struct host *host)
     } while (host->use_count > 0 && !host->violation[0]);
 }
 
-/* Those who wait for room may hold the pairs that an unlocking needs. */
+/* A lock that awaits what waits for room may hold what would have to go for it. */
+static bool has_lock(const struct host *host)
+{
+    for (uint32_t i = 0; i < host->request_count; i++)
+        if (host->requests[i].verb == TRESOR_VERB_LOCK && !host->requests[i].has_ended)
+            return true;
+    return false;
+}
+
+/* Those who wait for room may also hold the pairs that an unlocking needs. */
 static void cancel_those_who_wait(struct host *host)
 {
     for (uint32_t i = 0; i < host->request_count; i++) {
@@ -312,7 +321,7 @@ static void cancel_those_who_wait(struct host *host)
 /* With nothing in use and nothing locked nobody has a reason to wait for room. */
 static void unlock_for_those_who_wait(struct host *host)
 {
-    if (host->live_count > 0 && host->context->controller.free_pair == TRESOR_NONE)
+    if (has_lock(host) || (host->live_count > 0 && host->context->controller.free_pair == TRESOR_NONE))
         cancel_those_who_wait(host);
     for (uint32_t i = 0; i < HOST_SOURCES && host->live_count > 0; i++) {
         struct tresor_item item = {0};

@@ -5,6 +5,7 @@
 #include "context.h"
 #include "support/fake_world.h"
 #include "support/test.h"
+#include "tensor/pins.h"
 
 enum {
     TENSORS = 8,
@@ -319,6 +320,224 @@ static void streams_count(void **state)
     fake_world_close(&world);
 }
 
+/* --- what random hosts have found --- */
+
+static struct tresor_request submit(enum tresor_verb verb, struct tresor_item item)
+{
+    struct tresor_request request = {0};
+    int32_t code = session_submit(&world.session, verb, &item, 1, 0, &request);
+    assert_error(code, TRESOR_OK);
+    return request;
+}
+
+static struct tresor_request wait_for(uint32_t tensor)
+{
+    struct tresor_request request = ask(&tensor, 1, TRESOR_STRATEGY_READ, TRESOR_REQUEST_WAIT);
+    settle();
+    assert_null(session_end(&world.session, request));
+    return request;
+}
+
+static void lock(uint32_t tensor)
+{
+    assert_error(load(tensor), TRESOR_OK);
+    assert_error(fake_world_one(&world, TRESOR_VERB_LOCK, tensor, 0), TRESOR_OK);
+}
+
+static void those_who_wait_go_on_when_it_is_unlocked_or_lifted(void **state)
+{
+    (void)state;
+    start(PIECE_BYTES, TRESOR_POLICY_LRU);
+    lock(0);
+    struct tresor_request request = wait_for(2);
+    assert_error(fake_world_one(&world, TRESOR_VERB_UNLOCK, 0, 0), TRESOR_OK);
+    assert_error(finish(request), TRESOR_OK);
+    lock(2);
+    request = wait_for(4);
+    limit = UINT64_MAX;
+    assert_error(finish(ask_budget(0, 0)), TRESOR_OK);
+    assert_error(finish(request), TRESOR_OK);
+    assert_int_equal(resident(), 0x14);
+    assert_error(fake_world_one(&world, TRESOR_VERB_UNLOCK, 2, 0), TRESOR_OK);
+    fake_world_close(&world);
+}
+
+/* The page between two neighbours is freed by the last of them only, and by it for sure. */
+static void neighbours_go_together_for_their_page(void **state)
+{
+    struct model_tensor tensors[] = {{.offset_bytes = 0, .size_bytes = 64},
+                                     {.offset_bytes = 64, .size_bytes = 64},
+                                     {.offset_bytes = 3 * 4096, .size_bytes = 64}};
+    (void)state;
+    fake_world_init(&world);
+    world.options.budget_bytes = limit = 4096;
+    fake_world_start(&world, tensors, 3);
+    assert_error(load(0), TRESOR_OK);
+    assert_error(load(1), TRESOR_OK);
+    assert_error(load(2), TRESOR_OK);
+    assert_true(is_resident(2) && !is_resident(0) && !is_resident(1));
+    fake_world_close(&world);
+}
+
+static void a_stage_takes_nobodys_room(void **state)
+{
+    (void)state;
+    for (uint32_t steps = 0; steps < 30; steps++) {
+        uint32_t three[] = {0, 1, 2};
+        start(3 * PIECE_BYTES + 16 * 4096, TRESOR_POLICY_LRU);
+        struct tresor_request loading = ask(three, 3, TRESOR_STRATEGY_READ, 0);
+        for (uint32_t i = 0; i < steps; i++)
+            session_pump(&world.session);
+        struct tresor_request streaming = submit(TRESOR_VERB_STREAM, session_tensor(&world.session, 5));
+        assert_error(finish(loading), TRESOR_OK);
+        assert_non_null(session_end(&world.session, streaming));
+        fake_world_close(&world);
+    }
+}
+
+/* A stream that finds its memory taken fails like a load that may not wait, and no room is kept for it then. */
+static void a_stage_that_finds_no_room_is_refused(void **state)
+{
+    (void)state;
+    start(2 * PIECE_BYTES, TRESOR_POLICY_LRU);
+    lock(0);
+    assert_error(finish(submit(TRESOR_VERB_STREAM, session_tensor(&world.session, 4))),
+                 TRESOR_ERROR_BUSY);
+    assert_error(load(2), TRESOR_OK);
+    struct tresor_request streaming = submit(TRESOR_VERB_STREAM, session_tensor(&world.session, 4));
+    limit = UINT64_MAX;
+    assert_error(finish(ask_budget(PIECE_BYTES - 4096, 0)), TRESOR_ERROR_BUSY);
+    assert_error(session_end(&world.session, streaming)->error.code, TRESOR_ERROR_TOO_BIG);
+    assert_error(fake_world_one(&world, TRESOR_VERB_UNLOCK, 0, 0), TRESOR_OK);
+    fake_world_close(&world);
+}
+
+/* Stages keep their memory, so waiting for less would be for ever. */
+static void a_budget_below_the_stages_is_busy(void **state)
+{
+    (void)state;
+    start(4 * PIECE_BYTES, TRESOR_POLICY_LRU);
+    assert_error(finish(submit(TRESOR_VERB_STREAM, session_tensor(&world.session, 4))), TRESOR_OK);
+    limit = UINT64_MAX;
+    assert_error(finish(ask_budget(4096, TRESOR_REQUEST_WAIT)), TRESOR_ERROR_BUSY);
+    assert_error(finish(ask_budget(4096, 0)), TRESOR_ERROR_BUSY);
+    assert_int_equal(counters().committed_bytes, 0);
+    fake_world_close(&world);
+}
+
+/* What it has brought in stays, and the rest never finds room beside it. */
+static void a_load_that_fits_no_more_fails(void **state)
+{
+    uint32_t three[] = {0, 2, 4};
+    (void)state;
+    start(3 * PIECE_BYTES, TRESOR_POLICY_LRU);
+    lock(6);
+    struct tresor_request request = ask(three, 3, TRESOR_STRATEGY_READ, TRESOR_REQUEST_WAIT);
+    settle();
+    assert_null(session_end(&world.session, request));
+    assert_error(fake_world_one(&world, TRESOR_VERB_UNLOCK, 6, 0), TRESOR_OK);
+    limit = 3 * PIECE_BYTES;
+    struct tresor_request lowering = ask_budget(2 * PIECE_BYTES, 0);
+    settle();
+    assert_non_null(session_end(&world.session, lowering));
+    const struct tresor_event *end = session_end(&world.session, request);
+    assert_non_null(end);
+    assert_error(end->error.code, end->done == 3 ? TRESOR_OK : TRESOR_ERROR_TOO_BIG);
+    fake_world_close(&world);
+}
+
+/* It joins one that waits, and is told at once what it would have been told alone. */
+static void who_may_not_wait_is_refused_beside_one_who_does(void **state)
+{
+    (void)state;
+    start(PIECE_BYTES, TRESOR_POLICY_LRU);
+    lock(0);
+    struct tresor_request patient = wait_for(2);
+    assert_error(load(2), TRESOR_ERROR_BUSY);
+    assert_null(session_end(&world.session, patient));
+    assert_error(fake_world_one(&world, TRESOR_VERB_UNLOCK, 0, 0), TRESOR_OK);
+    assert_error(finish(patient), TRESOR_OK);
+    fake_world_close(&world);
+}
+
+/* However many wait. */
+static void many_who_wait_hide_nobody(void **state)
+{
+    enum { PIECES = 40 };
+    struct model_tensor tensors[PIECES];
+    struct tresor_request waiting[PIECES];
+    (void)state;
+    for (uint32_t i = 0; i < PIECES; i++)
+        tensors[i] = (struct model_tensor){.offset_bytes = (uint64_t)i * 8192, .size_bytes = 4096};
+    fake_world_init(&world);
+    world.options.budget_bytes = 16 * 4096;
+    world.options.requests_max = PIECES + 8;
+    world.options.waits_max = PIECES + 8;
+    limit = 16 * 4096;
+    fake_world_start(&world, tensors, PIECES);
+    for (uint32_t i = 0; i < 16 && counters().committed_bytes + 8192 <= limit; i++)
+        lock(i);
+    for (uint32_t i = 16; i + 1 < PIECES; i++)
+        waiting[i] = wait_for(i);
+    assert_error(load(PIECES - 1), TRESOR_ERROR_BUSY);
+    for (uint32_t i = 16; i + 1 < PIECES; i++)
+        assert_error(tresor_cancel(context(), waiting[i]), TRESOR_OK);
+    settle();
+    assert_error(fake_world_all(&world, TRESOR_VERB_UNLOCK, 0), TRESOR_OK);
+    fake_world_close(&world);
+}
+
+/* The host's own eviction finds it in use; when it is used no more, it goes for others like any. */
+static void what_could_not_be_evicted_goes_later(void **state)
+{
+    (void)state;
+    start(PIECE_BYTES, TRESOR_POLICY_LRU);
+    assert_error(load(0), TRESOR_OK);
+    struct tresor_item item = session_tensor(&world.session, 0);
+    assert_error(tresor_acquire(context(), item, NULL), TRESOR_OK);
+    assert_error(fake_world_one(&world, TRESOR_VERB_EVICT, 0, 0), TRESOR_ERROR_BUSY);
+    assert_error(tresor_release(context(), item), TRESOR_OK);
+    assert_error(load(2), TRESOR_OK);
+    assert_int_equal(resident(), 0x04);
+    fake_world_close(&world);
+}
+
+/* A load that was asked for behind an eviction when there was no budget is admitted by the one that has come. */
+static void a_budget_comes_while_something_goes(void **state)
+{
+    (void)state;
+    for (uint32_t steps = 0; steps < 12; steps++) {
+        start(0, TRESOR_POLICY_LRU);
+        world.session.steps_max = 100000;
+        assert_error(fake_world_all(&world, TRESOR_VERB_LOAD, TRESOR_STRATEGY_READ), TRESOR_OK);
+        struct tresor_request evicting = submit(TRESOR_VERB_EVICT, session_all(&world.session));
+        struct tresor_request loading = submit(TRESOR_VERB_LOAD, session_all(&world.session));
+        for (uint32_t i = 0; i < steps; i++)
+            session_pump(&world.session);
+        struct tresor_request lowering = ask_budget(2 * PIECE_BYTES, 0);
+        settle();
+        assert_non_null(session_end(&world.session, evicting));
+        assert_non_null(session_end(&world.session, loading));
+        assert_error(session_end(&world.session, lowering)->error.code, TRESOR_OK);
+        limit = 2 * PIECE_BYTES;
+        settle();
+        fake_world_close(&world);
+    }
+}
+
+/* What was refused is not on its way any more. */
+static void what_was_refused_may_be_split(void **state)
+{
+    (void)state;
+    start(PIECE_BYTES, TRESOR_POLICY_LRU);
+    lock(0);
+    assert_error(load(2), TRESOR_ERROR_BUSY);
+    const struct tresor__pins *pins = atomic_load(&context()->controller.slots[0].pins);
+    assert_int_equal(atomic_load(&pins->pins[2].word), atomic_load(&pins->pins[4].word));
+    assert_error(fake_world_one(&world, TRESOR_VERB_UNLOCK, 0, 0), TRESOR_OK);
+    fake_world_close(&world);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -332,6 +551,17 @@ int main(void)
         cmocka_unit_test(a_lower_budget_evicts),
         cmocka_unit_test(a_budget_may_fall_at_any_moment),
         cmocka_unit_test(streams_count),
+        cmocka_unit_test(those_who_wait_go_on_when_it_is_unlocked_or_lifted),
+        cmocka_unit_test(neighbours_go_together_for_their_page),
+        cmocka_unit_test(a_stage_takes_nobodys_room),
+        cmocka_unit_test(a_stage_that_finds_no_room_is_refused),
+        cmocka_unit_test(a_budget_below_the_stages_is_busy),
+        cmocka_unit_test(a_load_that_fits_no_more_fails),
+        cmocka_unit_test(who_may_not_wait_is_refused_beside_one_who_does),
+        cmocka_unit_test(many_who_wait_hide_nobody),
+        cmocka_unit_test(what_could_not_be_evicted_goes_later),
+        cmocka_unit_test(a_budget_comes_while_something_goes),
+        cmocka_unit_test(what_was_refused_may_be_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
