@@ -212,7 +212,7 @@ static bool may_come(struct tresor_context *context, struct tresor_item item)
     const struct tresor__controller *controller = &context->controller;
     for (uint32_t i = 0; i < controller->limits.requests; i++) {
         const struct tresor__request *request = &controller->requests[i];
-        if (request->verb == TRESOR_VERB_LOAD &&
+        if ((request->verb == TRESOR_VERB_LOAD || request->verb == TRESOR_VERB_PLAN) &&
             request->source == tresor__handle_source(item.value) &&
             (request->state == REQUEST_VISITING || request->state == REQUEST_PENDING))
             return true;
