@@ -614,6 +614,7 @@ void tresor__ledger_lock(struct tresor__ledger *ledger, uint32_t index)
     assert(span->role == TRESOR__SPAN_RESIDENT && span->lock_role == TRESOR__SPAN_ABSENT);
     span->lock_role = TRESOR__SPAN_LOADING;
     span->lock_waiting = 0;
+    span->lock_failure = (struct tresor__failure){0};
     for (uint32_t i = 0; i < span->interval_count; i++) {
         uint32_t number = span->first_interval + i;
         struct tresor__interval *interval = &ledger->intervals[number];

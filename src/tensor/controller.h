@@ -7,6 +7,7 @@
 #ifndef TRESOR_TENSOR_CONTROLLER_H
 #define TRESOR_TENSOR_CONTROLLER_H
 
+#include <tresor/choice.h>
 #include <tresor/observe.h>
 
 #include "io/read/copy.h"
@@ -251,6 +252,12 @@ void tresor__waits_withdraw_if(struct tresor__controller *controller,
 
 /** Free a pair whose event was taken. */
 void tresor__waits_free(struct tresor__controller *controller, uint32_t pair);
+
+/* --- choice.c --- */
+
+/** What was chosen for a piece. Pure. */
+struct tresor_choice tresor__choice_of(const struct tresor__controller *controller,
+                                       const struct tresor__piece *piece);
 
 /* --- events.c --- */
 
