@@ -211,14 +211,17 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
         return -EINVAL;
     if (kind == TRESOR__SYS_MAP_FILE && !file_of(fake, descriptor))
         return -EBADF;
+    if (kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE && range_set_touches(&fake->used, range_of(address, length)))
+        return -EEXIST;
     bool is_new = !address;
     if (is_new)
         address = find_gap(fake, length);
     if (!address)
         return -ENOMEM;
+    bool is_anonymous = kind == TRESOR__SYS_MAP_ANONYMOUS || kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE;
     /* Windows are large: a new one keeps what the arena happens to hold, which is rubbish enough. */
     if (kind != TRESOR__SYS_MAP_RESERVE || !is_new)
-        memset(address, kind == TRESOR__SYS_MAP_ANONYMOUS ? 0 : FAKE_RUBBISH, round_up(length));
+        memset(address, is_anonymous ? 0 : FAKE_RUBBISH, round_up(length));
     range_set_add(&fake->used, range_of(address, length));
     range_set_remove(&fake->locked, range_of(address, length));
     *mapped = address;
@@ -235,6 +238,25 @@ static int64_t unmap(void *cookie, void *address, size_t length)
     range_set_remove(&fake->used, range_of(address, length));
     range_set_remove(&fake->locked, range_of(address, length));
     return 0;
+}
+
+static int64_t move_pages(void *cookie, void *from, void *to, size_t length)
+{
+    struct fake_sys *fake = self(cookie);
+    if (fake->has_no_moves)
+        return -EINVAL;
+    if (!range_set_covers(&fake->used, range_of(from, length)))
+        return -EFAULT;
+    memcpy(to, from, round_up(length));
+    memset(from, FAKE_RUBBISH, round_up(length));
+    range_set_add(&fake->used, range_of(to, length));
+    range_set_remove(&fake->locked, range_of(to, length));
+    return 0;
+}
+
+static int64_t max_maps(void *cookie)
+{
+    return self(cookie)->max_maps;
 }
 
 static int64_t advise_memory(void *cookie, void *address, size_t length,
@@ -357,6 +379,7 @@ void fake_sys_init(struct fake_sys *fake)
     fake->arena_bytes = ARENA_BYTES;
     fake->lock_limit_bytes = UINT64_MAX;
     fake->direct_alignment_bytes = 512;
+    fake->max_maps = 65530;
     fake->sys = (struct tresor__sys){
         .cookie = fake,
         .open_file = open_file,
@@ -368,6 +391,8 @@ void fake_sys_init(struct fake_sys *fake)
         .read_cached = read_cached,
         .map = map,
         .unmap = unmap,
+        .move_pages = move_pages,
+        .max_maps = max_maps,
         .protect = protect,
         .advise_memory = advise_memory,
         .advise_file = advise_file,
