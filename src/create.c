@@ -20,6 +20,7 @@ enum {
     THREADS_DEFAULT = 4,
     AHEAD_MAX = 3, /* more does not make a cold load faster, and each may still have to end after a cancel */
     THREADS_MAX = 256,
+    MAPS_DEFAULT = 65530, /* of a process, where the system does not tell */
     POOL_MAX = 1 << 24,
 };
 
@@ -80,6 +81,15 @@ static uint32_t ahead_of(const struct tresor_context_options *options)
     return others < AHEAD_MAX ? others : AHEAD_MAX;
 }
 
+/* Pages that were moved are maps of their own, and half of what a process may have is left to the host. */
+static uint32_t seams_of(const struct tresor__sys *sys)
+{
+    int64_t maps = sys->max_maps(sys->cookie);
+    if (maps <= 0)
+        maps = MAPS_DEFAULT;
+    return maps / 2 < UINT32_MAX ? (uint32_t)(maps / 2) : UINT32_MAX;
+}
+
 static int32_t make_controller(struct tresor_context *context, const struct tresor__sys *sys,
                                const struct tresor_context_options *options)
 {
@@ -95,6 +105,7 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         .block_bytes = options->block_bytes,
         .populate_bytes = options->populate_bytes,
         .ahead_max = ahead_of(options),
+        .seams_max = seams_of(sys),
         .strategy = options->strategy,
         .direct = options->direct,
     };

@@ -61,6 +61,7 @@ static void resolve(struct tresor__controller *controller, struct tresor__effect
     effect->descriptor = is_direct ? file->direct_descriptor : file->descriptor;
     effect->path = file->path;
     effect->address = address_of(controller, effect, file);
+    effect->target = effect->kind == TRESOR__EFFECT_MOVE ? file->window + effect->offset : NULL;
     if (effect->kind == TRESOR__EFFECT_WORK) {
         effect->work = works[effect->flags];
         effect->record = slot;

@@ -69,6 +69,7 @@ struct tresor__effect {
     int descriptor;
     bool is_cancelled; /* by a backend: READ: was asked to end early; CANCEL: has found its read */
     void *address;                   /* of `place` */
+    void *target;                    /* MOVE: of `offset` in the window */
     const char *path;                /* OPEN */
     int64_t (*work)(void *argument); /* WORK */
     void *record;                    /* STAT and QUERY write here, WORK's argument */

@@ -85,6 +85,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         .direct = (uint8_t)limits->direct,
         .spare_bytes_max = limits->spare_bytes,
         .room.limit_bytes = UINT64_MAX,
+        .room.seams_max = limits->seams_max,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||

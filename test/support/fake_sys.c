@@ -149,6 +149,31 @@ static struct range range_of(const void *address, size_t length)
     return (struct range){(uintptr_t)address, (uintptr_t)address + round_up(length)};
 }
 
+/* --- maps: pages are moved out of one at a time --- */
+
+static bool crosses_bound(const struct fake_sys *fake, struct range range)
+{
+    for (uint32_t i = 0; i < fake->bound_count; i++)
+        if (fake->bounds[i] > range.start && fake->bounds[i] < range.end)
+            return true;
+    return false;
+}
+
+/* A map of its own, in place of those that were there. */
+static void bound(struct fake_sys *fake, struct range range, bool keeps)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < fake->bound_count; i++)
+        if (fake->bounds[i] < range.start || fake->bounds[i] > range.end ||
+            (keeps && fake->bounds[i] != range.start && fake->bounds[i] != range.end))
+            fake->bounds[kept++] = fake->bounds[i];
+    if (kept + 2 > FAKE_BOUNDS)
+        abort();
+    fake->bounds[kept++] = range.start;
+    fake->bounds[kept++] = range.end;
+    fake->bound_count = kept;
+}
+
 static void make_arena(struct fake_sys *fake)
 {
     fake->arena = aligned_alloc(ARENA_ALIGNMENT_BYTES, fake->arena_bytes);
@@ -224,6 +249,7 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
         memset(address, is_anonymous ? 0 : FAKE_RUBBISH, round_up(length));
     range_set_add(&fake->used, range_of(address, length));
     range_set_remove(&fake->locked, range_of(address, length));
+    bound(fake, range_of(address, length), false);
     *mapped = address;
     if (kind == TRESOR__SYS_MAP_FILE)
         map_pages(fake, address, length, descriptor, offset);
@@ -245,12 +271,15 @@ static int64_t move_pages(void *cookie, void *from, void *to, size_t length)
     struct fake_sys *fake = self(cookie);
     if (fake->has_no_moves)
         return -EINVAL;
-    if (!range_set_covers(&fake->used, range_of(from, length)))
+    bool crosses = crosses_bound(fake, range_of(from, length));
+    fake->crossing_moves += crosses;
+    if (crosses || !range_set_covers(&fake->used, range_of(from, length)))
         return -EFAULT;
     memcpy(to, from, round_up(length));
     memset(from, FAKE_RUBBISH, round_up(length));
     range_set_add(&fake->used, range_of(to, length));
     range_set_remove(&fake->locked, range_of(to, length));
+    bound(fake, range_of(to, length), false);
     return 0;
 }
 
@@ -288,7 +317,10 @@ static int64_t protect(void *cookie, void *address, size_t length, bool reachabl
 {
     struct fake_sys *fake = self(cookie);
     (void)reachable;
-    return range_set_covers(&fake->used, range_of(address, length)) ? 0 : -ENOMEM;
+    if (!range_set_covers(&fake->used, range_of(address, length)))
+        return -ENOMEM;
+    bound(fake, range_of(address, length), true);
+    return 0;
 }
 
 static int64_t lock(void *cookie, const void *address, size_t length)

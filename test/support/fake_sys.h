@@ -15,6 +15,7 @@
 
 enum {
     FAKE_RING_READS = 256,
+    FAKE_BOUNDS = 1024,
     FAKE_FILES = 16,
     FAKE_DESCRIPTOR_FIRST = 1000, /* file i is FIRST + i, the bell the one after the last file */
     FAKE_DIRECT_FIRST = 2000,     /* file i for direct reads */
@@ -47,6 +48,9 @@ struct fake_sys {
     uint8_t *arena;
     size_t arena_bytes; /* of all mappings together; a multiple of 2 MiB, and may be set until the first of them */
     struct range_set used;
+    uintptr_t bounds[FAKE_BOUNDS]; /* where a map ends or begins, in no order; neighbours are never joined */
+    uint32_t bound_count;
+    uint32_t crossing_moves; /* that were refused for a bound within them */
     uint64_t lock_limit_bytes; /* UINT64_MAX: none */
     struct range_set locked;
     struct fake_ring ring;
