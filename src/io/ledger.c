@@ -310,6 +310,12 @@ static void cut_at_room(const struct tresor__ledger *ledger, struct tresor__bits
     extent->last = last;
 }
 
+/* The same of a whole extent that is taken. */
+static bool takes_up_spare(const struct tresor__interval *interval)
+{
+    return interval->spare && interval->backing == TRESOR__BACKING_ANONYMOUS;
+}
+
 /* It is no longer in the set of its urgency. */
 static void begin_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
                        uint32_t urgency, struct tresor__extent extent)
@@ -328,7 +334,7 @@ static void begin_fill(struct tresor__ledger *ledger, enum tresor__backing backi
     }
     tresor__seams_map(ledger, tresor__ledger_start(ledger, extent.first),
                       tresor__ledger_start(ledger, extent.last),
-                      ledger->intervals[extent.first].spare && backing == TRESOR__BACKING_ANONYMOUS);
+                      takes_up_spare(&ledger->intervals[extent.first]));
 }
 
 bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
@@ -571,6 +577,7 @@ void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_
 void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__extent extent,
                              const struct tresor__failure *failure)
 {
+    bool keeps = takes_up_spare(&ledger->intervals[extent.first]);
     for (uint32_t i = extent.first; i < extent.last; i++) {
         struct tresor__interval *interval = &ledger->intervals[i];
         assert(interval->fill == TRESOR__FILL_RUNNING);
@@ -580,8 +587,7 @@ void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__exten
         count_pages(ledger, i);
         tell_failed(ledger, i, failure);
     }
-    if (!tresor__interval_has_pages(&ledger->intervals[extent.first]))
-        tresor__seams_unmap(ledger, extent);
+    tresor__seams_unmap(ledger, extent, keeps);
 }
 
 bool tresor__ledger_take_release(struct tresor__ledger *ledger, enum tresor__backing backing,
@@ -636,7 +642,7 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
         tresor__seams_map(ledger, tresor__ledger_start(ledger, extent.first),
                           tresor__ledger_start(ledger, extent.last), true);
     else
-        tresor__seams_unmap(ledger, extent);
+        tresor__seams_unmap(ledger, extent, false);
 }
 
 void tresor__ledger_lock(struct tresor__ledger *ledger, uint32_t index)

@@ -75,13 +75,14 @@ static bool is_needed(const struct tresor__ledger *ledger, uint32_t number)
     return false;
 }
 
-void tresor__seams_unmap(struct tresor__ledger *ledger, struct tresor__extent extent)
+void tresor__seams_unmap(struct tresor__ledger *ledger, struct tresor__extent extent, bool kept)
 {
     if (ledger->seams.size == 0)
         return;
     uint64_t start = tresor__ledger_start(ledger, extent.first);
     uint64_t end = tresor__ledger_start(ledger, extent.last);
-    clear_between(ledger, start, end);
+    if (!kept)
+        clear_between(ledger, start, end);
     if (!is_needed(ledger, extent.first))
         take_away(ledger, seam_at(start));
     if (!is_needed(ledger, extent.last))

@@ -20,8 +20,8 @@ uint32_t tresor__seams_size(uint64_t window_bytes);
 /** [start, end) is mapped, by a map of its own; with `kept` over the maps that were there. */
 void tresor__seams_map(struct tresor__ledger *ledger, uint64_t start, uint64_t end, bool kept);
 
-/** An extent's maps are gone, except where a place beside it has pages. */
-void tresor__seams_unmap(struct tresor__ledger *ledger, struct tresor__extent extent);
+/** An extent's map is gone, or with `kept` was not made over those that were there; what is beside it may still end here. */
+void tresor__seams_unmap(struct tresor__ledger *ledger, struct tresor__extent extent, bool kept);
 
 /** The end of the seamless run of huge pages that begins at `start`, at most `end`; `start` itself where its huge page
  * has a seam. Both are whole huge pages. Pure. */
