@@ -323,6 +323,7 @@ int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counte
         .direct_bytes = controller->direct_bytes,
         .spare_bytes = controller->io.room.spare_bytes,
         .cached_bytes = controller->cached_bytes,
+        .uncollected_bytes = controller->io.room.uncollected_bytes,
     };
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         const struct tresor__slot *slot = &controller->slots[i];

@@ -237,6 +237,27 @@ static void split_at_ends(const struct tresor__sys *sys, const struct tresor__ef
         sys->advise_memory(sys->cookie, end - behind, behind, TRESOR__SYS_SPLIT_PAGES);
 }
 
+/*
+ * The page cache forgets no part of a large page, so what is around the place goes too where nobody has it. What somebody
+ * maps stays, but a neighbour's part of a large page is no longer mapped when the other is not, until it is next touched.
+ * Where the cache may not be asked what it kept, that is not known.
+ */
+static int64_t evict_cached(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    uint64_t bytes = 0;
+    uint64_t start = effect->offset;
+    uint64_t end = effect->offset + effect->length;
+    if (effect->flags & TRESOR__EVICT_BEFORE)
+        start = start / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    if (effect->flags & TRESOR__EVICT_BEHIND)
+        end = (end + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    sys->advise_file(sys->cookie, effect->descriptor, start, end - start, TRESOR__SYS_FILE_DONTNEED);
+    return sys->cached_bytes(sys->cookie, effect->descriptor, effect->offset, effect->length, &bytes) < 0 ||
+                   bytes > INT64_MAX
+               ? 0
+               : (int64_t)bytes;
+}
+
 /* Mapping the reservation over it takes the pages away and keeps the addresses ours. */
 static int64_t act_unmap(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
@@ -246,8 +267,9 @@ static int64_t act_unmap(const struct tresor__sys *sys, const struct tresor__eff
         return 1;
     if (effect->flags & TRESOR__MAP_ANONYMOUS)
         split_at_ends(sys, effect);
-    return sys->map(sys->cookie, TRESOR__SYS_MAP_RESERVE, effect->address, (size_t)effect->length,
-                    -1, 0, &place);
+    int64_t result = sys->map(sys->cookie, TRESOR__SYS_MAP_RESERVE, effect->address,
+                              (size_t)effect->length, -1, 0, &place);
+    return result == 0 && effect->flags & TRESOR__UNMAP_EVICT ? evict_cached(sys, effect) : result;
 }
 
 /*

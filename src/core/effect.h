@@ -40,6 +40,9 @@ enum tresor__effect_flag {
                                      descriptor of such reads */
     TRESOR__READ_CACHED = 32,     /* only what the page cache holds; memory for the rest is made */
     TRESOR__READ_BOUNCE = 64,     /* with DIRECT: through memory of the actor's, not aligned */
+    TRESOR__UNMAP_EVICT = 256,    /* the page cache shall forget the file's pages too, */
+    TRESOR__EVICT_BEFORE = 512,   /* and what else the huge page has in which the place begins, */
+    TRESOR__EVICT_BEHIND = 1024,  /* or ends */
     TRESOR__MAP_SPARE = 128,      /* UNMAP: keep the pages, out of reach; MAP: take kept ones up again */
 };
 

@@ -140,6 +140,7 @@ struct tresor__room {
     uint64_t charged_bytes;   /* of intervals whose pages are there or may be: being filled, full, not yet
                                  released, kept as spare, or left by an unmap that was refused */
     uint64_t spare_bytes;     /* of the charged, those that are kept */
+    uint64_t uncollected_bytes; /* of evicted file pages that the page cache kept, over all evictions; not charged */
     uint32_t seam_count;      /* where a map of the kernel's may end */
     uint32_t seams_max;       /* from then on no pages are moved, for that makes more of them */
 };
