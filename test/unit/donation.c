@@ -378,6 +378,88 @@ static void what_stayed_locked_is_not_moved(void **state)
     }
 }
 
+/* --- everything at once --- */
+
+static uint64_t faults;
+
+static int32_t fail_at_random(void *cookie, struct faulty_call *call)
+{
+    static const int32_t errors[] = {ENOMEM, EAGAIN, EINTR, EIO, EFAULT};
+    (void)cookie;
+    bool may_fail = call->row == FAULTY_MAP || call->row == FAULTY_MOVE_PAGES ||
+                    call->row == FAULTY_PROTECT || call->row == FAULTY_READ;
+    if (faults == 0 || !may_fail || !random_once_in(&faults, 12))
+        return 0;
+    return errors[random_below(&faults, sizeof errors / sizeof errors[0])];
+}
+
+static bool is_resident(uint32_t tensor)
+{
+    struct tresor_item item = session_tensor(&world.session, tensor);
+    bool is_there = tresor_acquire(world.session.context, item, NULL) == TRESOR_OK;
+    if (is_there)
+        tresor_release(world.session.context, item);
+    return is_there;
+}
+
+/* What is there goes and what is not comes, mostly; some are cancelled, and some are asked for together. */
+static void move_at_random(uint64_t *seed)
+{
+    struct tresor_request request;
+    for (uint32_t i = 0; i < TENSORS; i++) {
+        struct tresor_item item = session_tensor(&world.session, i);
+        bool is_there = is_resident(i) != random_once_in(seed, 10);
+        if (random_once_in(seed, 2))
+            continue;
+        if (session_submit(&world.session, is_there ? TRESOR_VERB_EVICT : TRESOR_VERB_LOAD, &item, 1,
+                           random_once_in(seed, 8) ? TRESOR_STRATEGY_MMAP : TRESOR_STRATEGY_READ,
+                           &request) != TRESOR_OK)
+            break;
+        if (random_once_in(seed, 8)) {
+            for (uint32_t k = random_below(seed, 8); k > 0; k--)
+                session_pump(&world.session);
+            tresor_cancel(world.session.context, request);
+        }
+    }
+    uint64_t limit = (8 + random_below(seed, 24)) * (uint64_t)MIB;
+    room()->limit_bytes = limit > room()->charged_bytes ? limit : room()->charged_bytes;
+    for (uint32_t i = random_below(seed, 200); i > 0; i--)
+        session_pump(&world.session);
+    session_verify(&world.session, &world.set);
+}
+
+/* Loads, evictions and cancels in any order, with as much room as it happens to be, and calls that fail. */
+static void whatever_happens(void **state)
+{
+    uint64_t moved = 0;
+    (void)state;
+    for (uint64_t run = 1; run <= 40; run++) {
+        uint64_t seed = run * 7919;
+        prepare();
+        world.options.spare_bytes = run % 4 == 0 ? 8 * MIB : 0;
+        shuffled = (struct shuffled){.seed = seed};
+        world.shuffled = run % 5 ? &shuffled : NULL;
+        world.fake.max_maps = run % 3 ? 65530 : 24;
+        faults = 0;
+        world.faulty.judge = fail_at_random;
+        start();
+        world.faulty.moves_unmap = run % 2;
+        faults = run % 3 ? seed : 0;
+        for (uint32_t i = 0; i < 40; i++)
+            move_at_random(&seed);
+        moved += moves();
+        faults = 0;
+        room()->limit_bytes = UINT64_MAX;
+        session_settle(&world.session);
+        assert_error(fake_world_all(&world, TRESOR_VERB_LOAD, TRESOR_STRATEGY_READ), TRESOR_OK);
+        fake_world_must_have(&world, TENSORS);
+        assert_int_equal(world.fake.crossing_moves, 0);
+        fake_world_close(&world);
+    }
+    print_message("# %llu moves\n", (unsigned long long)moved);
+    assert_true(moved > 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +473,7 @@ int main(void)
         cmocka_unit_test(the_wanted_place_cannot_be_mapped),
         cmocka_unit_test(the_spent_place_cannot_be_unmapped),
         cmocka_unit_test(what_stayed_locked_is_not_moved),
+        cmocka_unit_test(whatever_happens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
