@@ -72,8 +72,9 @@ struct tresor_counters {
     uint64_t direct_bytes;   /**< of read_bytes, those that went past the page cache */
     uint64_t cached_bytes;   /**< of read_bytes, those that the page cache was found to hold */
     uint64_t spare_bytes;    /**< of evicted tensors' private pages, kept now */
-    uint64_t uncollected_bytes; /* of file pages that were evicted under a budget and that the page cache kept all the same, for
-                                   somebody else has them mapped, dirty or locked; over all evictions so far */
+    uint64_t uncollected_bytes; /**< of mapped pages that were evicted where memory is bounded, those that the page
+                                   cache kept all the same, because somebody else has them mapped, dirty or locked,
+                                   or a neighbour a part of them; summed over all evictions */
 };
 
 /**
