@@ -55,6 +55,7 @@ struct tresor__controller_limits {
     uint64_t block_bytes;
     uint64_t populate_bytes;
     uint32_t ahead_max; /* readaheads of a file under way */
+    uint32_t seams_max; /* from which on no pages are moved */
     uint64_t hash_key[2];
     uint64_t budget_bytes;
     uint32_t policy;   /* enum tresor_policy, not DEFAULT */
