@@ -13,7 +13,8 @@ static double seconds(const struct load_result *result)
 
 static double bytes_per_second(const struct load_result *result)
 {
-    return result->load_ns > 0 ? (double)result->bytes / seconds(result) : 0;
+    const uint64_t bytes = result->walk.is_wanted ? result->walk.used_bytes : result->bytes;
+    return result->load_ns > 0 ? (double)bytes / seconds(result) : 0;
 }
 
 static double microseconds(uint64_t duration_ns)
@@ -55,6 +56,8 @@ void load_print_text(const struct load_result *result)
     printf("strategy %s, backend %s%s: %.3f s, %s/s\n", result->strategy, result->backend,
            is_direct(result) ? ", direct" : "", seconds(result),
            human_size((uint64_t)bytes_per_second(result)).text);
+    if (result->walk.is_wanted)
+        walk_print_text(&result->walk);
     if (result->lock_wanted)
         printf("locked: %" PRIu32 " of %" PRIu32 " tensors%s, %s of memory\n", result->locked,
                result->loaded, result->is_split ? " and slices" : "",
@@ -88,7 +91,9 @@ void load_print_json(const struct load_result *result)
 {
     json_t *report = json_of_figures(result);
     json_t *ways = json_of_ways(result);
-    if (report && ways && json_object_update(report, ways) == 0) {
+    json_t *walk = result->walk.is_wanted ? walk_json(&result->walk) : json_object();
+    if (report && ways && walk && json_object_update(report, ways) == 0 &&
+        json_object_update(report, walk) == 0) {
         json_dumpf(report, stdout, 0);
         putchar('\n');
     } else {
@@ -96,4 +101,5 @@ void load_print_json(const struct load_result *result)
     }
     json_decref(report);
     json_decref(ways);
+    json_decref(walk);
 }
