@@ -22,8 +22,12 @@ static double microseconds(uint64_t duration_ns)
     return (double)duration_ns / 1e3;
 }
 
-static json_t *json_of_dispatch(const struct dispatch_times *times)
+/** Null for a walk, whose dispatches are also sleeps. */
+static json_t *json_of_dispatch(const struct load_result *result)
 {
+    const struct dispatch_times *times = &result->times;
+    if (result->walk.is_wanted)
+        return json_null();
     return json_pack("{s:I, s:f, s:f, s:f, s:f, s:f}", "calls", (json_int_t)times->wall.count,
                      "p50_us", microseconds(latencies_at(&times->wall, 500000)), "p99_us",
                      microseconds(latencies_at(&times->wall, 990000)), "p999_us",
@@ -81,7 +85,7 @@ static json_t *json_of_ways(const struct load_result *result)
 {
     return json_pack("{s:s, s:s?, s:b, s:o, s:o, s:O, s:O, s:{s:I, s:I}}", "strategy",
                      result->strategy, "backend", result->backend, "direct", is_direct(result),
-                     "cold", json_of_cold(result), "dispatch", json_of_dispatch(&result->times),
+                     "cold", json_of_cold(result), "dispatch", json_of_dispatch(result),
                      "degraded", result->degraded.list, "errors", result->failures.list, "machine",
                      "steps", (json_int_t)result->counters.steps, "events",
                      (json_int_t)result->counters.events);
