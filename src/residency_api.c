@@ -305,6 +305,33 @@ int32_t tresor_advise(struct tresor_context *context, const struct tresor_item *
                         request);
 }
 
+int32_t tresor_swap(struct tresor_context *context, const struct tresor_item *items,
+                    size_t item_count, uint32_t strategy,
+                    const struct tresor_request_options *given, struct tresor_request *request)
+{
+    struct tresor_request_options options;
+    int32_t code = check_options(given, &options);
+    if (code != TRESOR_OK)
+        return code;
+    if (strategy > TRESOR_STRATEGY_READ)
+        return TRESOR_ERROR_INVALID;
+    options.size_bytes = sizeof options;
+    options.strategy = strategy;
+    return submit_items(context, TRESOR_VERB_SWAP, items, item_count, &options, 0, request);
+}
+
+int32_t tresor_set_strategy(struct tresor_context *context, uint32_t strategy)
+{
+    int32_t code = tresor__context_enter(context);
+    if (code != TRESOR_OK)
+        return code;
+    if (strategy > TRESOR_STRATEGY_READ)
+        return TRESOR_ERROR_INVALID;
+    context->controller.limits.strategy =
+        strategy == TRESOR_STRATEGY_DEFAULT ? TRESOR_STRATEGY_MMAP : strategy;
+    return TRESOR_OK;
+}
+
 int32_t tresor_stream(struct tresor_context *context, const struct tresor_item *items,
                       size_t item_count, const struct tresor_request_options *options,
                       struct tresor_request *request)

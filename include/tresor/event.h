@@ -22,6 +22,7 @@ enum tresor_verb {
     TRESOR_VERB_UNLOCK = 7,
     TRESOR_VERB_ADVISE = 8,
     TRESOR_VERB_STREAM = 9,
+    TRESOR_VERB_SWAP = 12,
 };
 
 enum tresor_event_type {

@@ -120,6 +120,23 @@ TRESOR_API int32_t tresor_copy(struct tresor_context *context, struct tresor_ite
                                struct tresor_request *request);
 
 /**
+ * Move resident tensors to another strategy, an enum tresor_strategy: their pages become shared ones of the file, or
+ * private ones, a chunk of at most 2 MiB at a time and each in one step, while their addresses stay, readers read and
+ * tensors are acquired. A page that neighbours share goes with the first that asks. A tensor that is not in memory has
+ * nothing to move, and one that is being loaded is swapped when it is; a locked one fails with BUSY (unlock it first),
+ * and so does an eviction of one that is being swapped. Two swaps to one strategy share the work, one to the other
+ * waits for the first to end. A failed or cancelled tensor stays resident, each of its pages on one side or the other: its
+ * event says in `offset` where in the file it stopped, and in `got` how many of the `wanted` bytes, in whole pages,
+ * were moved; a later SWAP, either way, goes on from there. UNSUPPORTED where the system cannot move pages (Linux
+ * can since 5.13). Each chunk that becomes private can cost a map entry (vm.max_map_count); where there is none
+ * left it fails with MAP_REFUSED. INVALID where there is no such strategy.
+ */
+TRESOR_API int32_t tresor_swap(struct tresor_context *context, const struct tresor_item *items,
+                               size_t item_count, uint32_t strategy,
+                               const struct tresor_request_options *options,
+                               struct tresor_request *request);
+
+/**
  * Deliver the bytes of every tensor of the items in chunks, for upload to a device: each CHUNK event has up to the
  * context's `stage_bytes`, in memory of the context's own (`stages_max` chunks of it), which stays until the host gives
  * the chunk back. While all are out nothing is read, and nothing is dropped. Chunks come in the order of the items'

@@ -28,9 +28,10 @@ enum tresor__space {
     TRESOR__SPACE_HEADER = 2, /* the header's memory, at the file's own offset */
     TRESOR__SPACE_CALLER = 3, /* the caller's memory of a COPY request, at `place` */
     TRESOR__SPACE_STAGE = 4,  /* the stage of a STREAM request's chunk, at `place` */
+    TRESOR__SPACE_SCRATCH = 5, /* the file's range for pages on their way into the window, at `place` */
 };
 
-/** Flags of MAP, UNMAP, RESERVE, POPULATE, READ and CLOSE; the byte that holds them is full. */
+/** Flags of MAP, UNMAP, REPLACE, RESERVE, POPULATE, READ and CLOSE; the byte that holds them is full. */
 enum tresor__effect_flag {
     TRESOR__MAP_FILE = 1,         /* shared pages of the file, read-only */
     TRESOR__MAP_ANONYMOUS = 2,    /* private zero pages, writable */
@@ -69,6 +70,7 @@ struct tresor__effect {
     int descriptor;
     bool is_cancelled; /* by a backend: READ: was asked to end early; CANCEL: has found its read */
     void *address;                   /* of `place` */
+    void *target;                    /* REPLACE: of `offset` in the window */
     const char *path;                /* OPEN */
     int64_t (*work)(void *argument); /* WORK */
     void *record;                    /* STAT and QUERY write here, WORK's argument */
@@ -118,11 +120,14 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_HASTEN,      /* tensor -> ledger: it is wanted sooner */
     TRESOR__MESSAGE_UNCLAIM,     /* tensor -> ledger: release it, and say when it is */
     TRESOR__MESSAGE_WITHDRAW,    /* tensor -> ledger: release it, nobody waits */
+    TRESOR__MESSAGE_SWAP,        /* tensor -> ledger: move it to backing `event` */
+    TRESOR__MESSAGE_STOP_SWAP,   /* tensor -> ledger: move it no further, and say when that is so */
     TRESOR__MESSAGE_OPEN_PINS,   /* tensor: it may be acquired */
     TRESOR__MESSAGE_TELL_LOCK,   /* tensor -> its lock */
     TRESOR__MESSAGE_SETTLE_LOAD, /* tensor -> the requests that wait for it */
     TRESOR__MESSAGE_SETTLE_EVICT,
     TRESOR__MESSAGE_SETTLE_ADVISE,
+    TRESOR__MESSAGE_SETTLE_SWAP, /* those to the backings of the bits in `event` */
     TRESOR__MESSAGE_LOCK_CLAIM, /* lock -> ledger */
     TRESOR__MESSAGE_LOCK_UNCLAIM,
     TRESOR__MESSAGE_LOCK_WITHDRAW,

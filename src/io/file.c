@@ -19,7 +19,8 @@ bool tresor__file_busy(const struct tresor__file *file)
     const struct tresor__ledger *ledger = &file->ledger;
     return tresor__ledger_has_work(ledger) || ledger->news_head != TRESOR_NONE ||
            file->mapping.state != MAPPING_IDLE || file->mapping.ahead_count > 0 || file->read.state != READ_IDLE ||
-           file->read.blocks_running > 0 || file->mlock.state != MLOCK_IDLE;
+           file->read.blocks_running > 0 || file->mlock.state != MLOCK_IDLE ||
+           file->swap.state != SWAP_IDLE;
 }
 
 void tresor__io_free_blocks(struct tresor__io *io)

@@ -14,6 +14,7 @@
 #include "io/read/block.h"
 #include "io/read/read.h"
 #include "io/read/stage.h"
+#include "io/swap/swap.h"
 
 /** Limits and the blocks in flight, one a context. */
 struct tresor__io {
@@ -33,6 +34,7 @@ struct tresor__io {
     uint64_t lock_bytes;     /* the most that one lock asks for */
     uint64_t spare_bytes_max; /* of evicted tensors' private pages that are kept */
     uint64_t spare_bytes;     /* that are */
+    uint64_t scratch_bytes;   /* of pages on their way into windows, beside what is there until they come */
     uint8_t direct;          /* enum tresor_direct, not DEFAULT */
 };
 
@@ -53,6 +55,7 @@ enum tresor__file_turn {
     TRESOR__TURN_MLOCK = 4,
     TRESOR__TURN_NEWS = 8,
     TRESOR__TURN_CANCEL = 16, /* reads that nobody wants any more */
+    TRESOR__TURN_SWAP = 32,
 };
 
 /** What a file does without, to be told once each. */
@@ -69,6 +72,7 @@ struct tresor__file {
     struct tresor__mapping mapping;
     struct tresor__read read;
     struct tresor__mlock mlock;
+    struct tresor__swap swap;
     struct tresor__ledger ledger;
     struct tresor__io *io;
     struct tresor__lock_facts lock_facts; /* of the last QUERY */

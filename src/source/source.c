@@ -643,7 +643,9 @@ static void fail_changed(void *context, const struct tresor__input *input,
 
 static uint64_t range_bytes(const struct tresor__model_file *file)
 {
-    return file->window ? file->window_bytes : file->header_bytes;
+    if (file->window)
+        return file->window_bytes;
+    return file->header ? file->header_bytes : (uint64_t)TRESOR__SCRATCH_BYTES;
 }
 
 static void release_range(struct tresor__source *source, struct tresor__outbox *out)
@@ -651,7 +653,9 @@ static void release_range(struct tresor__source *source, struct tresor__outbox *
     const struct tresor__model_file *file = range_holder(source);
     struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
     effect->file = (uint32_t)(file - source->model.files);
-    effect->space = file->window ? TRESOR__SPACE_WINDOW : TRESOR__SPACE_HEADER;
+    effect->space = file->window   ? TRESOR__SPACE_WINDOW
+                    : file->header ? TRESOR__SPACE_HEADER
+                                   : TRESOR__SPACE_SCRATCH;
     effect->length = range_bytes(file);
 }
 
@@ -679,8 +683,10 @@ static void forget_range(void *context, const struct tresor__input *input,
     struct tresor__model_file *file = range_holder(context);
     if (file->window)
         file->window = NULL;
-    else
+    else if (file->header)
         file->header = NULL;
+    else
+        file->io.swap.scratch = NULL;
     again(context, input, out);
 }
 

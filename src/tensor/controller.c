@@ -244,6 +244,8 @@ static void forget_spares(struct tresor__slot *slot)
     for (uint32_t i = 0; i < slot->source.model.file_count; i++) {
         struct tresor__file *file = &slot->source.model.files[i].io;
         file->io->spare_bytes -= file->ledger.spare_bytes;
+        file->io->scratch_bytes -= file->swap.held_bytes;
+        file->swap.held_bytes = 0;
     }
 }
 

@@ -19,6 +19,8 @@ static void *context_of(struct tresor__controller *controller,
         return &slot->source.model.files[address->slot].io.read;
     case TRESOR__MACHINE_MLOCK:
         return &slot->source.model.files[address->slot].io.mlock;
+    case TRESOR__MACHINE_SWAP:
+        return &slot->source.model.files[address->slot].io.swap;
     case TRESOR__MACHINE_BLOCK:
         return &controller->io.blocks[address->slot];
     case TRESOR__MACHINE_COPY:
@@ -56,6 +58,9 @@ static void again(struct tresor__controller *controller, const struct tresor__ad
     case TRESOR__MACHINE_MLOCK:
         tresor__turns_add_file(controller, sender->source, sender->slot, TRESOR__TURN_MLOCK);
         break;
+    case TRESOR__MACHINE_SWAP:
+        tresor__turns_add_file(controller, sender->source, sender->slot, TRESOR__TURN_SWAP);
+        break;
     case TRESOR__MACHINE_COPY:
         tresor__turns_add_copy(controller, sender->slot);
         break;
@@ -79,6 +84,9 @@ static void end_block(struct tresor__controller *controller, uint32_t index)
     } else if (block->space == TRESOR__SPACE_STAGE) {
         job.machine = TRESOR__MACHINE_STREAM;
         event = STREAM_ON_BLOCK_END;
+    } else if (block->space == TRESOR__SPACE_SCRATCH) {
+        job.machine = TRESOR__MACHINE_SWAP;
+        event = SWAP_ON_BLOCK_END;
     }
     step(controller, &job, event, index);
 }
@@ -116,6 +124,12 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
     case TRESOR__MESSAGE_WITHDRAW:
         tresor__ledger_unclaim(ledger, sender->slot, false);
         break;
+    case TRESOR__MESSAGE_SWAP:
+        tresor__ledger_swap(ledger, sender->slot, message->event);
+        break;
+    case TRESOR__MESSAGE_STOP_SWAP:
+        tresor__ledger_stop_swap(ledger, sender->slot);
+        break;
     case TRESOR__MESSAGE_LOCK_CLAIM:
         tresor__ledger_lock(ledger, sender->slot);
         break;
@@ -145,6 +159,17 @@ static void settle_waits(struct tresor__controller *controller,
     tresor__waits_settle(controller, &controller->slots[sender->source].pieces[sender->slot],
                          waits[message->kind], message->code,
                          message->kind == TRESOR__MESSAGE_SETTLE_ADVISE);
+}
+
+static void settle_swaps(struct tresor__controller *controller,
+                         const struct tresor__address *sender,
+                         const struct tresor__message *message)
+{
+    struct tresor__piece *piece = &controller->slots[sender->source].pieces[sender->slot];
+    for (uint32_t backing = 0; backing < TRESOR__BACKING_COUNT; backing++)
+        if (message->event >> backing & 1)
+            tresor__waits_settle(controller, piece, tresor__swap_wait(backing), message->code,
+                                 false);
 }
 
 /* OPEN or CLOSE has ended; a source that is free again gets the next generation, so old handles are
@@ -297,6 +322,8 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
     case TRESOR__MESSAGE_HASTEN:
     case TRESOR__MESSAGE_UNCLAIM:
     case TRESOR__MESSAGE_WITHDRAW:
+    case TRESOR__MESSAGE_SWAP:
+    case TRESOR__MESSAGE_STOP_SWAP:
     case TRESOR__MESSAGE_LOCK_CLAIM:
     case TRESOR__MESSAGE_LOCK_UNCLAIM:
     case TRESOR__MESSAGE_LOCK_WITHDRAW:
@@ -316,6 +343,9 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
     case TRESOR__MESSAGE_SETTLE_LOCK:
     case TRESOR__MESSAGE_SETTLE_UNLOCK:
         settle_waits(controller, sender, message);
+        break;
+    case TRESOR__MESSAGE_SETTLE_SWAP:
+        settle_swaps(controller, sender, message);
         break;
     case TRESOR__MESSAGE_SETTLE_SOURCE:
         settle_source(controller, sender->slot, message->code);

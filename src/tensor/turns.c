@@ -247,7 +247,7 @@ void tresor__turns_feed(struct tresor__controller *controller)
                   starving_of);
     note_hungry(controller);
     if (id >> KIND_SHIFT == TRESOR__ACTOR_FILE)
-        file_of(controller, id)->turns |= TRESOR__TURN_READ;
+        file_of(controller, id)->turns |= TRESOR__TURN_READ | TRESOR__TURN_SWAP;
     add(controller, id);
 }
 
@@ -263,7 +263,7 @@ static void step(struct tresor__controller *controller, uint32_t machine, void *
 static void tell(struct tresor__controller *controller, struct tresor__file *file, uint32_t tensor)
 {
     static const struct {
-        uint8_t news;
+        uint16_t news;
         uint8_t machine;
         uint8_t event;
     } rows[] = {
@@ -271,6 +271,8 @@ static void tell(struct tresor__controller *controller, struct tresor__file *fil
         {TRESOR__NEWS_RELEASED, TRESOR__MACHINE_TENSOR, TENSOR_ON_RELEASED},
         {TRESOR__NEWS_FILL_FAILED, TRESOR__MACHINE_TENSOR, TENSOR_ON_FILL_FAILED},
         {TRESOR__NEWS_FILLED, TRESOR__MACHINE_TENSOR, TENSOR_ON_FILLED},
+        {TRESOR__NEWS_SWAP_FAILED, TRESOR__MACHINE_TENSOR, TENSOR_ON_SWAP_FAILED},
+        {TRESOR__NEWS_SWAPPED, TRESOR__MACHINE_TENSOR, TENSOR_ON_SWAPPED},
         {TRESOR__NEWS_LOCK_FAILED, TRESOR__MACHINE_LOCK, LOCK_ON_LOCK_FAILED},
         {TRESOR__NEWS_LOCKED, TRESOR__MACHINE_LOCK, LOCK_ON_LOCK_OK},
         {TRESOR__NEWS_UNLOCK_FAILED, TRESOR__MACHINE_LOCK, LOCK_ON_UNLOCK_FAILED},
@@ -330,6 +332,8 @@ static void kick(struct tresor__controller *controller, struct tresor__file *fil
         turns |= TRESOR__TURN_READ;
     if ((ledger->lock.count > 0 || ledger->unlock.count > 0) && file->mlock.state == MLOCK_IDLE)
         turns |= TRESOR__TURN_MLOCK;
+    if (tresor__ledger_wants_swap(ledger) && file->swap.state == SWAP_IDLE)
+        turns |= TRESOR__TURN_SWAP;
     if (turns)
         tresor__turns_add_file(controller, file->source, file->index, turns);
 }
@@ -354,6 +358,9 @@ static void run_file(struct tresor__controller *controller, struct tresor__file 
     if (turns & TRESOR__TURN_MLOCK)
         step(controller, TRESOR__MACHINE_MLOCK, &file->mlock, file->source, file->index,
              MLOCK_ON_TURN);
+    if (turns & TRESOR__TURN_SWAP)
+        step(controller, TRESOR__MACHINE_SWAP, &file->swap, file->source, file->index,
+             SWAP_ON_TURN);
     if (turns & TRESOR__TURN_CANCEL)
         tresor__blocks_cancel_unwanted(controller, file);
     if (turns & TRESOR__TURN_NEWS)

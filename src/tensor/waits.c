@@ -229,10 +229,32 @@ void tresor__waits_settle(struct tresor__controller *controller, struct tresor__
     }
 }
 
+static bool is_swap(uint8_t wait)
+{
+    return wait == TRESOR__WAIT_SWAP_MMAP || wait == TRESOR__WAIT_SWAP_READ;
+}
+
 static bool may_withdraw(const struct tresor__piece *piece, uint8_t wait)
 {
-    return wait == TRESOR__WAIT_LOAD ||
+    return wait == TRESOR__WAIT_LOAD || is_swap(wait) ||
            (wait == TRESOR__WAIT_LOCK && piece->lock.state == LOCK_AWAITING);
+}
+
+/* The event says how far it came; what is under way of it ends behind that. */
+static void withdraw_swap(struct tresor__controller *controller, uint32_t index)
+{
+    const struct tresor__pair *pair = pair_of(controller, index);
+    uint32_t source = pair->source;
+    const struct tresor__piece *piece = &controller->slots[source].pieces[pair->tensor];
+    bool has_begun = piece->tensor.state == TENSOR_SWAPPING &&
+                     pair->wait == tresor__swap_wait(piece->tensor.side);
+    struct tresor__failure failure = tresor__ledger_swap_failure(
+        ledger_of(controller, piece), piece->index, TRESOR_ERROR_CANCELLED);
+    settle_with(controller, index, TRESOR_ERROR_CANCELLED, has_begun ? &failure : NULL);
+    if (has_begun)
+        tresor__router_step(
+            controller, &(struct tresor__address){TRESOR__MACHINE_TENSOR, source, piece->index},
+            &(struct tresor__input){.event = TENSOR_ON_CANCEL});
 }
 
 bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor__request *request,
@@ -248,6 +270,11 @@ bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor
         uint32_t source = pair->source;
         if (may_withdraw(&controller->slots[source].pieces[tensor], wait)) {
             withdrawn++;
+            if (is_swap(wait)) {
+                withdraw_swap(controller, index);
+                index = next;
+                continue;
+            }
             settle(controller, index, TRESOR_ERROR_CANCELLED);
             bool is_load = wait == TRESOR__WAIT_LOAD;
             tresor__router_step(

@@ -11,7 +11,9 @@ enum {
     SEALING = 16,
     EVICTING = 32,
     RELOADING = 64, /* being evicted, and a load waits for the end */
-    TENSORS = RESIDENT | LOADING | SEALING | EVICTING | RELOADING,
+    SWAPPING = 128,
+    STOPPING = 256,
+    TENSORS = SWAPPING | STOPPING | RESIDENT | LOADING | SEALING | EVICTING | RELOADING,
 };
 
 static struct tresor__piece world;
@@ -21,6 +23,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     static const uint8_t tensors[] = {
         [0] = TENSOR_ABSENT,        [RESIDENT] = TENSOR_RESIDENT, [LOADING] = TENSOR_LOADING,
         [SEALING] = TENSOR_SEALING, [EVICTING] = TENSOR_EVICTING, [RELOADING] = TENSOR_EVICTING,
+        [SWAPPING] = TENSOR_SWAPPING, [STOPPING] = TENSOR_STOPPING,
     };
     (void)event;
     if (!exhaust_at_most_one(knobs, TENSORS))
@@ -45,14 +48,14 @@ int main(void)
 {
     static const uint32_t knobs[] = {
         [LOCK_UNLOCKED] = WANTED | TENSORS,
-        [LOCK_AWAITING] = WANTED | LOADING | SEALING | RELOADING,
+        [LOCK_AWAITING] = WANTED | LOADING | SEALING | RELOADING | SWAPPING | STOPPING,
         [LOCK_LOCKING] = WANTED,
         [LOCK_LOCKED] = WANTED,
         [LOCK_UNLOCKING] = WANTED | FAILING,
     };
     static const struct exhaust_guard guards[] = {
         {"is_resident", .all = RESIDENT},
-        {"is_coming", .any = LOADING | SEALING | RELOADING},
+        {"is_coming", .any = LOADING | SEALING | RELOADING | SWAPPING | STOPPING},
         {"is_wanted", .all = WANTED},
     };
     static const struct exhaust_action actions[] = {
