@@ -42,7 +42,7 @@ static void *address_of(struct tresor__controller *controller, const struct tres
         return tresor__stages_address(controller, controller->io.blocks[effect->slot].stage) +
                effect->place;
     case TRESOR__SPACE_SCRATCH:
-        return (char *)file->io.swap.scratch + effect->place;
+        return file->window + file->window_bytes + effect->place;
     default:
         return NULL;
     }

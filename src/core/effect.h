@@ -28,7 +28,7 @@ enum tresor__space {
     TRESOR__SPACE_HEADER = 2, /* the header's memory, at the file's own offset */
     TRESOR__SPACE_CALLER = 3, /* the caller's memory of a COPY request, at `place` */
     TRESOR__SPACE_STAGE = 4,  /* the stage of a STREAM request's chunk, at `place` */
-    TRESOR__SPACE_SCRATCH = 5, /* the file's range for pages on their way into the window, at `place` */
+    TRESOR__SPACE_SCRATCH = 5, /* behind the window, for pages on their way into it, at `place` */
 };
 
 /** Flags of MAP, UNMAP, REPLACE, RESERVE, POPULATE, READ and CLOSE; the byte that holds them is full. */

@@ -60,7 +60,7 @@ void tresor__model_free(struct tresor__model *model)
 struct tresor__model_file *tresor__model_range_holder(const struct tresor__model *model)
 {
     for (uint32_t i = 0; i < model->file_total; i++)
-        if (model->files[i].window || model->files[i].header || model->files[i].io.swap.scratch)
+        if (model->files[i].window || model->files[i].header)
             return &model->files[i];
     return NULL;
 }

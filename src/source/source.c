@@ -378,7 +378,7 @@ static void leak_header_and_index(void *context, const struct tresor__input *inp
 static void ask_window(struct tresor__source *source, struct tresor__outbox *out)
 {
     struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_RESERVE, SOURCE_ON_RESERVE_OK);
-    effect->length = current(source)->window_bytes;
+    effect->length = tresor__model_reserved_bytes(current(source));
 }
 
 static void ask_first_window(void *context, const struct tresor__input *input,
@@ -643,9 +643,7 @@ static void fail_changed(void *context, const struct tresor__input *input,
 
 static uint64_t range_bytes(const struct tresor__model_file *file)
 {
-    if (file->window)
-        return file->window_bytes;
-    return file->header ? file->header_bytes : (uint64_t)TRESOR__SCRATCH_BYTES;
+    return file->window ? tresor__model_reserved_bytes(file) : file->header_bytes;
 }
 
 static void release_range(struct tresor__source *source, struct tresor__outbox *out)
@@ -653,9 +651,7 @@ static void release_range(struct tresor__source *source, struct tresor__outbox *
     const struct tresor__model_file *file = range_holder(source);
     struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
     effect->file = (uint32_t)(file - source->model.files);
-    effect->space = file->window   ? TRESOR__SPACE_WINDOW
-                    : file->header ? TRESOR__SPACE_HEADER
-                                   : TRESOR__SPACE_SCRATCH;
+    effect->space = file->window ? TRESOR__SPACE_WINDOW : TRESOR__SPACE_HEADER;
     effect->length = range_bytes(file);
 }
 
@@ -683,10 +679,8 @@ static void forget_range(void *context, const struct tresor__input *input,
     struct tresor__model_file *file = range_holder(context);
     if (file->window)
         file->window = NULL;
-    else if (file->header)
-        file->header = NULL;
     else
-        file->io.swap.scratch = NULL;
+        file->header = NULL;
     again(context, input, out);
 }
 

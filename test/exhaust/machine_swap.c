@@ -4,7 +4,6 @@
 
 enum {
     WANTED = 1,    /* a tensor that is to be moved, besides the one in hand */
-    SCRATCH = 2,   /* there is one */
     TO_FILE = 4,   /* what is in hand moves to the file's pages */
     LAST = 8,      /* the block under way is the chunk's last */
     NO_BLOCK = 16, /* is free */
@@ -12,8 +11,6 @@ enum {
     GONE = 64,     /* nobody wants what is in hand any more */
     DIRTY = 128,   /* an earlier chunk's pages could not be taken away */
 };
-
-static uint8_t scratch;
 
 static void step(struct tresor__file *file, uint32_t event, int64_t value)
 {
@@ -41,12 +38,10 @@ static void end_blocks(uint32_t knobs)
 
 static void take_chunk(struct tresor__file *file, uint32_t state, uint32_t tensor, bool to_file)
 {
-    if (state != SWAP_RESERVING)
-        file->swap.scratch = &scratch;
     tresor__ledger_swap(&file->ledger, tensor,
                         to_file ? TRESOR__BACKING_FILE : TRESOR__BACKING_ANONYMOUS);
     step(file, SWAP_ON_TURN, 0);
-    if (state == SWAP_RESERVING || state == SWAP_MAPPING)
+    if (state == SWAP_MAPPING)
         return;
     step(file, SWAP_ON_MAP_OK, 0);
     if (to_file && state == SWAP_POPULATING)
@@ -84,8 +79,6 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
         hold(file, TRESOR__SCRATCH_BYTES);
     if (state != SWAP_IDLE)
         take_chunk(file, state, tensor, knobs & TO_FILE);
-    else if (knobs & SCRATCH)
-        file->swap.scratch = &scratch;
     end_blocks(knobs);
     if (state != SWAP_IDLE && state != SWAP_CLEARING && (knobs & GONE))
         tresor__ledger_stop_swap(&file->ledger, tensor);
@@ -99,20 +92,11 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     return &file->swap;
 }
 
-static struct tresor__input input(uint32_t event, uint32_t knobs)
-{
-    struct tresor__input input = file_world_input(event, knobs);
-    if (event == SWAP_ON_RESERVE_OK)
-        input.value = (int64_t)(uintptr_t)&scratch;
-    return input;
-}
-
 int main(void)
 {
     enum { ANY = WANTED | LAST | TO_FILE | GONE | DIRTY, FAILS = FAILED_TRANSIENTLY | FAILED_OFTEN };
     static const uint32_t knobs[] = {
-        [SWAP_IDLE] = WANTED | SCRATCH | DIRTY | FAILED_OFTEN,
-        [SWAP_RESERVING] = (ANY & ~DIRTY) | FAILS,
+        [SWAP_IDLE] = WANTED | DIRTY | FAILED_OFTEN,
         [SWAP_MAPPING] = ANY | FAILS | FAILED_AT_END,
         [SWAP_FILLING] = ANY | NO_BLOCK,
         [SWAP_READING] = ANY | BAD,
@@ -122,21 +106,20 @@ int main(void)
     };
     static const struct exhaust_guard guards[] = {
         {"lacks_wanted", .none = WANTED},
-        {"lacks_scratch", .none = SCRATCH},
         {"is_to_file", .all = TO_FILE},
         {"has_block", .none = NO_BLOCK},
         {"has_failed", .all = BAD},
         {"is_last_block", .all = LAST},
         {"may_retry", .all = FAILED_TRANSIENTLY, .none = FAILED_OFTEN},
     };
-    const uint64_t effects = EXHAUST_BIT(TRESOR__EFFECT_RESERVE) | EXHAUST_BIT(TRESOR__EFFECT_MAP) |
+    const uint64_t effects = EXHAUST_BIT(TRESOR__EFFECT_MAP) |
                              EXHAUST_BIT(TRESOR__EFFECT_POPULATE) |
                              EXHAUST_BIT(TRESOR__EFFECT_REPLACE) | EXHAUST_BIT(TRESOR__EFFECT_UNMAP);
     const struct exhaust_fixture fixture = {
         .machine = &tresor__swap_machine,
         FILE_WORLD,
         .make = make,
-        .input = input,
+        .input = file_world_input,
         .knobs = knobs,
         EXHAUST_GUARDS(guards),
         .retries = &file_world_make()->swap.retries,

@@ -227,6 +227,9 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
     *mapped = address;
     if (is_of_file)
         map_pages(fake, address, length, descriptor, offset);
+    /* What fills a hole is looked at without a populate, and has its page faults. */
+    for (size_t at = 0; kind == TRESOR__SYS_MAP_FILE_HOLE && at < length; at += FAKE_PAGE_BYTES)
+        populate_page(fake, (uint8_t *)address + at);
     return 0;
 }
 

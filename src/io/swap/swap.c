@@ -18,13 +18,6 @@ static bool lacks_wanted(const void *context, const struct tresor__input *input)
     return !tresor__ledger_wants_swap(&file_of(context)->ledger);
 }
 
-static bool lacks_scratch(const void *context, const struct tresor__input *input)
-{
-    const struct tresor__swap *swap = context;
-    (void)input;
-    return !swap->scratch;
-}
-
 static bool is_to_file(const void *context, const struct tresor__input *input)
 {
     const struct tresor__swap *swap = context;
@@ -76,12 +69,12 @@ static uint64_t place_of(uint64_t offset)
     return offset % TRESOR__SCRATCH_BYTES;
 }
 
-static struct tresor__effect *ask(const struct tresor__swap *swap, struct tresor__outbox *out,
-                                  uint8_t kind, uint8_t on_ok, uint64_t place, uint64_t length)
+static void ask(const struct tresor__swap *swap, struct tresor__outbox *out, uint8_t kind,
+                uint8_t on_ok, uint64_t place, uint64_t length)
 {
     const struct tresor__file *file = file_of(swap);
     bool to_file = swap->chunk.target == TRESOR__BACKING_FILE;
-    return tresor__outbox_effect(
+    tresor__outbox_effect(
         out, (struct tresor__effect){
                  .kind = kind,
                  .machine = TRESOR__MACHINE_SWAP,
@@ -102,14 +95,6 @@ static void ask_for_chunk(struct tresor__swap *swap, struct tresor__outbox *out,
                           uint8_t on_ok)
 {
     ask(swap, out, kind, on_ok, place_of(swap->chunk.offset), swap->chunk.length);
-}
-
-static void reserve(struct tresor__swap *swap, struct tresor__outbox *out)
-{
-    struct tresor__effect *effect = ask(swap, out, TRESOR__EFFECT_RESERVE, SWAP_ON_RESERVE_OK, 0,
-                                        TRESOR__SCRATCH_BYTES);
-    effect->space = TRESOR__SPACE_NONE;
-    effect->flags = 0;
 }
 
 static void populate(struct tresor__swap *swap, struct tresor__outbox *out)
@@ -143,23 +128,6 @@ static void take(struct tresor__swap *swap)
     swap->filled_bytes = 0;
 }
 
-static void take_and_reserve(void *context, const struct tresor__input *input,
-                             struct tresor__outbox *out)
-{
-    (void)input;
-    take(context);
-    reserve(context, out);
-}
-
-static void reserve_again(void *context, const struct tresor__input *input,
-                          struct tresor__outbox *out)
-{
-    struct tresor__swap *swap = context;
-    (void)input;
-    swap->retries++;
-    reserve(swap, out);
-}
-
 /* What an earlier chunk could not be cleared of counts until all has gone. */
 static void map(struct tresor__swap *swap, struct tresor__outbox *out)
 {
@@ -174,16 +142,6 @@ static void take_and_map(void *context, const struct tresor__input *input,
     (void)input;
     take(context);
     map(context, out);
-}
-
-/* Input value: the address. */
-static void keep_and_map(void *context, const struct tresor__input *input,
-                         struct tresor__outbox *out)
-{
-    struct tresor__swap *swap = context;
-    swap->scratch = (void *)(uintptr_t)input->value;
-    swap->retries = 0;
-    map(swap, out);
 }
 
 static void map_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -319,14 +277,9 @@ static void fail(struct tresor__swap *swap, struct tresor__outbox *out, int32_t 
     settle(swap, &failure, out);
 }
 
-static void fail_chunk(void *context, const struct tresor__input *input, struct tresor__outbox *out)
-{
-    fail(context, out, TRESOR_ERROR_MAP_REFUSED, input->os_errno);
-}
-
 static void fail_map(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
-    fail_chunk(context, input, out);
+    fail(context, out, TRESOR_ERROR_MAP_REFUSED, input->os_errno);
     clear(context, out);
 }
 
@@ -392,8 +345,7 @@ static void check(const void *context)
     assert(swap->chunk.length <= TRESOR__SCRATCH_BYTES);
     assert(swap->retries <= TRESOR__RETRIES_MAX);
     assert(swap->held_bytes <= TRESOR__SCRATCH_BYTES);
-    assert(swap->scratch || swap->state == SWAP_IDLE || swap->state == SWAP_RESERVING);
-    assert(swap->state <= SWAP_RESERVING || swap->held_bytes > 0);
+    assert(swap->state == SWAP_IDLE || swap->held_bytes > 0);
     (void)has_chunk;
 }
 

@@ -21,7 +21,6 @@ struct tresor__swap {
     struct tresor__swap_chunk chunk; /* in hand; length 0: none */
     uint64_t filled_bytes;           /* of it, by blocks */
     uint64_t held_bytes;             /* in the scratch */
-    void *scratch; /* made with the first swap, given back with the file; NULL: none */
 };
 
 extern const struct tresor__machine tresor__swap_machine;
