@@ -232,7 +232,7 @@ static int64_t act_unmap(const struct tresor__sys *sys, const struct tresor__eff
 /*
  * mremap(2) looks whether there is room for all the map entries it may need before it touches anything, and so nearly
  * every refusal leaves all as it was. But it then unmaps the target, and may still fail after that, for want of memory
- * for its own tables or (before Linux 6.17) by RLIMIT_AS. So whatever failed, the file's pages are put there if, and only
+ * for its own tables or of address space (RLIMIT_AS). So whatever failed, the file's pages are put there if, and only
  * if, nothing is: what came there meanwhile would be another thread's. Readers find the right bytes on either side.
  */
 static int64_t act_replace(const struct tresor__sys *sys, const struct tresor__effect *effect)

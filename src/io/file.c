@@ -51,6 +51,14 @@ struct tresor__block_route tresor__file_route(const struct tresor__file *file)
     };
 }
 
+enum tresor__urgency tresor__file_urgency(const struct tresor__file *file)
+{
+    enum tresor__urgency urgency =
+        tresor__ledger_urgency(&file->ledger, TRESOR__BACKING_ANONYMOUS);
+    bool swaps = file->swap.state == SWAP_FILLING;
+    return swaps && urgency < TRESOR__URGENCY_NORMAL ? TRESOR__URGENCY_NORMAL : urgency;
+}
+
 uint32_t tresor__io_take_block(struct tresor__io *io)
 {
     uint32_t block = io->free_block;

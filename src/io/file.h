@@ -105,6 +105,9 @@ bool tresor__io_has_block(const struct tresor__io *io, enum tresor__urgency urge
 /** How a block that lies aligned in memory and in the file is read. */
 struct tresor__block_route tresor__file_route(const struct tresor__file *file);
 
+/** How urgent it is that the file's reads get a block: as its ledger says, and a swap's are as urgent as a plain load's. */
+enum tresor__urgency tresor__file_urgency(const struct tresor__file *file);
+
 /** A free block, or TRESOR_NONE. */
 uint32_t tresor__io_take_block(struct tresor__io *io);
 void tresor__io_give_block(struct tresor__io *io, uint32_t block);

@@ -172,7 +172,7 @@ void tresor__turns_await_block_for_file(struct tresor__controller *controller,
 {
     push_urgent(controller, controller->hungry, hungry_of,
                 identifier(TRESOR__ACTOR_FILE, file->source, file->index),
-                (uint8_t)tresor__ledger_urgency(&file->ledger, TRESOR__BACKING_ANONYMOUS));
+                (uint8_t)tresor__file_urgency(file));
     note_hungry(controller);
 }
 

@@ -35,8 +35,7 @@ static bool has_block(const void *context, const struct tresor__input *input)
 {
     const struct tresor__file *file = file_of(context);
     (void)input;
-    return tresor__io_has_block(file->io,
-                                tresor__ledger_urgency(&file->ledger, TRESOR__BACKING_ANONYMOUS));
+    return tresor__io_has_block(file->io, tresor__file_urgency(file));
 }
 
 /* Input value: the block that has ended. */
