@@ -35,7 +35,7 @@ static struct asking asking_of(const struct tresor__request *request)
         return (struct asking){TRESOR__MACHINE_LOCK, LOCK_ON_UNLOCK, TRESOR__WAIT_UNLOCK};
     case TRESOR_VERB_SWAP:
         return (struct asking){TRESOR__MACHINE_TENSOR, TENSOR_ON_SWAP,
-                               tresor__swap_wait(backing_of(request))};
+                               (uint8_t)tresor__swap_wait(backing_of(request))};
     default:
         return (struct asking){TRESOR__MACHINE_TENSOR, TENSOR_ON_ADVISE, TRESOR__WAIT_ADVISE};
     }
