@@ -324,7 +324,7 @@ int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counte
         .read_bytes = controller->read_bytes,
         .leaked_bytes = controller->leaked_bytes,
         .direct_bytes = controller->direct_bytes,
-        .spare_bytes = controller->io.spare_bytes,
+        .spare_bytes = controller->io.room.spare_bytes,
         .cached_bytes = controller->cached_bytes,
     };
     for (uint32_t i = 0; i < controller->limits.sources; i++) {

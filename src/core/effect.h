@@ -31,7 +31,7 @@ enum tresor__space {
     TRESOR__SPACE_SCRATCH = 5, /* behind the window, for pages on their way into it, at `place` */
 };
 
-/** Flags of MAP, UNMAP, REPLACE, RESERVE, POPULATE, READ and CLOSE; the byte that holds them is full. */
+/** Flags of MAP, UNMAP, REPLACE, RESERVE, POPULATE, READ and CLOSE. */
 enum tresor__effect_flag {
     TRESOR__MAP_FILE = 1,         /* shared pages of the file, read-only */
     TRESOR__MAP_ANONYMOUS = 2,    /* private zero pages, writable */
@@ -59,7 +59,7 @@ struct tresor__effect {
     uint8_t on_ok;     /* the asking machine's event for success */
     uint8_t on_failed; /* and for failure */
     uint8_t space;     /* enum tresor__space */
-    uint8_t flags;     /* enum tresor__effect_flag, tresor__work or tresor_advice */
+    uint16_t flags;    /* enum tresor__effect_flag, tresor__work or tresor_advice */
     uint16_t source;
     uint32_t slot;   /* instance of the machine */
     uint32_t file;   /* index in its source */
@@ -81,7 +81,7 @@ struct tresor__completion {
     uint8_t kind;
     uint8_t machine;
     uint8_t event;
-    uint8_t flags; /* the effect's */
+    uint16_t flags; /* the effect's */
     uint16_t source;
     uint32_t slot;
     uint32_t file;
@@ -112,6 +112,7 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_BLOCK_END,   /* block -> its job */
     TRESOR__MESSAGE_CANCEL_BLOCKS, /* copy, stream -> its blocks */
     TRESOR__MESSAGE_AWAIT_BLOCK, /* read, copy, stream: a turn when a block is free */
+    TRESOR__MESSAGE_AWAIT_ROOM,  /* mapping, read: a turn when what is wanted finds room */
     TRESOR__MESSAGE_AWAIT_STAGE, /* stream: a turn when a stage is free */
     TRESOR__MESSAGE_CHUNK,       /* stream -> event queue: stage `slot` */
     TRESOR__MESSAGE_NEXT,        /* stream -> its request: another tensor may come */

@@ -11,7 +11,7 @@ void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_
     *file = (struct tresor__file){.io = io, .source = source, .index = index};
     file->ledger.news_head = TRESOR_NONE;
     file->ledger.news_tail = TRESOR_NONE;
-    file->ledger.spare_total = &io->spare_bytes;
+    file->ledger.room = &io->room;
 }
 
 bool tresor__file_busy(const struct tresor__file *file)

@@ -33,7 +33,7 @@ struct tresor__io {
     uint32_t ahead_max;      /* readaheads of a file under way, besides the populate; 0 where nothing runs beside it */
     uint64_t lock_bytes;     /* the most that one lock asks for */
     uint64_t spare_bytes_max; /* of evicted tensors' private pages that are kept */
-    uint64_t spare_bytes;     /* that are */
+    struct tresor__room room;
     uint64_t scratch_bytes;   /* of pages on their way into windows, beside what is there until they come */
     uint8_t direct;          /* enum tresor_direct, not DEFAULT */
 };
@@ -83,6 +83,7 @@ struct tresor__file {
     uint32_t turns;             /* enum tresor__file_turn */
     struct tresor__link turn;   /* in the controller's list of turns */
     struct tresor__link hungry; /* in its list of those that await a free block */
+    struct tresor__link roomless; /* in its list of those that await room */
 };
 
 void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_t source,

@@ -20,6 +20,51 @@ static uint64_t interval_mapped_bytes(const struct tresor__ledger *ledger, uint3
     return tresor__ledger_start(ledger, interval + 1) - tresor__ledger_start(ledger, interval);
 }
 
+/* Whether its pages are there or may be, as far as anybody knows. */
+static bool has_pages(const struct tresor__interval *interval)
+{
+    return interval->fill >= TRESOR__FILL_RUNNING || interval->spare || interval->leaked;
+}
+
+static void count_pages(struct tresor__ledger *ledger, uint32_t number)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    bool charged = has_pages(interval);
+    if (interval->charged == charged)
+        return;
+    uint64_t bytes = interval_mapped_bytes(ledger, number);
+    interval->charged = charged;
+    ledger->charged_bytes += charged ? bytes : -bytes;
+    ledger->room->charged_bytes += charged ? bytes : -bytes;
+}
+
+static void commit(struct tresor__ledger *ledger, uint32_t number, bool committed)
+{
+    uint64_t bytes = interval_mapped_bytes(ledger, number);
+    ledger->committed_bytes += committed ? bytes : -bytes;
+    ledger->room->committed_bytes += committed ? bytes : -bytes;
+}
+
+uint64_t tresor__ledger_need(const struct tresor__ledger *ledger, uint32_t index)
+{
+    const struct tresor__span *span = &ledger->spans[index];
+    uint64_t bytes = 0;
+    for (uint32_t i = span->first_interval; i < span->first_interval + span->interval_count; i++)
+        if (ledger->intervals[i].users == 0)
+            bytes += interval_mapped_bytes(ledger, i);
+    return bytes;
+}
+
+uint64_t tresor__ledger_gain(const struct tresor__ledger *ledger, uint32_t index)
+{
+    const struct tresor__span *span = &ledger->spans[index];
+    uint64_t bytes = 0;
+    for (uint32_t i = span->first_interval; i < span->first_interval + span->interval_count; i++)
+        if (ledger->intervals[i].users == 1)
+            bytes += interval_mapped_bytes(ledger, i);
+    return bytes;
+}
+
 static uint32_t first_cover(const struct tresor__ledger *ledger, uint32_t interval)
 {
     return ledger->intervals[interval].first_cover;
@@ -154,6 +199,7 @@ void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index,
         struct tresor__interval *interval = &ledger->intervals[number];
         interval->users++;
         if (interval->users == 1) {
+            commit(ledger, number, true);
             interval->wanted = (uint8_t)backing;
             interval->urgency = TRESOR__URGENCY_LOOKAHEAD;
         }
@@ -196,6 +242,7 @@ void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t index, bool 
         assert(interval->users > 0);
         if (--interval->users > 0)
             continue;
+        commit(ledger, number, false);
         if (interval->fill == TRESOR__FILL_WANTED) {
             tresor__bitset_remove(&ledger->fill[interval->wanted][interval->urgency], number);
             interval->fill = TRESOR__FILL_EMPTY;
@@ -241,16 +288,48 @@ static void cut_at_spare(const struct tresor__ledger *ledger, struct tresor__bit
     extent->last = last;
 }
 
-bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
-                              struct tresor__extent *extent)
+/* What filling an interval adds to what is charged. */
+static uint64_t charge_of(const struct tresor__ledger *ledger, uint32_t number)
+{
+    return ledger->intervals[number].charged ? 0 : interval_mapped_bytes(ledger, number);
+}
+
+bool tresor__ledger_has_room(const struct tresor__ledger *ledger, enum tresor__backing backing)
 {
     uint32_t urgency = most_urgent(ledger, backing);
     if (urgency == TRESOR__URGENCY_COUNT)
         return false;
+    const struct tresor__bitset *set = &ledger->fill[backing][urgency];
+    uint32_t first = tresor__bitset_next(set, ledger->cursor[backing][urgency]);
+    if (first == TRESOR_NONE)
+        first = tresor__bitset_next(set, 0);
+    return charge_of(ledger, first) <= tresor__room_left(ledger->room);
+}
+
+/* The first interval has room. */
+static void cut_at_room(const struct tresor__ledger *ledger, struct tresor__bitset *set,
+                        struct tresor__extent *extent)
+{
+    uint64_t room = tresor__room_left(ledger->room);
+    uint32_t last = extent->first;
+    while (last < extent->last && charge_of(ledger, last) <= room)
+        room -= charge_of(ledger, last++);
+    for (uint32_t i = last; i < extent->last; i++)
+        tresor__bitset_add(set, i);
+    extent->last = last;
+}
+
+bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
+                              struct tresor__extent *extent)
+{
+    if (!tresor__ledger_has_room(ledger, backing))
+        return false;
+    uint32_t urgency = most_urgent(ledger, backing);
     uint32_t *cursor = &ledger->cursor[backing][urgency];
     take_extent(&ledger->fill[backing][urgency], *cursor, extent);
     if (backing == TRESOR__BACKING_ANONYMOUS)
         cut_at_spare(ledger, &ledger->fill[backing][urgency], extent);
+    cut_at_room(ledger, &ledger->fill[backing][urgency], extent);
     *cursor = extent->last;
     ledger->in_hand[backing] = (uint8_t)urgency;
     ledger->hastened[backing] = false;
@@ -260,6 +339,7 @@ bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backin
         interval->backing = (uint8_t)backing;
         interval->missing_bytes = interval_bytes(ledger, i);
         interval->failed = false;
+        count_pages(ledger, i);
     }
     return true;
 }
@@ -351,8 +431,27 @@ static void set_spare(struct tresor__ledger *ledger, uint32_t number, bool spare
     uint64_t bytes = interval_mapped_bytes(ledger, number);
     interval->spare = spare;
     ledger->spare_bytes += spare ? bytes : -bytes;
-    if (ledger->spare_total)
-        *ledger->spare_total += spare ? bytes : -bytes;
+    ledger->room->spare_bytes += spare ? bytes : -bytes;
+}
+
+void tresor__ledger_drop_spares(struct tresor__ledger *ledger)
+{
+    for (uint32_t i = 0; i < ledger->interval_count && ledger->spare_bytes > 0; i++) {
+        struct tresor__interval *interval = &ledger->intervals[i];
+        if (!interval->spare || interval->fill != TRESOR__FILL_EMPTY)
+            continue; /* what is wanted again takes them up */
+        set_spare(ledger, i, false);
+        interval->backing = TRESOR__BACKING_ANONYMOUS;
+        interval->failed = true; /* they hold nothing */
+        spend(ledger, i);
+    }
+}
+
+void tresor__ledger_leave_room(struct tresor__ledger *ledger)
+{
+    ledger->room->committed_bytes -= ledger->committed_bytes;
+    ledger->room->charged_bytes -= ledger->charged_bytes;
+    ledger->room->spare_bytes -= ledger->spare_bytes;
 }
 
 /* What is mapped over pages that could not be unmapped or unlocked has replaced them. */
@@ -447,6 +546,7 @@ void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__exten
         interval->fill = TRESOR__FILL_EMPTY;
         interval->backing = TRESOR__BACKING_NONE;
         interval->missing_bytes = 0;
+        count_pages(ledger, i);
         tell_failed(ledger, i, failure);
     }
 }
@@ -479,6 +579,7 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
             forget_leaked_lock(ledger, i);
         }
         set_spare(ledger, i, kept && !failure);
+        count_pages(ledger, i);
         if (interval->users > 0)
             want(ledger, i);
         uint32_t index = interval->releaser;

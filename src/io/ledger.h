@@ -78,7 +78,8 @@ struct tresor__interval {
     bool failed;      /* of what runs, some part failed */
     bool lock_leaked; /* an unlock failed here: it is locked though nobody wants it */
     bool spare;       /* nobody's, but its private pages are kept for the next load */
-    bool leaked;      /* an unmap failed here: pages remain that no ledger counts */
+    bool leaked;      /* an unmap failed here: pages remain that nobody asked for */
+    bool charged;     /* its pages are counted as memory in use */
 };
 
 enum tresor__span_role {
@@ -148,6 +149,21 @@ struct tresor__swap_chunk {
     uint8_t target; /* enum tresor__backing */
 };
 
+/** Memory that all ledgers of a context share, in bytes of pages. */
+struct tresor__room {
+    uint64_t limit_bytes;     /* that may be charged; UINT64_MAX: no limit */
+    uint64_t committed_bytes; /* of intervals that have users, whether their pages are there yet or not */
+    uint64_t charged_bytes;   /* of intervals whose pages are there or may be: being filled, full, not yet
+                                 released, kept as spare, or left by an unmap that was refused */
+    uint64_t spare_bytes;     /* of the charged, those that are kept */
+};
+
+/** What more may be charged. */
+static inline uint64_t tresor__room_left(const struct tresor__room *room)
+{
+    return room->limit_bytes > room->charged_bytes ? room->limit_bytes - room->charged_bytes : 0;
+}
+
 struct tresor__ledger {
     struct tresor__interval *intervals; /* count + 1: the last holds only the end */
     uint32_t interval_count;
@@ -174,7 +190,9 @@ struct tresor__ledger {
     uint64_t locked_bytes;
     uint64_t leaked_bytes;
     uint64_t spare_bytes;
-    uint64_t *spare_total; /* of all ledgers that share it; NULL: none */
+    uint64_t committed_bytes;
+    uint64_t charged_bytes;
+    struct tresor__room *room; /* of all ledgers of the context */
 };
 
 static inline uint64_t tresor__ledger_start(const struct tresor__ledger *ledger, uint32_t interval)
@@ -220,8 +238,11 @@ void tresor__ledger_hasten(struct tresor__ledger *ledger, uint32_t span,
  * `wait`. */
 void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t span, bool wait);
 
+/** Whether the next wanted extent, or at least its first interval, finds room. Pure. */
+bool tresor__ledger_has_room(const struct tresor__ledger *ledger, enum tresor__backing backing);
+
 /** Take the next wanted extent, of the most urgent there are: each urgency in file order, round and
- * round. False where there is none. */
+ * round, and no more of it than there is room for. False where there is none, or no room. */
 bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
                               struct tresor__extent *extent);
 
@@ -251,6 +272,18 @@ bool tresor__ledger_take_release(struct tresor__ledger *ledger, enum tresor__bac
 /** Released; with `kept` their pages stay, as spare ones. */
 void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__extent extent,
                              bool kept, const struct tresor__failure *failure);
+
+/** Spare pages shall go: they are released as what has lost its last user is. */
+void tresor__ledger_drop_spares(struct tresor__ledger *ledger);
+
+/** Its window is given back with all that is in it: what it counts in its room ends. */
+void tresor__ledger_leave_room(struct tresor__ledger *ledger);
+
+/** What must be committed for a tensor to be claimed now: its intervals that have no users. Pure. */
+uint64_t tresor__ledger_need(const struct tresor__ledger *ledger, uint32_t span);
+
+/** What is committed no more when a tensor is unclaimed now: its intervals that have no other user. Pure. */
+uint64_t tresor__ledger_gain(const struct tresor__ledger *ledger, uint32_t span);
 
 /** Locks of a resident tensor, counted as users are. */
 void tresor__ledger_lock(struct tresor__ledger *ledger, uint32_t span);

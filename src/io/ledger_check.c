@@ -54,13 +54,17 @@ static void check_sets(const struct tresor__ledger *ledger, uint32_t number)
     assert(tresor__bitset_has(&ledger->unlock, number) == (interval->lock == TRESOR__LOCK_SPENT));
 }
 
+static bool is_backed(const struct tresor__interval *interval)
+{
+    return interval->fill >= TRESOR__FILL_RUNNING;
+}
+
 static void check_fill(const struct tresor__ledger *ledger, uint32_t number, struct cover cover)
 {
     const struct tresor__interval *interval = &ledger->intervals[number];
     uint64_t bytes = tresor__ledger_end(ledger, number + 1) - tresor__ledger_start(ledger, number);
-    bool is_backed = interval->fill >= TRESOR__FILL_RUNNING;
     assert(interval->users == cover.users);
-    assert(is_backed ? interval->backing < TRESOR__BACKING_COUNT
+    assert(is_backed(interval) ? interval->backing < TRESOR__BACKING_COUNT
                      : interval->backing == TRESOR__BACKING_NONE);
     assert(interval->missing_bytes <= bytes);
     assert((interval->missing_bytes > 0) == (interval->fill == TRESOR__FILL_RUNNING));
@@ -223,6 +227,8 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
     uint64_t locked = 0;
     uint64_t leaked = 0;
     uint64_t spare = 0;
+    uint64_t committed = 0;
+    uint64_t charged = 0;
     for (uint32_t i = 0; i < ledger->interval_count; i++) {
         const struct tresor__interval *interval = &ledger->intervals[i];
         uint64_t bytes = tresor__ledger_start(ledger, i + 1) - tresor__ledger_start(ledger, i);
@@ -243,6 +249,10 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
             leaked += bytes;
         if (interval->spare)
             spare += bytes;
+        if (interval->users > 0)
+            committed += bytes;
+        if (is_backed(interval) || interval->spare || interval->leaked)
+            charged += bytes;
     }
     for (uint32_t rank = 0; rank < ledger->order_count; rank++)
         check_span(ledger, ledger->order[rank]);
@@ -255,4 +265,6 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
     assert(locked == ledger->locked_bytes);
     assert(leaked == ledger->leaked_bytes);
     assert(spare == ledger->spare_bytes);
+    assert(committed == ledger->committed_bytes && committed <= ledger->room->committed_bytes);
+    assert(charged == ledger->charged_bytes && charged <= ledger->room->charged_bytes);
 }

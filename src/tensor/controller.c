@@ -19,6 +19,7 @@ static void init_lists(struct tresor__controller *controller)
         controller->starving[i] = controller->turns;
     }
     controller->stageless = controller->turns;
+    controller->roomless = controller->turns;
     controller->events = controller->turns;
     for (uint32_t i = 0; i < limits->sources; i++) {
         controller->slots[i].source.index = (uint16_t)i;
@@ -83,6 +84,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         .lock_bytes = LOCK_BYTES,
         .direct = (uint8_t)limits->direct,
         .spare_bytes_max = limits->spare_bytes,
+        .room.limit_bytes = UINT64_MAX,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||
@@ -218,7 +220,8 @@ static bool is_quiet(const struct tresor__controller *controller, const struct t
     }
     for (uint32_t i = 0; i < slot->source.model.file_count; i++) {
         const struct tresor__file *file = &slot->source.model.files[i].io;
-        if (tresor__file_busy(file) || file->turn.queued || file->hungry.queued)
+        if (tresor__file_busy(file) || file->turn.queued || file->hungry.queued ||
+            file->roomless.queued)
             return false;
     }
     return tresor__gate_users(slot) == 0;
@@ -238,12 +241,12 @@ bool tresor__controller_has_quiet(const struct tresor__controller *controller)
     return false;
 }
 
-/* They go with their window. */
-static void forget_spares(struct tresor__slot *slot)
+/* What is in its windows goes with them. */
+static void leave_room(struct tresor__slot *slot)
 {
     for (uint32_t i = 0; i < slot->source.model.file_count; i++) {
         struct tresor__file *file = &slot->source.model.files[i].io;
-        file->io->spare_bytes -= file->ledger.spare_bytes;
+        tresor__ledger_leave_room(&file->ledger);
         file->io->scratch_bytes -= file->swap.held_bytes;
         file->swap.held_bytes = 0;
     }
@@ -257,7 +260,7 @@ static void look_at_draining(struct tresor__controller *controller)
             continue;
         controller->draining--;
         tresor__events_forget_source(controller, i);
-        forget_spares(&controller->slots[i]);
+        leave_room(&controller->slots[i]);
         tresor__router_step(controller, &(struct tresor__address){TRESOR__MACHINE_SOURCE, i, i},
                             &(struct tresor__input){.event = SOURCE_ON_QUIET});
     }

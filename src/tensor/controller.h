@@ -85,6 +85,7 @@ struct tresor__controller {
     struct tresor__queue hungry[TRESOR__URGENCY_COUNT];
     struct tresor__queue starving[TRESOR__URGENCY_COUNT];
     struct tresor__queue stageless;
+    struct tresor__queue roomless;
     struct tresor__queue events; /* of pairs and requests, by event identifier */
     struct tresor__degraded degraded; /* the context itself */
     uint32_t draining;           /* sources that wait to become quiet */
@@ -153,6 +154,8 @@ void tresor__turns_add_copy(struct tresor__controller *controller, uint32_t copy
 void tresor__turns_add_stream(struct tresor__controller *controller, uint32_t stream);
 /** Put a stream at the end of those that await a free stage. */
 void tresor__turns_await_stage(struct tresor__controller *controller, uint32_t stream);
+/** Put a file at the end of those whose next extent finds no room. */
+void tresor__turns_await_room(struct tresor__controller *controller, uint32_t source, uint32_t file);
 /** Tell what the file's ledger has to tell, and give turns to its machines that have work. */
 void tresor__turns_look(struct tresor__controller *controller, struct tresor__file *file);
 /** A turn when a block is free for work of their urgency, which may have risen since they last

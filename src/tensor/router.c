@@ -305,6 +305,9 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
     case TRESOR__MESSAGE_AWAIT_BLOCK:
         await_block(controller, sender);
         break;
+    case TRESOR__MESSAGE_AWAIT_ROOM:
+        tresor__turns_await_room(controller, sender->source, sender->slot);
+        break;
     case TRESOR__MESSAGE_AWAIT_STAGE:
         tresor__turns_await_stage(controller, sender->slot);
         break;

@@ -218,6 +218,35 @@ static bool can_feed_stageless(const struct tresor__controller *controller)
     return controller->stageless.head != TRESOR_NONE && controller->io.free_stage != TRESOR_NONE;
 }
 
+static inline struct tresor__link *roomless_of(struct tresor__controller *controller, uint32_t id)
+{
+    return &file_of(controller, id)->roomless;
+}
+
+void tresor__turns_await_room(struct tresor__controller *controller, uint32_t source, uint32_t file)
+{
+    push(controller, &controller->roomless, roomless_of,
+         identifier(TRESOR__ACTOR_FILE, source, file));
+}
+
+static bool has_use_of_room(const struct tresor__ledger *ledger, enum tresor__backing backing)
+{
+    return !tresor__ledger_wants(ledger, backing) || tresor__ledger_has_room(ledger, backing);
+}
+
+/* The first has room now for either of its machines, or wants none any more. */
+static bool can_feed_roomless(const struct tresor__controller *controller)
+{
+    uint32_t id = controller->roomless.head;
+    if (id == TRESOR_NONE)
+        return false;
+    uint32_t place = id & ((1u << KIND_SHIFT) - 1);
+    const struct tresor__model *model = &controller->slots[place >> FILE_BITS].source.model;
+    const struct tresor__ledger *ledger = &model->files[place & ((1u << FILE_BITS) - 1)].io.ledger;
+    return has_use_of_room(ledger, TRESOR__BACKING_FILE) &&
+           has_use_of_room(ledger, TRESOR__BACKING_ANONYMOUS);
+}
+
 bool tresor__turns_has_starving(const struct tresor__controller *controller)
 {
     return most_urgent(controller->starving) < TRESOR__URGENCY_COUNT;
@@ -233,6 +262,7 @@ static bool can_feed_hungry(const struct tresor__controller *controller)
 bool tresor__turns_can_feed(const struct tresor__controller *controller)
 {
     return can_feed_hungry(controller) || can_feed_stageless(controller) ||
+           can_feed_roomless(controller) ||
            (controller->free_pair != TRESOR_NONE && tresor__turns_has_starving(controller));
 }
 
@@ -243,11 +273,14 @@ void tresor__turns_feed(struct tresor__controller *controller)
             ? pop(controller, &controller->hungry[most_urgent(controller->hungry)], hungry_of)
         : can_feed_stageless(controller)
             ? pop(controller, &controller->stageless, stageless_of)
+        : can_feed_roomless(controller)
+            ? pop(controller, &controller->roomless, roomless_of)
             : pop(controller, &controller->starving[most_urgent(controller->starving)],
                   starving_of);
     note_hungry(controller);
     if (id >> KIND_SHIFT == TRESOR__ACTOR_FILE)
-        file_of(controller, id)->turns |= TRESOR__TURN_READ | TRESOR__TURN_SWAP;
+        file_of(controller, id)->turns |=
+            TRESOR__TURN_READ | TRESOR__TURN_MAPPING | TRESOR__TURN_SWAP;
     add(controller, id);
 }
 

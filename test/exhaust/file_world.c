@@ -36,6 +36,7 @@ static struct tresor__ledger *ledger(void)
 static void make_io(void)
 {
     file_world.io = (struct tresor__io){
+        .room.limit_bytes = UINT64_MAX,
         .blocks = file_world.blocks,
         .block_count = FILE_BLOCKS,
         .page_bytes = FILE_PAGE_BYTES,

@@ -58,6 +58,7 @@ enum {
     FAILED_TRANSIENTLY = 1 << 20,
     FAILED_OFTEN = 1 << 21,  /* as often as it may be asked again */
     FAILED_AT_END = 1 << 22, /* of the file */
+    NO_ROOM = 1 << 23,       /* for what is wanted */
 };
 struct tresor__input file_world_input(uint32_t event, uint32_t knobs);
 

@@ -69,6 +69,8 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
                              knobs & URGENT ? TRESOR__URGENCY_URGENT : TRESOR__URGENCY_NORMAL);
     if (knobs & FAILED_OFTEN)
         file->mapping.walk.retries = TRESOR__RETRIES_MAX;
+    if (knobs & NO_ROOM)
+        file_world.io.room.limit_bytes = 0;
     file->mapping.read_bytes = knobs & COLD ? INT64_MAX : 0;
     file->mapping.ahead_count = is_readahead ? AHEAD_MAX : 0;
     return &file->mapping;
@@ -86,7 +88,7 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [MAPPING_IDLE] = FAILED_OFTEN | SPENT | WANTED,
+        [MAPPING_IDLE] = FAILED_OFTEN | SPENT | WANTED | NO_ROOM,
         [MAPPING_MAPPING] = SPENT | WANTED | EXTENT | MORE | FAILED_TRANSIENTLY | FAILED_OFTEN |
                              COLD | SLOW,
         [MAPPING_MAPPED] = FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE | COLD | URGENT,
@@ -96,6 +98,7 @@ int main(void)
     };
     static const struct exhaust_guard guards[] = {
         {"has_spent", .all = SPENT},
+        {"has_room", .all = WANTED, .none = NO_ROOM},
         {"has_wanted", .all = WANTED},
         {"is_overtaken", .all = URGENT | EXTENT},
         {"has_more", .all = MORE},
@@ -116,7 +119,7 @@ int main(void)
         .effects = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_POPULATE) |
                    EXHAUST_BIT(TRESOR__EFFECT_UNMAP) | EXHAUST_BIT(TRESOR__EFFECT_READAHEAD),
         .floating = EXHAUST_BIT(TRESOR__EFFECT_READAHEAD),
-        .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK) |
+        .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK) | EXHAUST_SENDS(AWAIT_ROOM) |
                     EXHAUST_SENDS(DEGRADED),
         .eager = EXHAUST_BIT(MAPPING_MAPPED),
         .looked = EXHAUST_BIT(MAPPING_IDLE),

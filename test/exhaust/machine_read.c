@@ -105,6 +105,8 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
         claim(file, TENSOR_WANTED, knobs & (URGENT | RESERVED));
     if (knobs & FAILED_OFTEN)
         file->read.walk.retries = TRESOR__RETRIES_MAX;
+    if (knobs & NO_ROOM)
+        file_world.io.room.limit_bytes = 0;
     file_world.io.block_bytes = FILE_PAGE_BYTES * (knobs & LAST ? UINT64_C(16) : 1);
     while (file_world.io.free_count > (knobs & RESERVED ? 1 : 0) &&
            (!(knobs & FREE) || (knobs & RESERVED)))
@@ -115,7 +117,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [READ_IDLE] = FAILED_OFTEN | SPENT | WANTED | FREE | RUNNING | GOOD,
+        [READ_IDLE] = FAILED_OFTEN | SPENT | WANTED | FREE | RUNNING | GOOD | NO_ROOM,
         [READ_MAPPING] = SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD |
                          FAILED_TRANSIENTLY | FAILED_OFTEN | LAST | RESERVED,
         [READ_FILLING] =
@@ -126,6 +128,7 @@ int main(void)
     };
     static const struct exhaust_guard guards[] = {
         {"has_spent", .all = SPENT},
+        {"has_room", .all = WANTED, .none = NO_ROOM},
         {"has_wanted", .all = WANTED},
         {"is_last_block", .all = LAST | FREE | MORE, .none = RESERVED},
         {"has_more_and_block", .all = MORE | FREE, .none = RESERVED},
@@ -145,7 +148,7 @@ int main(void)
         .fresh = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
         .effects = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
         .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK) | EXHAUST_SENDS(BLOCK_START) |
-                    EXHAUST_SENDS(AWAIT_BLOCK),
+                    EXHAUST_SENDS(AWAIT_BLOCK) | EXHAUST_SENDS(AWAIT_ROOM),
         .eager = EXHAUST_BIT(READ_FILLING),
         .looked = EXHAUST_BIT(READ_IDLE),
     };

@@ -170,12 +170,19 @@ static void assert_most_urgent(struct cells *cells, uint8_t backing, uint8_t urg
                 cell->urgency <= urgency);
 }
 
-/* Nobody of that urgency wants the next one too. */
-static void assert_whole(struct cells *cells, uint64_t end, const struct cell *first)
+/* An unmap that failed has left its pages. */
+static uint64_t charge_of(const struct cell *cell)
+{
+    return cell->leaked ? 0 : cell->end_bytes - cell->start_bytes;
+}
+
+/* Nobody of that urgency wants the next one too, or there is no room for it. */
+static void assert_whole(struct cells *cells, uint64_t end, const struct cell *first, uint64_t room)
 {
     EACH_CELL(cells, cell)
     assert_false(cell->start_bytes == end && cell->fill == TRESOR__FILL_WANTED &&
-                 cell->wanted == first->wanted && cell->urgency == first->urgency);
+                 cell->wanted == first->wanted && cell->urgency == first->urgency &&
+                 charge_of(cell) <= room);
 }
 
 static struct cell *cell_at(struct cells *cells, uint64_t start)
@@ -187,13 +194,15 @@ static struct cell *cell_at(struct cells *cells, uint64_t start)
     return NULL;
 }
 
-void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing)
+void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing,
+                     uint64_t room)
 {
     const struct cell *first = cell_at(cells, start);
     assert_most_urgent(cells, backing, first->urgency);
-    assert_whole(cells, end, first);
     EACH_CELL_IN(cells, cell, start, end)
     {
+        assert_true(charge_of(cell) <= room);
+        room -= charge_of(cell);
         assert_int_equal(cell->urgency, first->urgency);
         assert_int_equal(cell->fill, TRESOR__FILL_WANTED);
         assert_int_equal(cell->wanted, backing);
@@ -204,6 +213,7 @@ void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t 
         cell->arrived_bytes = 0;
         cell->missing_bytes = clip(cells, cell->end_bytes) - cell->start_bytes;
     }
+    assert_whole(cells, end, first, room);
 }
 
 static void fail_tensors(struct cells *cells, const struct cell *cell)

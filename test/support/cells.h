@@ -58,7 +58,9 @@ void cells_make(struct cells *cells, const struct model_tensor *tensors, uint32_
 void cells_claim(struct cells *cells, uint32_t tensor, uint8_t backing, uint8_t urgency);
 void cells_hasten(struct cells *cells, uint32_t tensor, uint8_t urgency);
 void cells_unclaim(struct cells *cells, uint32_t tensor, bool wait);
-void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing);
+/* `room` is how many bytes of pages may be added to those that are there. */
+void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing,
+                     uint64_t room);
 void cells_put_back(struct cells *cells, uint64_t start, uint64_t end);
 void cells_abandon(struct cells *cells, uint64_t start, uint64_t end);
 void cells_settle(struct cells *cells, uint64_t start, uint64_t end, bool failed);

@@ -208,9 +208,20 @@ static bool take_fill(struct world *world)
     assert_int_equal(wants, cells_have(&world->cells, TRESOR__FILL_WANTED, backing));
     if (!wants)
         return false;
+    bool has_limit = random_once_in(&world->seed, 3);
+    uint64_t room = random_below(&world->seed, PAGES / 2) * CELLS_PAGE_BYTES;
+    if (!has_limit)
+        room = UINT64_MAX - world->io.room.charged_bytes;
+    world->io.room.limit_bytes = world->io.room.charged_bytes + room;
+    if (!tresor__ledger_has_room(world->ledger, backing)) {
+        struct tresor__extent none;
+        assert_false(tresor__ledger_take_fill(world->ledger, backing, &none));
+        return false;
+    }
     tresor__extent_take(world->ledger, backing, &walk->walk);
+    assert_true(world->io.room.charged_bytes <= world->io.room.limit_bytes);
     cells_take_fill(&world->cells, start_of(world, walk->walk.extent),
-                    end_of(world, walk->walk.extent), backing);
+                    end_of(world, walk->walk.extent), backing, room);
     walk->in_hand = true;
     walk->mapped = false;
     return true;
@@ -450,6 +461,7 @@ static void make_world(struct world *world, uint64_t seed)
     world->seed = seed;
     world->failing = random_once_in(&world->seed, 2);
     world->io.page_bytes = CELLS_PAGE_BYTES;
+    world->io.room.limit_bytes = UINT64_MAX;
     uint64_t file_bytes = 1 + random_below(&world->seed, PAGES * CELLS_PAGE_BYTES);
     uint32_t count = make_tensors(world, tensors, file_bytes);
     struct model_layout layout = {tensors, count, &file_bytes, 1, 0};

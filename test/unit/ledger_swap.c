@@ -252,6 +252,7 @@ static void make_world(struct world *world, uint64_t seed)
     memset(world, 0, sizeof *world);
     world->seed = seed;
     world->io.page_bytes = PAGE;
+    world->io.room.limit_bytes = UINT64_MAX;
     world->count = 1 + random_below(&world->seed, TENSORS_MAX);
     bool overlap = random_once_in(&world->seed, 3);
     for (uint32_t i = 0; i < world->count; i++) {

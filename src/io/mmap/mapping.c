@@ -29,6 +29,12 @@ static bool has_wanted(const void *context, const struct tresor__input *input)
     return tresor__ledger_wants(&file_of(context)->ledger, TRESOR__BACKING_FILE);
 }
 
+static bool has_room(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return tresor__ledger_has_room(&file_of(context)->ledger, TRESOR__BACKING_FILE);
+}
+
 static bool has_more(const void *context, const struct tresor__input *input)
 {
     const struct tresor__mapping *mapping = context;
@@ -83,6 +89,13 @@ static void ask_for_extent(const struct tresor__file *file, struct tresor__outbo
 {
     uint64_t start = tresor__ledger_start(&file->ledger, extent.first);
     ask(file, out, kind, on_ok, start, tresor__ledger_start(&file->ledger, extent.last) - start);
+}
+
+static void await_room(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)context;
+    (void)input;
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_AWAIT_ROOM});
 }
 
 static void take_and_map(void *context, const struct tresor__input *input,

@@ -107,7 +107,7 @@ static bool is_unreachable(const void *context, const struct tresor__input *inpu
 }
 
 static void ask(const struct tresor__block *block, struct tresor__outbox *out, uint8_t kind,
-                uint8_t on_ok, uint8_t flags, uint64_t length)
+                uint8_t on_ok, uint16_t flags, uint64_t length)
 {
     tresor__outbox_effect(out, (struct tresor__effect){
                                    .kind = kind,
@@ -130,7 +130,7 @@ static void ask_cached(void *context, const struct tresor__input *input, struct 
     const struct tresor__block *block = context;
     uint8_t makes = block->route.populates ? TRESOR__POPULATE_WRITE : 0;
     (void)input;
-    ask(block, out, TRESOR__EFFECT_READ, BLOCK_ON_READ_OK, (uint8_t)(TRESOR__READ_CACHED | makes),
+    ask(block, out, TRESOR__EFFECT_READ, BLOCK_ON_READ_OK, (uint16_t)(TRESOR__READ_CACHED | makes),
         left(block));
 }
 
@@ -153,7 +153,7 @@ static void populate_again(void *context, const struct tresor__input *input,
 static void ask_read(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     const struct tresor__block *block = context;
-    uint8_t flags = block->route.way == TRESOR__WAY_BOUNCE ? TRESOR__READ_DIRECT | TRESOR__READ_BOUNCE
+    uint16_t flags = block->route.way == TRESOR__WAY_BOUNCE ? TRESOR__READ_DIRECT | TRESOR__READ_BOUNCE
                     : is_direct(block)                     ? TRESOR__READ_DIRECT
                                                            : 0;
     (void)input;

@@ -20,6 +20,12 @@ static bool has_wanted(const void *context, const struct tresor__input *input)
     return tresor__ledger_wants(&file_of(context)->ledger, TRESOR__BACKING_ANONYMOUS);
 }
 
+static bool has_room(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return tresor__ledger_has_room(&file_of(context)->ledger, TRESOR__BACKING_ANONYMOUS);
+}
+
 static bool has_more(const void *context, const struct tresor__input *input)
 {
     const struct tresor__read *job = context;
@@ -85,7 +91,7 @@ static void ask_for_extent(const struct tresor__file *file, struct tresor__outbo
             .machine = TRESOR__MACHINE_READ,
             .on_ok = on_ok,
             .on_failed = (uint8_t)(on_ok + 1),
-            .flags = (uint8_t)(TRESOR__MAP_ANONYMOUS | (spare ? TRESOR__MAP_SPARE : 0)),
+            .flags = (uint16_t)(TRESOR__MAP_ANONYMOUS | (spare ? TRESOR__MAP_SPARE : 0)),
         },
         tresor__ledger_start(&file->ledger, extent.first), extent_bytes(file, extent));
 }
@@ -118,9 +124,9 @@ static void reserve_spare(struct tresor__read *job)
 {
     struct tresor__io *io = file_of(job)->io;
     uint64_t bytes = extent_bytes(file_of(job), job->spent);
-    bool fits = io->spare_bytes + bytes <= io->spare_bytes_max && !is_half_swapped(job);
+    bool fits = io->room.spare_bytes + bytes <= io->spare_bytes_max && !is_half_swapped(job);
     job->keeps_bytes = fits ? bytes : 0;
-    io->spare_bytes += job->keeps_bytes;
+    io->room.spare_bytes += job->keeps_bytes;
 }
 
 static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -129,6 +135,13 @@ static void again(void *context, const struct tresor__input *input, struct treso
     (void)input;
     job->walk.retries = 0;
     tresor__outbox_again(out);
+}
+
+static void await_room(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)context;
+    (void)input;
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_AWAIT_ROOM});
 }
 
 static void take_and_map(void *context, const struct tresor__input *input,
@@ -270,7 +283,7 @@ static void end_release(struct tresor__read *job, bool kept, const struct tresor
                         struct tresor__outbox *out)
 {
     struct tresor__file *file = file_of(job);
-    file->io->spare_bytes -= job->keeps_bytes;
+    file->io->room.spare_bytes -= job->keeps_bytes;
     job->keeps_bytes = 0;
     tresor__ledger_released(&file->ledger, job->spent, kept, failure);
     job->spent = (struct tresor__extent){0};
