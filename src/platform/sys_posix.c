@@ -35,6 +35,14 @@
 #endif
 #endif
 
+#if defined(__linux__) && !defined(MREMAP_DONTUNMAP)
+#define MREMAP_DONTUNMAP 4
+#endif
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0
+#endif
+
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif
@@ -146,23 +154,43 @@ static int64_t posix_read_cached(void *cookie, int descriptor, void *address, si
 static int64_t posix_map(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
                          int descriptor, uint64_t offset, void **mapped)
 {
+    bool is_of_file = kind == TRESOR__SYS_MAP_FILE || kind == TRESOR__SYS_MAP_FILE_HOLE;
     int protection = kind == TRESOR__SYS_MAP_RESERVE ? PROT_NONE
-                     : kind == TRESOR__SYS_MAP_FILE  ? PROT_READ
+                     : is_of_file                    ? PROT_READ
                                                      : PROT_READ | PROT_WRITE;
-    int flags =
-        kind == TRESOR__SYS_MAP_FILE ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    int flags = is_of_file ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     (void)cookie;
     if (address)
-        flags |= MAP_FIXED;
-    if (kind != TRESOR__SYS_MAP_FILE) {
+        flags |= kind == TRESOR__SYS_MAP_FILE_HOLE ? MAP_FIXED_NOREPLACE : MAP_FIXED;
+    if (!is_of_file) {
         descriptor = -1;
         offset = 0;
     }
     void *place = mmap(address, length, protection, flags, descriptor, (off_t)offset);
     if (place == MAP_FAILED)
         return -errno;
+    if (address && place != address) { /* a system that takes the place for a hint (before Linux 4.17) */
+        munmap(place, length);
+        return -EEXIST;
+    }
     *mapped = place;
     return 0;
+}
+
+/* Kept mapped, what the pages have left is nobody else's meanwhile; of a file's pages Linux does that since 5.13. */
+static int64_t posix_move_pages(void *cookie, void *from, void *to, size_t length)
+{
+    (void)cookie;
+#ifdef __linux__
+    void *place = mremap(from, length, length,
+                         MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
+    return place == MAP_FAILED ? -errno : 0;
+#else
+    (void)from;
+    (void)to;
+    (void)length;
+    return -ENOSYS;
+#endif
 }
 
 static int64_t posix_unmap(void *cookie, void *address, size_t length)
@@ -497,6 +525,7 @@ const struct tresor__sys *tresor__sys_posix(void)
         .read_cached = posix_read_cached,
         .map = posix_map,
         .unmap = posix_unmap,
+        .move_pages = posix_move_pages,
         .protect = posix_protect,
         .advise_memory = posix_advise_memory,
         .advise_file = posix_advise_file,

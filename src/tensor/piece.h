@@ -23,12 +23,13 @@ struct tresor__tensor {
     uint8_t state;
     uint8_t backing; /* enum tresor__backing that its next load shall use */
     uint16_t source;
+    uint8_t side;         /* enum tresor__backing that its swap goes to, or will when it has been loaded */
     uint8_t urgency;      /* enum tresor__urgency, the highest that its load was asked for with */
     bool asks_room;       /* its next load is to be admitted by the budget */
     int32_t failure_code; /* of the eviction under way */
 };
 
-/** The value of a LOAD input: how the tensor shall be filled, how soon, and whether room is to be asked for. */
+/** The value of a LOAD or SWAP input: how the tensor shall be filled, how soon, and whether room is to be asked for. */
 static inline int64_t tresor__load_value(enum tresor__backing backing,
                                          enum tresor__urgency urgency, bool asks_room)
 {
@@ -64,8 +65,16 @@ enum tresor__wait {
     TRESOR__WAIT_ADVISE,
     TRESOR__WAIT_STREAM,
     TRESOR__WAIT_PATIENT, /* the same as EVICT, but for the end of the tensor's users too */
+    TRESOR__WAIT_SWAP_MMAP,
+    TRESOR__WAIT_SWAP_READ,
     TRESOR__WAIT_COUNT
 };
+
+/** What waits for a swap to that backing; each direction has waits of its own, and its turn. */
+static inline enum tresor__wait tresor__swap_wait(uint32_t backing)
+{
+    return backing == TRESOR__BACKING_ANONYMOUS ? TRESOR__WAIT_SWAP_READ : TRESOR__WAIT_SWAP_MMAP;
+}
 
 /** A place in the list of those that await room; an identifier is a source and a piece of it. */
 struct tresor__room_link {

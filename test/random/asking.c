@@ -32,6 +32,9 @@ static int32_t ask(struct host *host, enum tresor_verb verb, const struct tresor
         return tresor_unlock(host->context, items, count, options, request);
     case TRESOR_VERB_STREAM:
         return tresor_stream(host->context, items, count, options, request);
+    case TRESOR_VERB_SWAP:
+        return tresor_swap(host->context, items, count,
+                           random_below(&host->seed, TRESOR_STRATEGY_READ + 1), options, request);
     default:
         return tresor_advise(host->context, items, count,
                              random_below(&host->seed, TRESOR_ADVICE_DONTNEED + 1), options,

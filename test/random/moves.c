@@ -90,6 +90,11 @@ static void advise(struct host *host)
     host_submit(host, TRESOR_VERB_ADVISE);
 }
 
+static void swap(struct host *host)
+{
+    host_submit(host, TRESOR_VERB_SWAP);
+}
+
 static void acquire(struct host *host)
 {
     uint32_t index = host_choose_source(host, HOST_OPEN);
@@ -263,7 +268,7 @@ void host_move(struct host *host)
         {8, acquire},     {6, release},      {6, cancel},    {5, host_load_and_cancel},
         {2, finish},      {3, wait},         {16, dispatch}, {8, take},
         {1, settle},      {1, touch_file},   {5, stream},    {5, return_chunks},
-        {3, split},
+        {3, split},       {9, swap},
     };
     enum {
         COUNT = sizeof moves / sizeof moves[0]

@@ -211,8 +211,11 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
     struct fake_sys *fake = self(cookie);
     if (length == 0 || offset % FAKE_PAGE_BYTES != 0)
         return -EINVAL;
-    if (kind == TRESOR__SYS_MAP_FILE && !file_of(fake, descriptor))
+    bool is_of_file = kind == TRESOR__SYS_MAP_FILE || kind == TRESOR__SYS_MAP_FILE_HOLE;
+    if (is_of_file && !file_of(fake, descriptor))
         return -EBADF;
+    if (kind == TRESOR__SYS_MAP_FILE_HOLE && range_set_touches(&fake->used, range_of(address, length)))
+        return -EEXIST;
     bool is_new = !address;
     if (is_new)
         address = find_gap(fake, length);
@@ -224,8 +227,11 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
     range_set_add(&fake->used, range_of(address, length));
     range_set_remove(&fake->locked, range_of(address, length));
     *mapped = address;
-    if (kind == TRESOR__SYS_MAP_FILE)
+    if (is_of_file)
         map_pages(fake, address, length, descriptor, offset);
+    /* What fills a hole is looked at without a populate, and has its page faults. */
+    for (size_t at = 0; kind == TRESOR__SYS_MAP_FILE_HOLE && at < length; at += FAKE_PAGE_BYTES)
+        populate_page(fake, (uint8_t *)address + at);
     return 0;
 }
 
@@ -262,6 +268,20 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
         if (result < 0)
             return result;
     }
+    return 0;
+}
+
+static int64_t move_pages(void *cookie, void *from, void *to, size_t length)
+{
+    struct fake_sys *fake = self(cookie);
+    if (fake->has_no_moves)
+        return -EINVAL;
+    if (!range_set_covers(&fake->used, range_of(from, length)))
+        return -EFAULT;
+    memcpy(to, from, round_up(length));
+    memset(from, FAKE_RUBBISH, round_up(length));
+    range_set_add(&fake->used, range_of(to, length));
+    range_set_remove(&fake->locked, range_of(to, length));
     return 0;
 }
 
@@ -494,6 +514,7 @@ void fake_sys_init(struct fake_sys *fake)
         .read_cached = read_cached,
         .map = map,
         .unmap = unmap,
+        .move_pages = move_pages,
         .protect = protect,
         .advise_memory = advise_memory,
         .advise_file = advise_file,

@@ -83,6 +83,7 @@ struct fake_sys {
     uint32_t direct_alignment_bytes; /* 512; 0: no direct reads; what does not keep to it is EINVAL */
     bool is_direct_silent;           /* it does not tell its alignment, only keeps to it */
     uint64_t cached_until;    /* what cached_bytes says: the pages that begin before it are cached */
+    bool has_no_moves; /* EINVAL, as before Linux 5.7 */
     bool refuses_huge_reads;
     uint64_t readahead_bytes; /* 0: not known */
     struct fake_text texts[FAKE_TEXTS]; /* up to the first without a path; others are not there */

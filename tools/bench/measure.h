@@ -52,6 +52,7 @@ bool bench_gaps(const struct settings *settings);
 bool bench_memory(const struct settings *settings);
 bool bench_open(const struct settings *settings);
 bool bench_small(const struct settings *settings);
+bool bench_swap(const struct settings *settings);
 bool bench_warm(const struct settings *settings);
 bool bench_populate(const struct settings *settings);
 

@@ -112,12 +112,22 @@ static void unmap(const struct tresor__read *job, struct tresor__outbox *out)
                    job->keeps_bytes > 0);
 }
 
+/* A part of it is the file's, and no memory to keep. */
+static bool is_half_swapped(const struct tresor__read *job)
+{
+    for (uint32_t i = job->spent.first; i < job->spent.last; i++)
+        if (file_of(job)->ledger.intervals[i].swapped_bytes > 0)
+            return true;
+    return false;
+}
+
 /* Pages are kept where all of the extent's find room; it is theirs until the answer comes. */
 static void reserve_spare(struct tresor__read *job)
 {
     struct tresor__io *io = file_of(job)->io;
     uint64_t bytes = extent_bytes(file_of(job), job->spent);
-    job->keeps_bytes = io->room.spare_bytes + bytes <= io->spare_bytes_max ? bytes : 0;
+    bool fits = io->room.spare_bytes + bytes <= io->spare_bytes_max && !is_half_swapped(job);
+    job->keeps_bytes = fits ? bytes : 0;
     io->room.spare_bytes += job->keeps_bytes;
 }
 
