@@ -138,6 +138,11 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
         break;
     case TRESOR__MESSAGE_STOP_SWAP:
         tresor__ledger_stop_swap(ledger, sender->slot);
+        /* At once, or others would go for the room that it awaited. */
+        if (file->swap.awaits_room && !tresor__ledger_wants_swap(ledger))
+            step(controller,
+                 &(struct tresor__address){TRESOR__MACHINE_SWAP, sender->source, piece->file},
+                 SWAP_ON_TURN, 0);
         break;
     case TRESOR__MESSAGE_LOCK_CLAIM:
         tresor__ledger_lock(ledger, sender->slot);

@@ -350,7 +350,7 @@ static void an_eviction_after_half_a_swap(void **state)
     after_half_a_swap(TRESOR_STRATEGY_MMAP, UINT64_C(1) << 30);
 }
 
-/* Pages that stay in the scratch are told of until they go. */
+/* Pages that stay in the scratch are counted until they go: what comes to their place takes them along. */
 static void a_scratch_that_cannot_be_emptied(void **state)
 {
     (void)state;
@@ -361,7 +361,7 @@ static void a_scratch_that_cannot_be_emptied(void **state)
         .row = FAULTY_MAP, .os_errno = ENOMEM, .has_kind = true, .kind = TRESOR__SYS_MAP_RESERVE};
     assert_error(swap(TRESOR_STRATEGY_READ), TRESOR_ERROR_IO);
     must_have(TRESOR_STRATEGY_READ, last_pages());
-    assert_int_equal(scratch_bytes(), CHUNK);
+    assert_int_equal(scratch_bytes(), CHUNK - last_pages());
     fake_world_heal(&world);
     assert_error(swap(TRESOR_STRATEGY_READ), TRESOR_OK);
     must_have(TRESOR_STRATEGY_READ, all_pages());

@@ -165,7 +165,7 @@ static void await_room(void *context, const struct tresor__input *input, struct 
     (void)input;
     io->swaps_awaiting_room += !swap->awaits_room;
     swap->awaits_room = true;
-    if (need > io->awaited_scratch_bytes)
+    if (io->swaps_awaiting_room == 1 || need > io->awaited_scratch_bytes)
         io->awaited_scratch_bytes = need;
     tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_AWAIT_ROOM});
 }
