@@ -292,6 +292,7 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     made->is_patient = verb == TRESOR_VERB_EVICT && options.flags & TRESOR_REQUEST_WAIT;
     made->awaits_room = (verb == TRESOR_VERB_LOAD || verb == TRESOR_VERB_SWAP) &&
                         options.flags & TRESOR_REQUEST_WAIT;
+    made->is_strategy_asked = options.strategy != TRESOR_STRATEGY_DEFAULT;
     made->strategy =
         (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT ? controller->limits.strategy
                                                               : options.strategy);

@@ -234,6 +234,46 @@ static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effec
     return place(sys, effect);
 }
 
+/*
+ * A huge page that reaches beyond what is unmapped would stay whole, and counted, until the system runs short of memory.
+ * (60 MiB that were unmapped in odd pieces of 3 MiB: none of it came back; with this, all of it.)
+ */
+static void split_at_ends(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    char *start = effect->address;
+    char *end = start + effect->length;
+    size_t before = (uintptr_t)start % HUGE_PAGE_BYTES;
+    size_t behind = (uintptr_t)end % HUGE_PAGE_BYTES;
+    size_t head = before > 0 ? HUGE_PAGE_BYTES - before : 0;
+    bool is_within = head >= effect->length;
+    if (head > 0)
+        sys->advise_memory(sys->cookie, start, is_within ? (size_t)effect->length : head,
+                           TRESOR__SYS_SPLIT_PAGES);
+    if (behind > 0 && !is_within)
+        sys->advise_memory(sys->cookie, end - behind, behind, TRESOR__SYS_SPLIT_PAGES);
+}
+
+/*
+ * The page cache forgets no part of a large page, so what is around the place goes too where nobody has it. What somebody
+ * maps stays, but a neighbour's part of a large page is no longer mapped when the other is not, until it is next touched.
+ * Where the cache may not be asked what it kept, that is not known.
+ */
+static int64_t evict_cached(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    uint64_t bytes = 0;
+    uint64_t start = effect->offset;
+    uint64_t end = effect->offset + effect->length;
+    if (effect->flags & TRESOR__EVICT_BEFORE)
+        start = start / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    if (effect->flags & TRESOR__EVICT_BEHIND)
+        end = (end + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    sys->advise_file(sys->cookie, effect->descriptor, start, end - start, TRESOR__SYS_FILE_DONTNEED);
+    return sys->cached_bytes(sys->cookie, effect->descriptor, effect->offset, effect->length, &bytes) < 0 ||
+                   bytes > INT64_MAX
+               ? 0
+               : (int64_t)bytes;
+}
+
 /* Mapping the reservation over it takes the pages away and keeps the addresses ours. */
 static int64_t act_unmap(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
@@ -241,8 +281,31 @@ static int64_t act_unmap(const struct tresor__sys *sys, const struct tresor__eff
     if (effect->flags & TRESOR__MAP_SPARE &&
         sys->protect(sys->cookie, effect->address, (size_t)effect->length, false) == 0)
         return 1;
-    return sys->map(sys->cookie, TRESOR__SYS_MAP_RESERVE, effect->address, (size_t)effect->length,
-                    -1, 0, &place);
+    if (effect->flags & TRESOR__MAP_ANONYMOUS)
+        split_at_ends(sys, effect);
+    int64_t result = sys->map(sys->cookie, TRESOR__SYS_MAP_RESERVE, effect->address,
+                              (size_t)effect->length, -1, 0, &place);
+    return result == 0 && effect->flags & TRESOR__UNMAP_EVICT ? evict_cached(sys, effect) : result;
+}
+
+/*
+ * mremap(2) looks for map entries before it touches anything, and so nearly every refusal leaves all as it was. But it then
+ * unmaps the target, and may still fail after that. Fresh pages are put there if, and only if, nothing is: what came there
+ * meanwhile would be another thread's.
+ */
+static int64_t act_move(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    enum { TRIES_MAX = 16 };
+    void *place = NULL;
+    size_t length = (size_t)effect->length;
+    int64_t moved = sys->move_pages(sys->cookie, effect->address, effect->target, length);
+    int64_t mended = -ENOMEM;
+    for (uint32_t i = 0; i < TRIES_MAX && moved < 0 && mended < 0 && mended != -EEXIST; i++)
+        mended = sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS_HOLE, effect->target, length, -1, 0,
+                          &place);
+    if (mended == 0)
+        sys->advise_memory(sys->cookie, effect->target, length, TRESOR__SYS_HUGE_PAGES);
+    return moved;
 }
 
 /*
@@ -258,7 +321,7 @@ static int64_t act_replace(const struct tresor__sys *sys, const struct tresor__e
     size_t length = (size_t)effect->length;
     int64_t moved = sys->move_pages(sys->cookie, effect->address, effect->target, length);
     if (moved == 0)
-        return 0;
+        return effect->flags & TRESOR__UNMAP_EVICT ? evict_cached(sys, effect) : 0;
     int64_t mended = -ENOMEM;
     for (uint32_t i = 0; i < TRIES_MAX && mended < 0 && mended != -EEXIST; i++)
         mended = sys->map(sys->cookie, TRESOR__SYS_MAP_FILE_HOLE, effect->target, length,
@@ -515,7 +578,7 @@ static int64_t run(const struct tresor__sys *sys, const struct tresor__effect *e
         [TRESOR__EFFECT_CANCEL] = act_cancel,     [TRESOR__EFFECT_ADVISE] = act_advise,
         [TRESOR__EFFECT_LOCK] = act_lock,         [TRESOR__EFFECT_UNLOCK] = act_unlock,
         [TRESOR__EFFECT_QUERY] = act_query,       [TRESOR__EFFECT_READAHEAD] = act_readahead,
-        [TRESOR__EFFECT_REPLACE] = act_replace,
+        [TRESOR__EFFECT_REPLACE] = act_replace,   [TRESOR__EFFECT_MOVE] = act_move,
     };
     if (effect->kind == TRESOR__EFFECT_READ)
         return act_read(sys, effect, bounce);

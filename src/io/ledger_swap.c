@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "io/ledger.h"
+#include "io/seams.h"
 
 static uint64_t mapped_bytes(const struct tresor__ledger *ledger, uint32_t number)
 {
@@ -289,6 +290,8 @@ void tresor__ledger_swapped(struct tresor__ledger *ledger, const struct tresor__
                             const struct tresor__failure *failure)
 {
     struct tresor__extent extent = chunk->extent;
+    /* A move that failed may have had others put there. */
+    tresor__seams_map(ledger, chunk->offset, chunk->offset + chunk->length, failure != NULL);
     for (uint32_t i = extent.first; i < extent.last && !failure; i++) {
         count_moved(ledger, chunk, i);
         move(ledger, chunk, i);

@@ -39,6 +39,10 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
+
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0
 #endif
@@ -155,13 +159,14 @@ static int64_t posix_map(void *cookie, enum tresor__sys_map kind, void *address,
                          int descriptor, uint64_t offset, void **mapped)
 {
     bool is_of_file = kind == TRESOR__SYS_MAP_FILE || kind == TRESOR__SYS_MAP_FILE_HOLE;
+    bool is_hole = kind == TRESOR__SYS_MAP_FILE_HOLE || kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE;
     int protection = kind == TRESOR__SYS_MAP_RESERVE ? PROT_NONE
                      : is_of_file                    ? PROT_READ
                                                      : PROT_READ | PROT_WRITE;
     int flags = is_of_file ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     (void)cookie;
     if (address)
-        flags |= kind == TRESOR__SYS_MAP_FILE_HOLE ? MAP_FIXED_NOREPLACE : MAP_FIXED;
+        flags |= is_hole ? MAP_FIXED_NOREPLACE : MAP_FIXED;
     if (!is_of_file) {
         descriptor = -1;
         offset = 0;
@@ -189,6 +194,28 @@ static int64_t posix_move_pages(void *cookie, void *from, void *to, size_t lengt
     (void)from;
     (void)to;
     (void)length;
+    return -ENOSYS;
+#endif
+}
+
+/* See proc_sys_vm(5). */
+static int64_t posix_max_maps(void *cookie)
+{
+    (void)cookie;
+#ifdef __linux__
+    char text[32];
+    long maps = 0;
+    int descriptor = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return -errno;
+    ssize_t length = read(descriptor, text, sizeof text - 1);
+    int reason = errno;
+    close(descriptor);
+    if (length < 0)
+        return -reason;
+    text[length] = '\0';
+    return sscanf(text, "%ld", &maps) == 1 && maps > 0 ? maps : -EIO;
+#else
     return -ENOSYS;
 #endif
 }
@@ -228,6 +255,7 @@ static int64_t posix_advise_memory(void *cookie, void *address, size_t length,
         [TRESOR__SYS_POPULATE_READ] = MADV_POPULATE_READ,
         [TRESOR__SYS_POPULATE_WRITE] = MADV_POPULATE_WRITE,
         [TRESOR__SYS_HUGE_PAGES] = MADV_HUGEPAGE,
+        [TRESOR__SYS_SPLIT_PAGES] = MADV_COLD,
         [TRESOR__SYS_HUGE_READS] = MADV_HUGEPAGE,
         [TRESOR__SYS_MEMORY_NORMAL] = MADV_NORMAL,
         [TRESOR__SYS_MEMORY_SEQUENTIAL] = MADV_SEQUENTIAL,
@@ -526,6 +554,7 @@ const struct tresor__sys *tresor__sys_posix(void)
         .map = posix_map,
         .unmap = posix_unmap,
         .move_pages = posix_move_pages,
+        .max_maps = posix_max_maps,
         .protect = posix_protect,
         .advise_memory = posix_advise_memory,
         .advise_file = posix_advise_file,

@@ -10,12 +10,23 @@ enum {
     PASSED_MAX = 16, /* who are passed over because what they need is in use, in one look */
 };
 
-void tresor__budget_init(struct tresor__budget *budget, uint64_t budget_bytes, uint32_t policy)
+/* Where memory is bounded nothing is kept for later, in windows or in the page cache. */
+static void bound_pages(struct tresor__controller *controller)
 {
+    bool is_bounded = controller->budget.budget_bytes > 0;
+    controller->io.spare_bytes_max = is_bounded ? 0 : controller->limits.spare_bytes;
+    controller->io.evicts_cache = is_bounded;
+}
+
+void tresor__budget_init(struct tresor__controller *controller, uint64_t budget_bytes,
+                         uint32_t policy)
+{
+    struct tresor__budget *budget = &controller->budget;
     *budget = (struct tresor__budget){
         .budget_bytes = budget_bytes, .policy = policy, .round = 1, .request = TRESOR_NONE};
     for (uint32_t i = 0; i < TRESOR__URGENCY_COUNT; i++)
         budget->awaiting[i] = (struct tresor__room_queue){TRESOR__NOBODY, TRESOR__NOBODY};
+    bound_pages(controller);
 }
 
 /* What is left of the budget beside what lasts and what is lent. */
@@ -142,14 +153,6 @@ void tresor__budget_withdraw(struct tresor__controller *controller, struct treso
 
 /* --- what tensors become --- */
 
-/* In memory, and not asked to go. */
-static bool is_there(const struct tresor__piece *piece)
-{
-    uint8_t state = piece->tensor.state;
-    return state == TENSOR_RESIDENT || state == TENSOR_HELD || state == TENSOR_SWAPPING ||
-           state == TENSOR_STOPPING;
-}
-
 static void rank(struct tresor__controller *controller, struct tresor__piece *piece)
 {
     if (controller->budget.budget_bytes > 0 && piece->plan == 0 && piece->rank == TRESOR_NONE)
@@ -248,7 +251,7 @@ void tresor__budget_unname(struct tresor__controller *controller, struct tresor_
 {
     if (piece->plan != 0)
         unrank(controller, piece);
-    else if (is_there(piece) && !piece->is_yielding)
+    else if (tresor__tensor_is_there(&piece->tensor) && !piece->is_yielding)
         rank(controller, piece);
 }
 
@@ -515,11 +518,11 @@ void tresor__budget_run(struct tresor__controller *controller)
 {
     struct tresor__budget *budget = &controller->budget;
     budget->is_due = false;
-    if (budget->budget_bytes > 0) {
+    if (budget->budget_bytes > 0)
         shrink(controller);
-        look_at_awaiting(controller);
-    }
-    set_room(controller);
+    look_at_awaiting(controller); /* who asked before the budget was taken away is admitted too */
+    if (budget->budget_bytes > 0)
+        set_room(controller);
 }
 
 void tresor__budget_settle(struct tresor__controller *controller)
@@ -547,7 +550,7 @@ static void each_resident(struct tresor__controller *controller, each_piece *vis
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         struct tresor__slot *slot = &controller->slots[i];
         for (uint32_t k = 0; slot->source.state == SOURCE_READY && k < slot->ranking.capacity; k++)
-            if (is_there(&slot->pieces[k]))
+            if (tresor__tensor_is_there(&slot->pieces[k].tensor))
                 visit(controller, &slot->pieces[k]);
     }
 }
@@ -573,7 +576,7 @@ void tresor__budget_set(struct tresor__controller *controller, uint64_t budget_b
     budget->is_due = true;
     budget->round++;
     each_resident(controller, budget_bytes > 0 ? rank : unrank);
-    controller->io.spare_bytes_max = budget_bytes > 0 ? 0 : controller->limits.spare_bytes;
+    bound_pages(controller);
     if (budget_bytes > 0 && controller->io.room.spare_bytes > 0)
         drop_spares(controller);
     set_room(controller);

@@ -274,7 +274,7 @@ static void step_load(struct tresor__controller *controller, const struct tresor
                       struct tresor__piece *piece, bool is_due)
 {
     int64_t value = tresor__load_value(
-        plan->backing, is_due ? TRESOR__URGENCY_NORMAL : TRESOR__URGENCY_LOOKAHEAD,
+        plan->backing, controller->requests[plan->request].is_strategy_asked, is_due ? TRESOR__URGENCY_NORMAL : TRESOR__URGENCY_LOOKAHEAD,
         controller->budget.budget_bytes > 0);
     tresor__router_step_on(
         controller, &piece->tensor,

@@ -39,12 +39,6 @@ static bool is_patient(const void *context, const struct tresor__input *input)
     return piece_of(context)->waits[TRESOR__WAIT_PATIENT] > 0;
 }
 
-/* In memory, and nobody is about to change that. */
-static bool is_there(const struct tresor__tensor *tensor)
-{
-    return tensor->state == TENSOR_RESIDENT || tensor->state == TENSOR_HELD;
-}
-
 static bool is_locked(const void *context, const struct tresor__input *input)
 {
     (void)input;
@@ -176,6 +170,13 @@ static void settle_side(const struct tresor__tensor *tensor, struct tresor__outb
     settle_sides(tensor, out, 1u << tensor->side, code);
 }
 
+/* What a request asked for, as a load's is. */
+static void note_side(struct tresor__tensor *tensor)
+{
+    tensor->backing = tensor->side;
+    tensor->is_asked = true;
+}
+
 static void swap_back(struct tresor__tensor *tensor, struct tresor__outbox *out, int32_t code)
 {
     settle_side(tensor, out, code);
@@ -187,6 +188,7 @@ static void settle_and_swap_back(void *context, const struct tresor__input *inpu
                                  struct tresor__outbox *out)
 {
     (void)input;
+    note_side(context);
     swap_back(context, out, TRESOR_OK);
 }
 
@@ -206,6 +208,7 @@ static void rest(void *context, const struct tresor__input *input, struct tresor
 static void settle_and_rest(void *context, const struct tresor__input *input,
                             struct tresor__outbox *out)
 {
+    note_side(context);
     settle_side(context, out, TRESOR_OK);
     rest(context, input, out);
 }
@@ -225,6 +228,7 @@ static void choose(void *context, const struct tresor__input *input, struct tres
     struct tresor__tensor *tensor = context;
     (void)out;
     tensor->backing = tresor__load_backing(input->value);
+    tensor->is_asked = tresor__load_is_asked(input->value);
     tensor->asks_room = tresor__load_asks_room(input->value);
     if (is_more_urgent(context, input))
         tensor->urgency = tresor__load_urgency(input->value);
@@ -336,13 +340,13 @@ static void ask(const struct tresor__tensor *tensor, struct tresor__outbox *out,
                 uint8_t on_ok, uint8_t flags)
 {
     const struct tresor__piece *piece = piece_of(tensor);
+    bool is_still = tensor->state == TENSOR_RESIDENT || tensor->state == TENSOR_HELD;
     tresor__outbox_effect(out, (struct tresor__effect){
                                    .kind = kind,
                                    .machine = TRESOR__MACHINE_TENSOR,
                                    .on_ok = on_ok,
                                    .on_failed = (uint8_t)(on_ok + 1),
-                                   .space = is_there(tensor) ? TRESOR__SPACE_WINDOW
-                                                             : TRESOR__SPACE_NONE,
+                                   .space = is_still ? TRESOR__SPACE_WINDOW : TRESOR__SPACE_NONE,
                                    .flags = flags,
                                    .source = tensor->source,
                                    .slot = piece->index,
@@ -494,7 +498,7 @@ static void check(const void *context)
     assert(tensor->side < TRESOR__BACKING_COUNT);
     assert(tensor->urgency < TRESOR__URGENCY_COUNT);
     assert(tensor->state == TENSOR_EVICTING || tensor->failure_code == TRESOR_OK);
-    assert(lock == LOCK_UNLOCKED || lock == LOCK_AWAITING || is_there(tensor));
+    assert(lock == LOCK_UNLOCKED || lock == LOCK_AWAITING || tresor__tensor_is_there(tensor));
     (void)tensor;
     (void)lock;
 }

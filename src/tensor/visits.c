@@ -47,7 +47,7 @@ static int64_t value_of(const struct tresor__controller *controller,
 {
     if (request->verb == TRESOR_VERB_ADVISE)
         return request->advice;
-    return tresor__load_value(backing_of(request), request->urgency,
+    return tresor__load_value(backing_of(request), request->is_strategy_asked, request->urgency,
                               controller->budget.budget_bytes > 0);
 }
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
 #include "exhaust/exhaust.h"
 #include "exhaust/file_world.h"
 
@@ -11,6 +13,7 @@ enum {
     GONE = 64,     /* nobody wants what is in hand any more */
     DIRTY = 128,   /* an earlier chunk's pages could not be taken away */
     WAITS = 16384, /* it awaits room */
+    MISPLACED = 8192, /* its pages are mapped, but on other nodes than were asked for */
 };
 
 static void step(struct tresor__file *file, uint32_t event, int64_t value)
@@ -68,8 +71,10 @@ static void await_room(struct tresor__file *file)
     file_world.io.awaited_scratch_bytes = FILE_PAGE_BYTES;
 }
 
-static bool makes_sense(uint32_t state, uint32_t knobs)
+static bool makes_sense(uint32_t state, uint32_t event, uint32_t knobs)
 {
+    if ((knobs & MISPLACED) && event != SWAP_ON_MAP_OK)
+        return false;
     bool is_read = state == SWAP_FILLING || state == SWAP_READING;
     bool is_short = state == SWAP_REPLACING || state == SWAP_CLEARING;
     return !((knobs & TO_FILE) && is_read) && !((state == SWAP_POPULATING) && !(knobs & TO_FILE)) &&
@@ -78,10 +83,10 @@ static bool makes_sense(uint32_t state, uint32_t knobs)
 
 static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 {
-    (void)event;
-    if (!makes_sense(state, knobs))
+    if (!makes_sense(state, event, knobs))
         return NULL;
     struct tresor__file *file = file_world_make();
+    file_world.io.block_bytes = UINT64_C(1) * FILE_PAGE_BYTES / (knobs & LAST ? 1 : 2); /* a page is a chunk */
     uint32_t tensor = knobs & LAST ? TENSOR_HAND : TENSOR_LEFT;
     file_world_load(tensor, knobs & TO_FILE ? TRESOR__BACKING_ANONYMOUS : TRESOR__BACKING_FILE);
     file_world_load(TENSOR_WANTED, TRESOR__BACKING_FILE);
@@ -106,12 +111,19 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     return &file->swap;
 }
 
+static struct tresor__input input(uint32_t event, uint32_t knobs)
+{
+    struct tresor__input told = file_world_input(event, knobs);
+    told.value = knobs & MISPLACED ? EPERM : 0;
+    return told;
+}
+
 int main(void)
 {
     enum { ANY = WANTED | LAST | TO_FILE | GONE | DIRTY, FAILS = FAILED_TRANSIENTLY | FAILED_OFTEN };
     static const uint32_t knobs[] = {
         [SWAP_IDLE] = WANTED | DIRTY | FAILED_OFTEN | NO_ROOM | WAITS,
-        [SWAP_MAPPING] = ANY | FAILS | FAILED_AT_END,
+        [SWAP_MAPPING] = ANY | MISPLACED | FAILS | FAILED_AT_END,
         [SWAP_FILLING] = ANY | NO_BLOCK,
         [SWAP_READING] = ANY | BAD,
         [SWAP_POPULATING] = ANY | FAILS | FAILED_AT_END,
@@ -134,14 +146,14 @@ int main(void)
         .machine = &tresor__swap_machine,
         FILE_WORLD,
         .make = make,
-        .input = file_world_input,
+        .input = input,
         .knobs = knobs,
         EXHAUST_GUARDS(guards),
         .retries = &file_world_make()->swap.retries,
         .fresh = effects,
         .effects = effects,
         .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK) | EXHAUST_SENDS(BLOCK_START) |
-                    EXHAUST_SENDS(AWAIT_BLOCK) | EXHAUST_SENDS(AWAIT_ROOM),
+                    EXHAUST_SENDS(AWAIT_BLOCK) | EXHAUST_SENDS(AWAIT_ROOM) | EXHAUST_SENDS(DEGRADED),
         .signal_waits = EXHAUST_BIT(SWAP_READING),
         .eager = EXHAUST_BIT(SWAP_FILLING),
         .looked = EXHAUST_BIT(SWAP_IDLE),

@@ -251,8 +251,8 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
                                .offset = offset,
                                .kind = (int)kind};
     int64_t result;
-    bool is_hole = kind == TRESOR__SYS_MAP_FILE_HOLE;
-    if (kind == TRESOR__SYS_MAP_FILE || is_hole)
+    bool is_hole = kind == TRESOR__SYS_MAP_FILE_HOLE || kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE;
+    if (kind == TRESOR__SYS_MAP_FILE || kind == TRESOR__SYS_MAP_FILE_HOLE)
         faulty_need_open(faulty, FAULTY_MAP, descriptor);
     if (address && !is_hole)
         faulty_need_mapped(faulty, FAULTY_MAP, faulty_pages_of(faulty, address, length));
@@ -492,6 +492,7 @@ PLAIN_ROW(direct_alignment, FAULTY_DIRECT_ALIGNMENT,
           (faulty->under->cookie, descriptor, alignment_bytes))
 PLAIN_ROW(random, FAULTY_RANDOM, (void *cookie, void *bytes, size_t length),
           (faulty->under->cookie, bytes, length))
+PLAIN_ROW(max_maps, FAULTY_MAX_MAPS, (void *cookie), (faulty->under->cookie))
 PLAIN_ROW(page_bytes, FAULTY_PAGE_BYTES, (void *cookie), (faulty->under->cookie))
 PLAIN_ROW(bell_ring, FAULTY_BELL_RING, (void *cookie, int descriptor),
           (faulty->under->cookie, descriptor))
@@ -579,6 +580,7 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
         .map = map,
         .unmap = unmap,
         .move_pages = move_pages,
+        .max_maps = max_maps,
         .protect = protect,
         .advise_memory = advise_memory,
         .advise_file = advise_file,

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include <tresor/event.h>
+
 #include "io/file.h"
 
 static struct tresor__file *file_of(const void *context)
@@ -93,6 +95,7 @@ static void ask(const struct tresor__swap *swap, struct tresor__outbox *out, uin
 {
     const struct tresor__file *file = file_of(swap);
     bool to_file = swap->chunk.target == TRESOR__BACKING_FILE;
+    bool evicts = kind == TRESOR__EFFECT_REPLACE && !to_file && file->io->evicts_cache;
     tresor__outbox_effect(
         out, (struct tresor__effect){
                  .kind = kind,
@@ -100,7 +103,8 @@ static void ask(const struct tresor__swap *swap, struct tresor__outbox *out, uin
                  .on_ok = on_ok,
                  .on_failed = (uint8_t)(on_ok + 1),
                  .space = TRESOR__SPACE_SCRATCH,
-                 .flags = to_file ? TRESOR__MAP_FILE : TRESOR__MAP_ANONYMOUS,
+                 .flags = (uint16_t)((to_file ? TRESOR__MAP_FILE : TRESOR__MAP_ANONYMOUS) |
+                                     (evicts ? TRESOR__UNMAP_EVICT : 0)),
                  .source = file->source,
                  .slot = file->index,
                  .file = file->index,
@@ -205,10 +209,14 @@ static void map_again(void *context, const struct tresor__input *input, struct t
     map(swap, out);
 }
 
+/* Pages that are mapped, but not on the nodes that were asked for, are told of as a load's are. */
 static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
-    (void)context;
-    (void)input;
+    if (input->value > 0)
+        tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_DEGRADED,
+                                                             .event = TRESOR_DEGRADED_NUMA,
+                                                             .slot = file_of(context)->index,
+                                                             .code = (int32_t)input->value});
     tresor__outbox_again(out);
 }
 
@@ -316,9 +324,10 @@ static void finish_chunk(void *context, const struct tresor__input *input,
                          struct tresor__outbox *out)
 {
     struct tresor__swap *swap = context;
-    (void)input;
+    struct tresor__room *room = &file_of(swap)->io->room;
     hold(swap, swap->held_bytes - swap->chunk.length);
-    file_of(swap)->io->room.stuck_bytes += swap->held_bytes;
+    room->stuck_bytes += swap->held_bytes;
+    room->uncollected_bytes += (uint64_t)input->value;
     settle(swap, NULL, out);
 }
 
