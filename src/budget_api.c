@@ -94,7 +94,7 @@ static uint64_t window_of(const struct tresor__controller *controller,
 static int32_t check_steps(struct tresor_context *context, const struct tresor_item *items,
                            size_t count, struct tresor__slot **slot)
 {
-    uint64_t limit = tresor__budget_limit(&context->controller);
+    uint64_t limit = tresor__budget_most(&context->controller);
     if (!items || count == 0)
         return TRESOR_ERROR_INVALID;
     for (size_t i = 0; i < count; i++) {
@@ -140,6 +140,7 @@ int32_t tresor_plan(struct tresor_context *context, const struct tresor_item *it
     made->wants_items = options.flags & TRESOR_PLAN_ITEMS;
     made->awaits_room = true;
     made->urgency = TRESOR__URGENCY_LOOKAHEAD;
+    made->is_strategy_asked = options.strategy != TRESOR_STRATEGY_DEFAULT;
     made->strategy = (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT
                                    ? controller->limits.strategy
                                    : options.strategy);

@@ -42,6 +42,8 @@ static void *address_of(struct tresor__controller *controller, const struct tres
     case TRESOR__SPACE_STAGE:
         return tresor__stages_address(controller, controller->io.blocks[effect->slot].stage) +
                effect->place;
+    case TRESOR__SPACE_SCRATCH:
+        return file->window + file->window_bytes + effect->place;
     default:
         return NULL;
     }
@@ -64,6 +66,7 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
     effect->path = file->path;
     effect->address = address_of(controller, effect, file);
     effect->nodes = context->nodes.numa == TRESOR_NUMA_DEFAULT ? NULL : &context->nodes;
+    effect->target = effect->kind == TRESOR__EFFECT_MOVE ? file->window + effect->offset : NULL;
     if (effect->kind == TRESOR__EFFECT_WORK) {
         effect->work = works[effect->flags];
         effect->record = slot;
@@ -73,6 +76,8 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
         effect->record = &file->seen;
     } else if (effect->kind == TRESOR__EFFECT_MAP) {
         effect->record = &file->identity;
+    } else if (effect->kind == TRESOR__EFFECT_REPLACE) {
+        effect->target = file->window + effect->offset;
     } else if (effect->kind == TRESOR__EFFECT_QUERY) {
         effect->record = &file->io.lock_facts;
     }
@@ -356,6 +361,7 @@ int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counte
                 controller->budget.ticks,
         .misses = atomic_load_explicit(&controller->acquires.misses, memory_order_relaxed),
         .late = atomic_load_explicit(&controller->acquires.late, memory_order_relaxed),
+        .uncollected_bytes = controller->io.room.uncollected_bytes,
     };
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         const struct tresor__slot *slot = &controller->slots[i];

@@ -90,6 +90,9 @@ struct tresor_counters {
     uint64_t charged_bytes;   /**< what counts as memory in use, see budget.h; beyond the budget only while it is lowered */
     uint64_t evicted;         /**< tensors that went for others */
     uint64_t wasted;          /**< of them, those that a plan had loaded ahead of a use that never was */
+    uint64_t uncollected_bytes; /**< of mapped pages that were evicted where memory is bounded, those that the page
+                                   cache kept all the same, because somebody else has them mapped, dirty or locked,
+                                   or a neighbour a part of them; summed over all evictions */
 };
 
 /**
@@ -158,6 +161,12 @@ TRESOR_API int32_t tresor_finish(struct tresor_context *context, struct tresor_r
  * STALE or THREAD.
  */
 TRESOR_API int32_t tresor_cancel(struct tresor_context *context, struct tresor_request request);
+
+/**
+ * The strategy of later LOADs (and SWAPs) that name none, an enum tresor_strategy, at once; what is loaded, or asked for
+ * already, stays as it is. Returns TRESOR_OK, INVALID (no such strategy) or THREAD.
+ */
+TRESOR_API int32_t tresor_set_strategy(struct tresor_context *context, uint32_t strategy);
 
 /** Copy the counters. TRESOR_OK, INVALID or THREAD. */
 TRESOR_API int32_t tresor_get_counters(struct tresor_context *context,

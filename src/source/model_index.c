@@ -3,6 +3,7 @@
  * that their page-rounded bounds make. */
 #include <string.h>
 
+#include "io/seams.h"
 #include "source/model_tables.h"
 
 struct sorter {
@@ -241,16 +242,23 @@ static void place_covers(struct tresor__ledger *ledger, uint32_t *covers)
 
 enum {
     FILL_BITSETS = TRESOR__BACKING_COUNT * TRESOR__URGENCY_COUNT,
-    OTHER_BITSETS = 4,
+    OTHER_BITSETS = 6,
     BITSETS = FILL_BITSETS + OTHER_BITSETS,
     COVERS_EACH = 16, /* on average of an interval, at the most; three are normal */
 };
+
+static uint32_t seams_of(const struct tresor__ledger *ledger)
+{
+    return tresor__seams_size(ledger->interval_count > 0
+                                  ? ledger->intervals[ledger->interval_count].start_bytes
+                                  : 0);
+}
 
 static uint64_t *place_bits(struct tresor__ledger *ledger, uint64_t *bits)
 {
     uint32_t count = ledger->interval_count;
     struct tresor__bitset *sets[BITSETS] = {&ledger->release[0], &ledger->release[1], &ledger->lock,
-                                            &ledger->unlock};
+                                            &ledger->unlock, &ledger->swap[0], &ledger->swap[1]};
     for (uint32_t i = 0; i < FILL_BITSETS; i++)
         sets[OTHER_BITSETS + i] =
             &ledger->fill[i / TRESOR__URGENCY_COUNT][i % TRESOR__URGENCY_COUNT];
@@ -258,7 +266,9 @@ static uint64_t *place_bits(struct tresor__ledger *ledger, uint64_t *bits)
         tresor__bitset_init(sets[i], bits, count);
         bits += tresor__bitset_words(count);
     }
-    return bits;
+    uint32_t seams = seams_of(ledger);
+    tresor__bitset_init(&ledger->seams, bits, seams);
+    return bits + tresor__bitset_words(seams);
 }
 
 static void make_file(struct tresor__model *model, uint32_t index, const uint32_t *order,
@@ -300,7 +310,8 @@ static uint64_t make_files(struct tresor__model *model, struct bounds *bounds)
         intervals += ledger->interval_count + 1;
         rank += count;
         covers += count_covers(ledger);
-        model->bit_words += BITSETS * tresor__bitset_words(ledger->interval_count);
+        model->bit_words += BITSETS * tresor__bitset_words(ledger->interval_count) +
+                            tresor__bitset_words(seams_of(ledger));
     }
     return covers;
 }

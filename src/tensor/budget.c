@@ -11,24 +11,50 @@ enum {
     PASSED_MAX = 16, /* who are passed over because what they need is in use, in one look */
 };
 
-void tresor__budget_init(struct tresor__budget *budget, uint64_t budget_bytes, uint32_t policy)
+/* Where memory is bounded nothing is kept for later, in windows or in the page cache. */
+static void bound_pages(struct tresor__controller *controller)
 {
+    bool is_bounded = controller->budget.budget_bytes > 0;
+    controller->io.spare_bytes_max = is_bounded ? 0 : controller->limits.spare_bytes;
+    controller->io.evicts_cache = is_bounded;
+}
+
+void tresor__budget_init(struct tresor__controller *controller, uint64_t budget_bytes,
+                         uint32_t policy)
+{
+    struct tresor__budget *budget = &controller->budget;
     *budget = (struct tresor__budget){
         .budget_bytes = budget_bytes, .policy = policy, .round = 1, .request = TRESOR_NONE};
     for (uint32_t i = 0; i < TRESOR__URGENCY_COUNT; i++)
         budget->awaiting[i] = (struct tresor__room_queue){TRESOR__NOBODY, TRESOR__NOBODY};
+    bound_pages(controller);
 }
 
-uint64_t tresor__budget_limit(const struct tresor__controller *controller)
+/* What is left of the budget beside what lasts and what is lent. */
+static uint64_t limit_beside(const struct tresor__controller *controller, uint64_t lent_bytes)
 {
     const struct tresor__room *room = &controller->io.room;
     uint64_t budget_bytes = controller->budget.budget_bytes;
     if (budget_bytes == 0)
         return UINT64_MAX;
-    uint64_t taken = room->staged_bytes + room->leaked_bytes + controller->leaked_bytes;
+    uint64_t taken = room->staged_bytes + room->leaked_bytes + room->stuck_bytes +
+                     controller->leaked_bytes + lent_bytes;
     if (controller->io.awaits_stage_room)
         taken += tresor__io_stage_room(&controller->io);
     return budget_bytes > taken ? budget_bytes - taken : 0;
+}
+
+/* Chunks that move have their room until they are there. */
+uint64_t tresor__budget_limit(const struct tresor__controller *controller)
+{
+    const struct tresor__io *io = &controller->io;
+    return limit_beside(controller, io->room.scratch_bytes - io->room.stuck_bytes +
+                                        io->awaited_scratch_bytes);
+}
+
+uint64_t tresor__budget_most(const struct tresor__controller *controller)
+{
+    return limit_beside(controller, 0);
 }
 
 static void set_room(struct tresor__controller *controller)
@@ -133,8 +159,7 @@ static void rank(struct tresor__controller *controller, struct tresor__piece *pi
 
 static bool is_there(const struct tresor__piece *piece)
 {
-    uint8_t state = piece->tensor.state;
-    return state == TENSOR_RESIDENT || state == TENSOR_HELD || state == TENSOR_SEALING;
+    return tresor__tensor_is_there(&piece->tensor) || piece->tensor.state == TENSOR_SEALING;
 }
 
 static void unrank(struct tresor__controller *controller, struct tresor__piece *piece)
@@ -197,6 +222,12 @@ void tresor__budget_left(struct tresor__controller *controller, struct tresor__p
     piece->is_prefetched = false;
     unrank(controller, piece);
     budget->is_due = true;
+}
+
+void tresor__budget_swapped(struct tresor__controller *controller)
+{
+    controller->budget.swapping--;
+    controller->budget.is_due = true;
 }
 
 void tresor__budget_touch(struct tresor__controller *controller, struct tresor__piece *piece,
@@ -425,10 +456,10 @@ bool tresor__budget_is_too_big(struct tresor__controller *controller,
                                struct tresor__request *request, const struct tresor__piece *piece)
 {
     if (request->verb == TRESOR_VERB_PLAN)
-        return tresor__plan_measure_step(controller, piece) > tresor__budget_limit(controller);
+        return tresor__plan_measure_step(controller, piece) > tresor__budget_most(controller);
     if (request->page_bytes == 0)
         mark_request(controller, request);
-    return request->page_bytes > tresor__budget_limit(controller);
+    return request->page_bytes > tresor__budget_most(controller);
 }
 
 enum verdict {
@@ -447,13 +478,18 @@ static bool is_closing(const struct tresor__controller *controller)
     return false;
 }
 
-/* Turns that are due may bring about what is asked for, and then this is looked at again. */
+/* Something will end by itself, and may leave room: a swap does once it has room for its own chunk. Turns that are due may
+ * bring about what is asked for, and then this is looked at again. */
 static bool is_moving(struct tresor__controller *controller)
 {
-    controller->budget.awaits_turns = controller->turns.head != TRESOR_NONE;
-    return controller->budget.awaits_turns ||
+    struct tresor__budget *budget = &controller->budget;
+    const struct tresor__io *io = &controller->io;
+    budget->awaits_turns = controller->turns.head != TRESOR_NONE;
+    return budget->awaits_turns ||
            atomic_load_explicit(&controller->released, memory_order_relaxed) ||
-           controller->budget.loading > 0 || is_closing(controller) || controller->io.room.leaving_bytes > 0;
+           budget->loading > 0 || is_closing(controller) || io->room.leaving_bytes > 0 ||
+           io->room.scratch_bytes > io->room.stuck_bytes ||
+           (budget->swapping > 0 && io->swaps_awaiting_room == 0);
 }
 
 static enum verdict judge(struct tresor__controller *controller, struct tresor__piece *piece)
@@ -462,7 +498,7 @@ static enum verdict judge(struct tresor__controller *controller, struct tresor__
     uint64_t committed = controller->io.room.committed_bytes;
     uint64_t leaving = controller->io.room.leaving_bytes;
     uint64_t need = tresor__ledger_need(ledger_of(controller, piece), piece->index);
-    if (pages_of(controller, piece) > limit) {
+    if (pages_of(controller, piece) > tresor__budget_most(controller)) {
         refuse(controller, piece, TRESOR_ERROR_TOO_BIG);
         return ADMITTED;
     }
@@ -535,26 +571,34 @@ static void refuse_stages(struct tresor__controller *controller, int32_t code)
 static void look_at_stages(struct tresor__controller *controller)
 {
     struct tresor__io *io = &controller->io;
-    uint64_t taken = io->room.leaked_bytes + controller->leaked_bytes + tresor__io_stage_room(io);
+    uint64_t taken = io->room.leaked_bytes + io->room.stuck_bytes + controller->leaked_bytes +
+                     tresor__io_stage_room(io);
     io->awaits_stage_room = controller->budget.budget_bytes > 0 && io->awaits_stage_room &&
                             tresor__turns_want_stage(controller);
     if (taken > controller->budget.budget_bytes)
         refuse_stages(controller, TRESOR_ERROR_TOO_BIG);
 }
 
-/* More is committed than may be: others go, for nobody's good. */
+/* All that is left is in use: what asks for more than that, or a lower budget, fails unless it said that it waits. */
+static void refuse_those_above(struct tresor__controller *controller)
+{
+    const struct tresor__budget *budget = &controller->budget;
+    refuse_stages(controller, TRESOR_ERROR_BUSY);
+    if (controller->io.swaps_awaiting_room > 0)
+        tresor__waits_refuse_swaps(controller);
+    if (budget->request != TRESOR_NONE && !controller->requests[budget->request].awaits_room)
+        settle_request(controller, TRESOR_ERROR_BUSY);
+}
+
+/* More is committed than may be: others go, for a swap's next chunk or for nobody's good. */
 static void shrink(struct tresor__controller *controller)
 {
-    struct tresor__budget *budget = &controller->budget;
     uint64_t limit = tresor__budget_limit(controller);
     uint64_t committed = controller->io.room.committed_bytes;
     uint64_t leaving = controller->io.room.leaving_bytes;
-    if (committed <= limit || committed - limit <= leaving ||
-        make_room(controller, committed - limit - leaving, NULL, 0) || is_moving(controller))
-        return;
-    refuse_stages(controller, TRESOR_ERROR_BUSY);
-    if (budget->request != TRESOR_NONE && !controller->requests[budget->request].awaits_room)
-        settle_request(controller, TRESOR_ERROR_BUSY);
+    if (committed > limit && committed - limit > leaving &&
+        !make_room(controller, committed - limit - leaving, NULL, 0) && !is_moving(controller))
+        refuse_those_above(controller);
 }
 
 void tresor__budget_run(struct tresor__controller *controller)
@@ -566,8 +610,9 @@ void tresor__budget_run(struct tresor__controller *controller)
     look_at_stages(controller);
     if (budget->budget_bytes > 0)
         shrink(controller);
-    look_at_awaiting(controller); /* also of those who asked before the budget was lifted */
-    set_room(controller);
+    look_at_awaiting(controller); /* who asked before the budget was taken away is admitted too */
+    if (budget->budget_bytes > 0)
+        set_room(controller);
 }
 
 void tresor__budget_settle(struct tresor__controller *controller)
@@ -576,7 +621,7 @@ void tresor__budget_settle(struct tresor__controller *controller)
     const struct tresor__room *room = &controller->io.room;
     bool is_below = room->committed_bytes <= tresor__budget_limit(controller) &&
                     room->charged_bytes <= budget->budget_bytes;
-    uint64_t fixed = room->staged_bytes + room->leaked_bytes;
+    uint64_t fixed = room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
     if (budget->request != TRESOR_NONE && (budget->budget_bytes == 0 || is_below))
         settle_request(controller, TRESOR_OK);
     else if (room->committed_bytes == 0 && room->charged_bytes <= fixed && fixed > budget->budget_bytes)
@@ -654,7 +699,7 @@ void tresor__budget_set(struct tresor__controller *controller, uint64_t budget_b
     budget->round++;
     each_resident(controller, budget_bytes > 0 ? rank : unrank);
     ask_room_again(controller);
-    controller->io.spare_bytes_max = budget_bytes > 0 ? 0 : controller->limits.spare_bytes;
+    bound_pages(controller);
     if (budget_bytes > 0 && controller->io.room.spare_bytes > 0)
         drop_spares(controller);
     set_room(controller);

@@ -22,6 +22,7 @@ static void init_lists(struct tresor__controller *controller)
     }
     controller->stageless = controller->turns;
     controller->roomless = controller->turns;
+    controller->swapless = controller->turns;
     controller->events = controller->turns;
     for (uint32_t i = 0; i < limits->sources; i++) {
         controller->slots[i].source.index = (uint16_t)i;
@@ -87,6 +88,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         .direct = (uint8_t)limits->direct,
         .spare_bytes_max = limits->spare_bytes,
         .room.limit_bytes = limits->budget_bytes > 0 ? limits->budget_bytes : UINT64_MAX,
+        .room.seams_max = limits->seams_max,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||
@@ -96,9 +98,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         return TRESOR_ERROR_NO_MEMORY;
     }
     init_lists(controller);
-    tresor__budget_init(&controller->budget, limits->budget_bytes, limits->policy);
-    if (limits->budget_bytes > 0)
-        controller->io.spare_bytes_max = 0;
+    tresor__budget_init(controller, limits->budget_bytes, limits->policy);
     return TRESOR_OK;
 }
 
@@ -251,7 +251,7 @@ static bool is_quiet(const struct tresor__controller *controller, const struct t
     for (uint32_t i = 0; i < slot->source.model.file_count; i++) {
         const struct tresor__file *file = &slot->source.model.files[i].io;
         if (tresor__file_busy(file) || file->turn.queued || file->hungry.queued ||
-            file->roomless.queued)
+            file->roomless.queued || file->swapless.queued)
             return false;
     }
     return tresor__pins_held(slot) == 0 && tresor__gate_users(slot) == 0;
@@ -275,8 +275,11 @@ bool tresor__controller_has_quiet(const struct tresor__controller *controller)
 /* What is in its windows goes with them, and is counted until then. */
 static void leave_room(struct tresor__slot *slot)
 {
-    for (uint32_t i = 0; i < slot->source.model.file_count; i++)
-        slot->closing_bytes += tresor__ledger_leave_room(&slot->source.model.files[i].io.ledger);
+    for (uint32_t i = 0; i < slot->source.model.file_count; i++) {
+        struct tresor__file *file = &slot->source.model.files[i].io;
+        slot->closing_bytes += tresor__ledger_leave_room(&file->ledger);
+        slot->closing_bytes += tresor__file_leave_scratch(file);
+    }
 }
 
 /* Users may leave on any thread, so sources that drain are looked at whenever the context is. */

@@ -16,6 +16,12 @@ struct asking {
     uint8_t wait;
 };
 
+static enum tresor__backing backing_of(const struct tresor__request *request)
+{
+    return request->strategy == TRESOR_STRATEGY_READ ? TRESOR__BACKING_ANONYMOUS
+                                                     : TRESOR__BACKING_FILE;
+}
+
 static struct asking asking_of(const struct tresor__request *request)
 {
     switch (request->verb) {
@@ -28,6 +34,9 @@ static struct asking asking_of(const struct tresor__request *request)
         return (struct asking){TRESOR__MACHINE_LOCK, LOCK_ON_LOCK, TRESOR__WAIT_LOCK};
     case TRESOR_VERB_UNLOCK:
         return (struct asking){TRESOR__MACHINE_LOCK, LOCK_ON_UNLOCK, TRESOR__WAIT_UNLOCK};
+    case TRESOR_VERB_SWAP:
+        return (struct asking){TRESOR__MACHINE_TENSOR, TENSOR_ON_SWAP,
+                               (uint8_t)tresor__swap_wait(backing_of(request))};
     default:
         return (struct asking){TRESOR__MACHINE_TENSOR, TENSOR_ON_ADVISE, TRESOR__WAIT_ADVISE};
     }
@@ -38,9 +47,8 @@ static int64_t value_of(const struct tresor__controller *controller,
 {
     if (request->verb == TRESOR_VERB_ADVISE)
         return request->advice;
-    return tresor__load_value(request->strategy == TRESOR_STRATEGY_READ ? TRESOR__BACKING_ANONYMOUS
-                                                                        : TRESOR__BACKING_FILE,
-                              request->urgency, controller->budget.budget_bytes > 0);
+    return tresor__load_value(backing_of(request), request->is_strategy_asked, request->urgency,
+                              controller->budget.budget_bytes > 0);
 }
 
 /* The tensor where visiting stands; NULL after the last. */
@@ -148,7 +156,7 @@ void tresor__visits_run(struct tresor__controller *controller, struct tresor__re
             controller,
             asking.machine == TRESOR__MACHINE_TENSOR ? (void *)&piece->tensor : &piece->lock,
             &(struct tresor__address){asking.machine, request->source, piece->index}, &input);
-        if (piece->tensor.state == TENSOR_ADMITTING)
+        if (piece->tensor.state == TENSOR_ADMITTING || piece->tensor.state == TENSOR_SWAPPING)
             controller->budget.is_due = true; /* who came last may not wait as long as those before */
     }
     tresor__turns_add_request(controller, request->index);

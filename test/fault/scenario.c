@@ -76,6 +76,21 @@ static void load(uint32_t strategy)
         violate("a load that succeeded left a tensor absent");
 }
 
+/* Whatever fails, every tensor stays readable; where nothing does, all pages are on that side. */
+static void swap(uint32_t strategy)
+{
+    struct tresor_counters counters = {.size_bytes = sizeof counters};
+    uint32_t before = verify();
+    int32_t code =
+        count(session_do(&run.session, TRESOR_VERB_SWAP, session_all(&run.session), strategy));
+    if (verify() != before)
+        violate("a swap has taken tensors away");
+    tresor_get_counters(run.session.context, &counters);
+    uint64_t other = strategy == TRESOR_STRATEGY_READ ? counters.mapped_bytes : counters.private_bytes;
+    if (code == TRESOR_OK && other > 0)
+        violate("a swap that succeeded left pages behind");
+}
+
 static struct range range_of(uint32_t tensor)
 {
     struct tresor_tensor_info info = {.size_bytes = sizeof info};
@@ -242,6 +257,93 @@ static void split(void)
     verify();
 }
 
+/* --- under a budget --- */
+
+static void check_room(uint64_t budget_bytes)
+{
+    struct tresor_counters counters = {.size_bytes = sizeof counters};
+    tresor_get_counters(run.session.context, &counters);
+    if (counters.charged_bytes > budget_bytes + counters.leaked_bytes)
+        violate("more was in use than the budget");
+}
+
+/* Its code, with a look at every step. */
+static int32_t finish_within(struct tresor_request request, uint64_t budget_bytes)
+{
+    while (!session_end(&run.session, request) && session_pump(&run.session))
+        check_room(budget_bytes);
+    return count(session_finish(&run.session, request, NULL));
+}
+
+static bool set_budget(uint64_t budget_bytes)
+{
+    struct tresor_request request = {0};
+    int32_t code = tresor_budget(run.session.context, budget_bytes, NULL, &request);
+    return session_note(&run.session, code, request) == TRESOR_OK &&
+           count(session_finish(&run.session, request, NULL)) == TRESOR_OK;
+}
+
+/* Each after the other, the least recently used of which goes. */
+static void load_in_turn(uint64_t budget_bytes)
+{
+    for (uint32_t i = 0; i < run.tensor_count; i++) {
+        struct tresor_request request = {0};
+        struct tresor_item item = session_tensor(&run.session, i);
+        struct tresor_request_options options = {
+            .size_bytes = sizeof options, .strategy = TRESOR_STRATEGY_MMAP + i % 2};
+        int32_t code = tresor_load(run.session.context, &item, 1, &options, &request);
+        if (session_note(&run.session, count(code), request) != TRESOR_OK)
+            continue;
+        if (finish_within(request, budget_bytes) == TRESOR_OK &&
+            tresor_acquire(run.session.context, item, NULL) == TRESOR_OK)
+            tresor_release(run.session.context, item);
+    }
+    verify();
+}
+
+/* A step whose tensor cannot be had is passed over. */
+static void follow_plan(uint64_t budget_bytes)
+{
+    struct tresor_item items[TENSORS_MAX];
+    struct tresor_request plan = {0};
+    for (uint32_t i = 0; i < run.tensor_count; i++)
+        items[i] = session_tensor(&run.session, i);
+    int32_t code = tresor_plan(run.session.context, items, run.tensor_count, NULL, &plan);
+    if (session_note(&run.session, count(code), plan) != TRESOR_OK)
+        return;
+    for (uint32_t i = 0; i < run.tensor_count; i++) {
+        while (session_pump(&run.session))
+            check_room(budget_bytes);
+        if (tresor_acquire(run.session.context, items[i], NULL) == TRESOR_OK)
+            tresor_release(run.session.context, items[i]);
+        else
+            tresor_plan_seek(run.session.context, plan, i + 1);
+    }
+    session_settle(&run.session);
+    tresor_cancel(run.session.context, plan);
+    finish_within(plan, budget_bytes);
+    verify();
+}
+
+/* About half of the tensors have room. */
+static void use_budget(void)
+{
+    uint64_t largest = 0;
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < run.tensor_count; i++) {
+        struct range range = range_of(i);
+        uint64_t pages = range.end / 4096 - range.start / 4096 + 1;
+        total += pages * 4096;
+        largest = pages * 4096 > largest ? pages * 4096 : largest;
+    }
+    uint64_t budget_bytes = total / 2 > largest ? total / 2 : largest;
+    if (set_budget(budget_bytes)) {
+        follow_plan(budget_bytes);
+        load_in_turn(budget_bytes);
+    }
+    set_budget(0);
+}
+
 /* With a user the close waits; without, and with pages locked, it gives back all. */
 static void close_source(void)
 {
@@ -275,6 +377,8 @@ static void use_source(void)
     advise_everything();
     load(TRESOR_STRATEGY_MMAP);
     advise_everything();
+    swap(TRESOR_STRATEGY_READ);
+    swap(TRESOR_STRATEGY_MMAP);
     evict_in_use();
     lock();
     unlock();
@@ -288,7 +392,9 @@ static void use_source(void)
     evict();
     split();
     load_mixed();
+    swap(TRESOR_STRATEGY_READ);
     use_group();
+    use_budget();
     close_source();
 }
 

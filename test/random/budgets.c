@@ -61,7 +61,7 @@ void host_look_at_room(struct host *host)
         room->most_bytes = now;
 }
 
-/* Something is acquired, locked or needed soon by a plan, or memory of streams and of what the system has kept is not to be had. */
+/* Something is acquired, locked, swapped or needed soon by a plan, or memory of streams and of what the system has kept is not to be had. */
 static bool is_room_taken(const struct host *host)
 {
     const struct tresor__controller *controller = &host->context->controller;
@@ -73,7 +73,9 @@ static bool is_room_taken(const struct host *host)
     for (uint32_t i = 0; i < controller->limits.sources && !is_taken; i++) {
         const struct tresor__slot *slot = &controller->slots[i];
         for (uint32_t k = 0; slot->source.state == SOURCE_READY && k < slot->ranking.capacity; k++)
-            is_taken = is_taken || slot->pieces[k].lock.state != LOCK_UNLOCKED;
+            is_taken = is_taken || slot->pieces[k].lock.state != LOCK_UNLOCKED ||
+                       slot->pieces[k].tensor.state == TENSOR_SWAPPING ||
+                       slot->pieces[k].tensor.state == TENSOR_STOPPING;
     }
     return is_taken;
 }

@@ -73,6 +73,7 @@ static void choose_faults(struct host *host)
     static const uint32_t rates[] = {300, 60, 20};
     host->is_disturbed = host->plan.has_faults;
     host->faulty.refusals_stay = host->plan.has_faults;
+    host->faulty.moves_unmap = host->plan.seed % 2 == 0;
     host->faulty.judge = faults_judge;
     host->faulty.judge_cookie = &host->faults;
     host->faults.seed = host->plan.seed ^ UINT64_C(0x5deece66d);
@@ -296,11 +297,12 @@ static void release_and_settle(struct host *host)
     } while (host->use_count > 0 && !host->violation[0]);
 }
 
-/* A lock that awaits what waits for room may hold what would have to go for it. */
+/* A lock that awaits what waits for room may hold what would have to go for it, and a swap's own tensor its chunk's room. */
 static bool has_lock(const struct host *host)
 {
     for (uint32_t i = 0; i < host->request_count; i++)
-        if (host->requests[i].verb == TRESOR_VERB_LOCK && !host->requests[i].has_ended)
+        if ((host->requests[i].verb == TRESOR_VERB_LOCK || host->requests[i].verb == TRESOR_VERB_SWAP) &&
+            !host->requests[i].has_ended)
             return true;
     return false;
 }
