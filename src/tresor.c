@@ -254,8 +254,7 @@ static bool is_starved(const struct tresor_context *context, uint32_t index)
     bool lacks_stage = request->verb == TRESOR_VERB_STREAM &&
                        controller->streams[index].stageless.queued &&
                        controller->events.head != TRESOR_NONE;
-    bool lacks_release =
-        (request->is_patient || request->awaits_room) && controller->pinned_count > 0;
+    bool lacks_release = controller->pinned_count > 0; /* of this one, or of what it waits behind */
     return controller->in_flight == 0 && (lacks_pair || lacks_stage || lacks_release);
 }
 

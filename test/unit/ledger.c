@@ -294,7 +294,8 @@ static bool take_exchange(struct world *world)
     uint64_t room = random_below(&world->seed, PAGES / 2) * (uint64_t)CELLS_PAGE_BYTES;
     world->before_bytes = world->io.room.charged_bytes;
     world->io.room.limit_bytes = world->before_bytes + room;
-    uint64_t most = world->before_bytes + tresor__room_left(&world->io.room);
+    room = tresor__room_left(&world->io.room);
+    uint64_t most = world->before_bytes + room;
     world->io.room.seams_max = random_once_in(&world->seed, 8) ? 4 : UINT32_MAX;
     if (!tresor__exchange_is_possible(world->ledger))
         return false;
