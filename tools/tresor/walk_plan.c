@@ -73,7 +73,10 @@ static void take_events(struct walk *walk)
             failures_add(walk->failures, &event.error);
             walk->has_failed = true;
         } else if (event.type == TRESOR_EVENT_DONE && event.request.value == walk->plan.value) {
+            /* It stands until it is cancelled; nothing would come any more. */
             walk->has_plan = false;
+            failures_add(walk->failures, &event.error);
+            walk->has_failed = true;
         }
     }
 }
