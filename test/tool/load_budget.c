@@ -52,7 +52,7 @@ static const char *text_at(json_t *report, const char *key)
 
 static void check_walk_keys(json_t *report)
 {
-    static const char *const keys[] = {"policy",     "budget_bytes", "window_bytes",
+    static const char *const keys[] = {"policy",     "budget_bytes", "window_bytes", "swap",
                                        "used_bytes", "sum",          "passes"};
     static const char *const pass_keys[] = {"seconds", "hits",       "misses",
                                             "late",    "bytes_read", "peak_bytes"};
@@ -67,7 +67,7 @@ static void check_walk_keys(json_t *report)
     }
     assert_true(json_is_null(json_object_get(report, "dispatch")));
     json_t *rest = json_deep_copy(report);
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         assert_non_null(json_object_get(rest, keys[i]));
         json_object_del(rest, keys[i]);
     }
@@ -339,6 +339,54 @@ static void earlier_layers_stay_by_priority(void **state)
     assert_true(count > 30);
 }
 
+static void check_swap(const char *strategy, const char *policy, int percent, const char *sum)
+{
+    char line[160];
+    const bool to_read = strcmp(strategy, "mmap") == 0;
+    snprintf(line, sizeof line,
+             "load --json --budget 8M --passes 3 --strategy %s --policy %s --swap-at %d m.gguf",
+             strategy, policy, percent);
+    json_t *report = tool_json(line, 0);
+    check_walk_keys(report);
+    check_counts(report, 3, TENSORS);
+    assert_string_equal(text_at(report, "sum"), sum);
+    json_t *swap = json_object_get(report, "swap");
+    assert_int_equal(json_object_size(swap), 5);
+    assert_int_equal(integer_at(swap, "at_percent"), percent);
+    assert_string_equal(text_at(swap, "strategy"), to_read ? "read" : "mmap");
+    assert_string_equal(text_at(swap, "code"), "OK");
+    assert_true(json_is_real(json_object_get(swap, "seconds")));
+    /* All that was in memory, but for what leaves so that pages have room on their way. */
+    if (percent == 0)
+        assert_int_equal(integer_at(swap, "bytes"), 0);
+    else
+        assert_in_range(integer_at(swap, "bytes"), 2 * MEBIBYTE, 8 * MEBIBYTE);
+    /* The last pass is wholly after a swap at the half. */
+    if (to_read && percent < 60)
+        assert_true(at(report, 2, "bytes_read") > 0);
+    json_decref(report);
+}
+
+static void walks_swap_midway(void **state)
+{
+    static const int percents[] = {0, 50, 67, 100};
+    char sum[32];
+    (void)state;
+    assert_int_equal(tool("generate --size 16M --tensors 75 m.gguf"), 0);
+    json_t *report = tool_json("load --json --passes 1 m.gguf", 0);
+    assert_true(json_is_null(json_object_get(report, "swap")));
+    strcpy(sum, text_at(report, "sum"));
+    json_decref(report);
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; j < 4; j++) {
+            check_swap(strategies[i], "lru", percents[j], sum);
+            check_swap(strategies[i], "plan", percents[j], sum);
+        }
+    }
+    assert_int_equal(tool("load --passes 2 --swap-at 50 m.gguf"), 0);
+    assert_non_null(strstr(tool_result.output.bytes, "\nswap to read at 50%: 16.0 MiB, "));
+}
+
 /* --- what is refused, fails, or is stopped --- */
 
 static void wrong_usage_is_refused(void **state)
@@ -358,6 +406,9 @@ static void wrong_usage_is_refused(void **state)
         {"--policy priority --passes 2", "--policy priority needs --budget"},
         {"--budget 1G --lock", "--lock does not go with"},
         {"--passes 2 --lock", "--lock does not go with"},
+        {"--swap-at 50 --lock", "--lock does not go with"},
+        {"--swap-at 101", "--swap-at: '101' is not a whole number from 0 to 100"},
+        {"--swap-at 5%", "--swap-at: '5%' is not a whole number"},
     };
     char line[128];
     (void)state;
@@ -607,6 +658,7 @@ int main(void)
         IN_FOLDER(text_has_a_line_for_each_pass),
         IN_FOLDER(layers_come_in_their_order),
         IN_FOLDER(earlier_layers_stay_by_priority),
+        IN_FOLDER(walks_swap_midway),
         IN_FOLDER(wrong_usage_is_refused),
         IN_FOLDER(too_big_tensors_are_named),
         IN_FOLDER(bad_models_are_not_walked),
