@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SPAWN_TEXT_BYTES 65536
+#define SPAWN_TEXT_BYTES 131072
 
 /** What one stream had: always ended by a zero; what did not fit is counted, not kept. */
 struct spawn_text {

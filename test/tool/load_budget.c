@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -23,7 +24,8 @@
 #define BUDGET (32 * MEBIBYTE)
 #define PASSES 4
 #define MODEL "generate --size 64M --tensors 75 m.gguf"
-/* What the process needs besides tensors grows a little while it works; and readahead maps ahead. */
+/* What the process needs besides tensors grows a little while it works; and readahead maps ahead.
+ */
 #define PEAK_SLACK (16 * MEBIBYTE)
 
 static const char *const strategies[] = {"mmap", "read"};
@@ -50,7 +52,7 @@ static const char *text_at(json_t *report, const char *key)
 
 static void check_walk_keys(json_t *report)
 {
-    static const char *const keys[] = {"policy",     "budget_bytes", "window_bytes",
+    static const char *const keys[] = {"policy",     "budget_bytes", "window_bytes", "swap",
                                        "used_bytes", "sum",          "passes"};
     static const char *const pass_keys[] = {"seconds", "hits",       "misses",
                                             "late",    "bytes_read", "peak_bytes"};
@@ -65,7 +67,7 @@ static void check_walk_keys(json_t *report)
     }
     assert_true(json_is_null(json_object_get(report, "dispatch")));
     json_t *rest = json_deep_copy(report);
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         assert_non_null(json_object_get(rest, keys[i]));
         json_object_del(rest, keys[i]);
     }
@@ -112,8 +114,9 @@ static void check_memory(json_t *report, size_t passes, int64_t base_bytes)
 static json_t *walk(const char *strategy, const char *policy)
 {
     char line[128];
-    snprintf(line, sizeof line, "load --json --budget 32M --passes 4 --strategy %s --policy %s m.gguf",
-             strategy, policy);
+    snprintf(line, sizeof line,
+             "load --json --budget 32M --passes 4 --strategy %s --policy %s m.gguf", strategy,
+             policy);
     json_t *report = tool_json(line, 0);
     assert_int_equal(tool_result.errors.length, 0);
     assert_string_equal(text_at(report, "policy"), policy);
@@ -251,11 +254,10 @@ static void put_tensor(struct bytes *bytes, const char *name, uint64_t elements,
     *offset += (elements * 4 + 31) / 32 * 32;
 }
 
-/** The tensors in the order in which their loads began. */
-static void check_order(const char *line, const uint32_t *order, size_t count)
+/** The tensors in the order in which their loads began; returns how many. */
+static size_t read_order(uint32_t *order, size_t count_max)
 {
     size_t found = 0;
-    assert_int_equal(tool(line), 0);
     struct bytes trace = read_file("trace");
     trace.data[trace.size] = '\0';
     char *rest = NULL;
@@ -265,37 +267,124 @@ static void check_order(const char *line, const uint32_t *order, size_t count)
         if (strcmp(text_at(step, "machine"), "tensor") == 0 &&
             strcmp(text_at(step, "to"), "LOADING") == 0 &&
             strcmp(text_at(step, "from"), "LOADING") != 0) {
-            assert_true(found < count);
-            assert_int_equal(integer_at(step, "slot"), order[found++]);
+            assert_true(found < count_max);
+            order[found++] = (uint32_t)integer_at(step, "slot");
         }
         json_decref(step);
     }
-    assert_int_equal(found, count);
     bytes_free(&trace);
+    return found;
+}
+
+static void check_order(const char *line, const uint32_t *order, size_t count, uint64_t sum)
+{
+    uint32_t loaded[16];
+    char text[32];
+    json_t *report = tool_json(line, 0);
+    assert_int_equal(read_order(loaded, 16), count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(loaded[i], order[i]);
+    snprintf(text, sizeof text, "%016" PRIx64, sum);
+    assert_string_equal(text_at(report, "sum"), text);
+    json_decref(report);
 }
 
 static void layers_come_in_their_order(void **state)
 {
     /* Files often have the output first, and layers in the order of the alphabet. */
     static const char *const names[] = {
-        "output.weight", "rope_freqs.weight",       "blk.10.attn.weight", "blk.2.attn.weight",
+        "output.weight", "rope_freqs.weight",      "blk.10.attn.weight", "blk.2.attn.weight",
         "empty.weight",  "blk.2.experts.0.weight", "token_embd.weight",  "blk.10.ffn.weight",
     };
     static const uint32_t order[] = {1, 6, 3, 5, 2, 7, 0, 4};
     const size_t count = sizeof names / sizeof names[0];
     struct bytes bytes = {0};
     uint64_t offset = 0;
+    uint64_t sum = 0;
     (void)state;
     gguf_put_header(&bytes, 3, count, 0);
     for (size_t i = 0; i < count; i++)
-        put_tensor(&bytes, names[i], strcmp(names[i], "empty.weight") == 0 ? 0 : 4096, &offset);
+        put_tensor(&bytes, names[i], strcmp(names[i], "empty.weight") == 0 ? 0 : 4098, &offset);
     bytes_pad(&bytes, 32);
-    bytes_put_zeros(&bytes, (size_t)offset);
+    for (uint64_t i = 0; i < offset / 8; i++) {
+        /* A tensor is 2,049 words; what is between them belongs to none. */
+        const uint64_t word = i * UINT64_C(0x9e3779b97f4a7c15);
+        sum += i % 2052 < 2049 ? word : 0;
+        bytes_put_u64(&bytes, word);
+    }
     write_file("m.gguf", &bytes);
     bytes_free(&bytes);
-    check_order("load --json --backend sync --passes 2 --trace trace m.gguf", order, count);
+    check_order("load --json --backend sync --passes 2 --trace trace m.gguf", order, count, sum);
     check_order("load --json --backend sync --policy plan --window 1 --trace trace m.gguf", order,
-                count);
+                count, sum);
+}
+
+/** The first tensor is loaded once, and stays for all passes; others come and go. */
+static void earlier_layers_stay_by_priority(void **state)
+{
+    enum {
+        LOADS_MAX = 3 * 30
+    };
+    uint32_t loaded[LOADS_MAX];
+    size_t first = 0;
+    (void)state;
+    assert_int_equal(tool("generate --size 1M --tensors 30 m.gguf"), 0);
+    assert_int_equal(tool("load --backend sync --budget 600K --policy priority --passes 3 "
+                          "--trace trace m.gguf"),
+                     0);
+    const size_t count = read_order(loaded, LOADS_MAX);
+    for (size_t i = 0; i < count; i++)
+        first += loaded[i] == 0;
+    assert_int_equal(first, 1);
+    assert_true(count > 30);
+}
+
+static void check_swap(const char *strategy, const char *policy, int percent, const char *sum)
+{
+    char line[160];
+    const bool to_read = strcmp(strategy, "mmap") == 0;
+    snprintf(line, sizeof line,
+             "load --json --budget 8M --passes 3 --strategy %s --policy %s --swap-at %d m.gguf",
+             strategy, policy, percent);
+    json_t *report = tool_json(line, 0);
+    check_walk_keys(report);
+    check_counts(report, 3, TENSORS);
+    assert_string_equal(text_at(report, "sum"), sum);
+    json_t *swap = json_object_get(report, "swap");
+    assert_int_equal(json_object_size(swap), 5);
+    assert_int_equal(integer_at(swap, "at_percent"), percent);
+    assert_string_equal(text_at(swap, "strategy"), to_read ? "read" : "mmap");
+    assert_string_equal(text_at(swap, "code"), "OK");
+    assert_true(json_is_real(json_object_get(swap, "seconds")));
+    /* All that was in memory, but for what leaves so that pages have room on their way. */
+    if (percent == 0)
+        assert_int_equal(integer_at(swap, "bytes"), 0);
+    else
+        assert_in_range(integer_at(swap, "bytes"), 2 * MEBIBYTE, 8 * MEBIBYTE);
+    /* The last pass is wholly after a swap at the half. */
+    if (to_read && percent < 60)
+        assert_true(at(report, 2, "bytes_read") > 0);
+    json_decref(report);
+}
+
+static void walks_swap_midway(void **state)
+{
+    static const int percents[] = {0, 50, 67, 100};
+    char sum[32];
+    (void)state;
+    assert_int_equal(tool("generate --size 16M --tensors 75 m.gguf"), 0);
+    json_t *report = tool_json("load --json --passes 1 m.gguf", 0);
+    assert_true(json_is_null(json_object_get(report, "swap")));
+    strcpy(sum, text_at(report, "sum"));
+    json_decref(report);
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; j < 4; j++) {
+            check_swap(strategies[i], "lru", percents[j], sum);
+            check_swap(strategies[i], "plan", percents[j], sum);
+        }
+    }
+    assert_int_equal(tool("load --passes 2 --swap-at 50 m.gguf"), 0);
+    assert_non_null(strstr(tool_result.output.bytes, "\nswap to read at 50%: 16.0 MiB, "));
 }
 
 /* --- what is refused, fails, or is stopped --- */
@@ -317,6 +406,9 @@ static void wrong_usage_is_refused(void **state)
         {"--policy priority --passes 2", "--policy priority needs --budget"},
         {"--budget 1G --lock", "--lock does not go with"},
         {"--passes 2 --lock", "--lock does not go with"},
+        {"--swap-at 50 --lock", "--lock does not go with"},
+        {"--swap-at 101", "--swap-at: '101' is not a whole number from 0 to 100"},
+        {"--swap-at 5%", "--swap-at: '5%' is not a whole number"},
     };
     char line[128];
     (void)state;
@@ -330,7 +422,8 @@ static void wrong_usage_is_refused(void **state)
     }
 }
 
-/** The first that does not fit ends the walk of who does not know what comes; a plan does not begin. */
+/** The first that does not fit ends the walk of who does not know what comes; a plan does not
+ * begin. */
 static void too_big_tensors_are_named(void **state)
 {
     char line[128];
@@ -378,7 +471,7 @@ static int open_trace(void)
     char scratch[65536];
     const int trace = open("trace", O_RDONLY);
     assert_true(trace >= 0);
-    for (size_t bytes = 0; bytes < 4 * (size_t)MEBIBYTE;) {
+    for (size_t bytes = 0; bytes < (size_t)MEBIBYTE / 2;) {
         const ssize_t got = read(trace, scratch, sizeof scratch);
         assert_true(got > 0);
         bytes += (size_t)got;
@@ -482,8 +575,8 @@ static void check_changed_byte(const char *plan)
     const int descriptor = open("m.gguf", O_RDWR);
     struct stat there;
     assert_int_equal(fstat(descriptor, &there), 0);
-    uint8_t *view = mmap(NULL, (size_t)there.st_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                         descriptor, 0);
+    uint8_t *view =
+        mmap(NULL, (size_t)there.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     assert_ptr_not_equal(view, MAP_FAILED);
     volatile uint8_t *byte = &view[there.st_size - 1];
     /* The first write of a page is seen in the file's time of change; later ones are not. */
@@ -564,6 +657,8 @@ int main(void)
         IN_FOLDER(slices_are_walked_one_by_one),
         IN_FOLDER(text_has_a_line_for_each_pass),
         IN_FOLDER(layers_come_in_their_order),
+        IN_FOLDER(earlier_layers_stay_by_priority),
+        IN_FOLDER(walks_swap_midway),
         IN_FOLDER(wrong_usage_is_refused),
         IN_FOLDER(too_big_tensors_are_named),
         IN_FOLDER(bad_models_are_not_walked),

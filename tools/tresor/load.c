@@ -21,6 +21,7 @@ enum {
     KEY_POLICY,
     KEY_PASSES,
     KEY_WINDOW,
+    KEY_SWAP_AT,
     KEY_TRACE,
     KEY_JSON,
 };
@@ -40,6 +41,7 @@ static const struct option_row rows[] = {
     WALK_OPTION_POLICY(KEY_POLICY),
     WALK_OPTION_PASSES(KEY_PASSES),
     WALK_OPTION_WINDOW(KEY_WINDOW),
+    WALK_OPTION_SWAP_AT(KEY_SWAP_AT),
     {KEY_TRACE, "trace", "FILE", "write every transition of the machines, one line of JSON each"},
     {KEY_JSON, "json", NULL, "print one JSON object, also if FILE cannot be opened"},
 };
@@ -49,8 +51,8 @@ static const struct command_usage usage = {
     .operands = "FILE",
     .about = "Load a model's tensors into memory, and say how long it took.\n"
              "What the system refuses to lock is told, but the tensors stay loaded.\n"
-             "With --budget, --policy or --passes the model is walked instead, and each\n"
-             "pass is reported.",
+             "With --budget, --policy, --passes or --swap-at the model is walked instead,\n"
+             "and each pass is reported.",
     .options = rows,
     .option_count = sizeof rows / sizeof rows[0],
 };
@@ -125,6 +127,8 @@ static bool take_option(const struct option_reader *reader, int key, struct load
         return walk_options_take_passes(reader, &options->walk);
     case KEY_WINDOW:
         return walk_options_take_window(reader, &options->walk);
+    case KEY_SWAP_AT:
+        return walk_options_take_swap_at(reader, &options->walk);
     case KEY_TRACE:
         options->trace_path = reader->value;
         return true;

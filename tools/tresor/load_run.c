@@ -70,6 +70,7 @@ static void walk_item(const struct load_options *options, const struct opened *o
     struct walk walk = {
         .opened = opened,
         .options = &options->walk,
+        .item = item,
         .strategy = options->model.strategy,
         .failures = &result->failures,
         .degraded = &result->degraded,
@@ -78,7 +79,7 @@ static void walk_item(const struct load_options *options, const struct opened *o
     result->failures.progress = &progress;
     tresor_item_measure(opened->context, item, &result->requested, NULL);
     const uint64_t processor_before_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID);
-    const bool is_whole = walk_run(&walk, item, &result->walk);
+    const bool is_whole = walk_run(&walk, &result->walk);
     result->processor_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID) - processor_before_ns;
     result->failures.progress = NULL;
     for (uint32_t i = 0; walk.steps.list && i < walk.steps.count; i++) {

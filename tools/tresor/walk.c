@@ -61,37 +61,91 @@ static void begin_pass(struct walk *walk, struct before *before)
     before->clock_ns = clock_ns();
 }
 
-static void end_pass(struct walk *walk, const struct before *before)
+/** What was read since then, by the way in which it was read. */
+static void count_reads(const struct walk *walk, struct before *before)
 {
     struct walk_pass *pass = walk->pass;
     struct before now;
-    pass->duration_ns = clock_ns() - before->clock_ns;
     look(walk, &now);
-    pass->misses = now.counters.misses - before->counters.misses;
-    pass->late = now.counters.late - before->counters.late;
     if (walk->strategy == TRESOR_STRATEGY_READ) {
-        pass->read_bytes = now.counters.read_bytes - before->counters.read_bytes;
-        pass->read_is_known = true;
+        pass->read_bytes += now.counters.read_bytes - before->counters.read_bytes;
     } else {
-        pass->read_bytes = now.disk_bytes - before->disk_bytes;
-        pass->read_is_known = now.disk_is_known && before->disk_is_known;
+        pass->read_bytes += now.disk_bytes - before->disk_bytes;
+        pass->read_is_known = pass->read_is_known && now.disk_is_known && before->disk_is_known;
     }
+    before->counters.read_bytes = now.counters.read_bytes;
+    before->disk_bytes = now.disk_bytes;
+}
+
+static void end_pass(struct walk *walk, struct before *before)
+{
+    struct walk_pass *pass = walk->pass;
+    struct tresor_counters now = {.size_bytes = sizeof now};
+    pass->duration_ns = clock_ns() - before->clock_ns;
+    count_reads(walk, before);
+    tresor_get_counters(walk->opened->context, &now);
+    pass->misses = now.misses - before->counters.misses;
+    pass->late = now.late - before->counters.late;
     if (!walk->peak_is_sampled)
         pass->peak_bytes = process_peak_bytes();
     walk->used_bytes += pass->used_bytes;
 }
 
-/** False if it is not whole. */
-static bool run_pass(struct walk *walk)
+/** Use steps up to that one. False if that did not go well, or a signal came. */
+static bool use_until(struct walk *walk, uint32_t last)
 {
-    struct before before;
-    begin_pass(walk, &before);
+    const uint64_t used = walk->pass->used + (last - walk->first);
+    walk->last = last;
     if (walk->has_plan)
         walk_by_plan(walk);
     else
         walk_on_demand(walk);
+    walk->first = last;
+    return walk->pass->used == used && !walk->has_failed && !interrupt_signal();
+}
+
+/** The steps of this pass before the swap; more than there are where it comes in a later one. */
+static uint32_t steps_before_swap(const struct walk *walk, const struct walk_swap *swap)
+{
+    const long double total = (long double)walk->steps.total_bytes * walk->passes;
+    const long double due = total * walk->options->swap_percent / 100;
+    long double used = (long double)walk->used_bytes;
+    uint32_t steps = 0;
+    if (!walk->options->has_swap || swap->is_done)
+        return UINT32_MAX;
+    while (steps < walk->steps.count && used < due)
+        used += (long double)walk->steps.list[steps++].size_bytes;
+    return used < due ? UINT32_MAX : steps;
+}
+
+/** A plan loads by one strategy: another takes its place. */
+static bool swap_here(struct walk *walk, struct before *before, struct walk_result *result)
+{
+    const bool has_plan = walk->has_plan;
+    walk_end_plan(walk);
+    count_reads(walk, before);
+    walk_swap(walk, &result->swap);
+    count_reads(walk, before);
+    if (walk->has_failed || interrupt_signal())
+        return false;
+    return !has_plan ||
+           walk_begin_plan(walk, walk->first % walk->steps.count, &result->window_bytes);
+}
+
+/** False if it is not whole. */
+static bool run_pass(struct walk *walk, struct walk_result *result)
+{
+    struct before before;
+    const uint32_t steps = steps_before_swap(walk, &result->swap);
+    bool is_well = true;
+    walk->first = 0;
+    walk->pass->read_is_known = true;
+    begin_pass(walk, &before);
+    if (steps != UINT32_MAX)
+        is_well = use_until(walk, steps) && swap_here(walk, &before, result);
+    is_well = is_well && use_until(walk, walk->steps.count);
     end_pass(walk, &before);
-    return walk->pass->used == walk->steps.count && !walk->has_failed;
+    return is_well;
 }
 
 /* --- all passes --- */
@@ -108,11 +162,10 @@ static void prioritise(struct walk *walk)
     }
 }
 
-static bool begin(struct walk *walk, struct tresor_item item, struct walk_result *result)
+static bool begin(struct walk *walk, struct walk_result *result)
 {
-    const uint32_t passes = walk->options->passes > 0 ? walk->options->passes : 1;
-    int32_t code = walk_steps_make(walk->opened, item, &walk->steps);
-    result->passes = calloc(passes, sizeof *result->passes);
+    int32_t code = walk_steps_make(walk->opened, walk->item, &walk->steps);
+    result->passes = calloc(walk->passes, sizeof *result->passes);
     if (code == TRESOR_OK && !result->passes)
         code = TRESOR_ERROR_NO_MEMORY;
     if (code != TRESOR_OK) {
@@ -122,27 +175,26 @@ static bool begin(struct walk *walk, struct tresor_item item, struct walk_result
     if (walk->options->policy == WALK_POLICY_PRIORITY)
         prioritise(walk);
     if (walk->options->policy == WALK_POLICY_PLAN && walk->steps.count > 0)
-        return walk_begin_plan(walk, &result->window_bytes);
+        return walk_begin_plan(walk, 0, &result->window_bytes);
     return true;
 }
 
 static bool run_passes(struct walk *walk, struct walk_result *result)
 {
-    const uint32_t passes = walk->options->passes > 0 ? walk->options->passes : 1;
-    for (uint32_t i = 0; i < passes; i++) {
+    for (uint32_t i = 0; i < walk->passes; i++) {
         walk->pass = &result->passes[result->pass_count++];
-        if (!run_pass(walk))
+        if (!run_pass(walk, result))
             return false;
     }
     return true;
 }
 
-bool walk_run(struct walk *walk, struct tresor_item item, struct walk_result *result)
+bool walk_run(struct walk *walk, struct walk_result *result)
 {
     bool is_whole = false;
-    if (begin(walk, item, result)) {
-        progress_begin(walk->progress, walk->steps.total_bytes *
-                                           (walk->options->passes > 0 ? walk->options->passes : 1));
+    walk->passes = walk->options->passes > 0 ? walk->options->passes : 1;
+    if (begin(walk, result)) {
+        progress_begin(walk->progress, walk->steps.total_bytes * walk->passes);
         is_whole = run_passes(walk, result);
         progress_erase(walk->progress);
     }

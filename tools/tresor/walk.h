@@ -30,6 +30,16 @@ struct walk_pass {
         peak_bytes; /* of the process's resident memory, as the kernel counts it; 0: not told */
 };
 
+/** What became of --swap-at. */
+struct walk_swap {
+    bool is_done;         /* it was asked for, and the walk came to it */
+    uint32_t at_percent;  /* of all passes */
+    const char *strategy; /* that it went to */
+    uint64_t duration_ns;
+    uint64_t swapped_bytes; /* in pages */
+    int32_t code;           /* of its end */
+};
+
 /** What became of it, for reports. All zero is none. */
 struct walk_result {
     bool is_wanted;
@@ -37,7 +47,8 @@ struct walk_result {
     uint64_t budget_bytes; /* 0: none */
     uint64_t window_bytes; /* 0: nothing was loaded ahead */
     uint64_t used_bytes;   /* by all passes */
-    uint64_t sum;          /* of the words of all tensors, each once */
+    struct walk_swap swap;
+    uint64_t sum; /* of the words of all tensors, each once */
     struct walk_pass *passes;
     uint32_t pass_count; /* that were begun */
     bool is_whole;       /* all were walked to their end */
@@ -46,11 +57,15 @@ struct walk_result {
 struct walk {
     const struct opened *opened;
     const struct walk_options *options;
-    uint32_t strategy; /* of its loads */
+    struct tresor_item item; /* what it walks over */
+    uint32_t strategy;       /* of its loads */
     struct failures *failures;
     struct degraded *degraded;
     struct progress *progress;
     struct walk_steps steps;
+    uint32_t passes;
+    uint32_t first; /* the steps of the pass that are to be used next */
+    uint32_t last;
     struct walk_pass *pass; /* that is under way */
     uint64_t used_bytes;    /* by the passes before */
     bool peak_is_sampled;   /* the kernel keeps none that could begin anew */
@@ -61,22 +76,24 @@ struct walk {
 };
 
 /**
- * Walk over an item. What was done is in `result` also where the walk ended early, by a failure or
+ * Walk over the item. What was done is in `result` also where the walk ended early, by a failure or
  * a signal; to be ended by walk_result_free. False if the walk did not get to its end.
  */
-bool walk_run(struct walk *walk, struct tresor_item item, struct walk_result *result);
+bool walk_run(struct walk *walk, struct walk_result *result);
 void walk_result_free(struct walk_result *result);
 
-/** The rest of a pass from a step on, without a plan: what is absent is loaded when it is needed.
- */
+/** Use the steps, without a plan: what is absent is loaded when it is needed. */
 void walk_on_demand(struct walk *walk);
 
 /** The same with the plan, by a thread of its own beside this one, which dispatches. */
 void walk_by_plan(struct walk *walk);
 
-/** Declare the plan; false after a failure was added. */
-bool walk_begin_plan(struct walk *walk, uint64_t *window_bytes);
+/** Declare the plan, which begins at that step; false after a failure was added. */
+bool walk_begin_plan(struct walk *walk, uint32_t step, uint64_t *window_bytes);
 void walk_end_plan(struct walk *walk);
+
+/** Move all to the other strategy, from which on it is the walk's; no plan stands. */
+void walk_swap(struct walk *walk, struct walk_swap *swap);
 
 /** Read every byte of a step, which is at `data`, and count it. False if they are not what they
  * were when it was used first. One thread at a time. */

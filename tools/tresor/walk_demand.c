@@ -72,7 +72,7 @@ static bool use_step(struct walk *walk, struct walk_step *step)
 
 void walk_on_demand(struct walk *walk)
 {
-    for (uint32_t i = 0; i < walk->steps.count && !interrupt_signal(); i++) {
+    for (uint32_t i = walk->first; i < walk->last && !interrupt_signal(); i++) {
         if (!use_step(walk, &walk->steps.list[i]))
             return;
         walk_draw(walk, walk->pass->used_bytes);

@@ -18,7 +18,7 @@ const char *walk_policy_name(enum walk_policy policy)
 bool walk_is_wanted(const struct walk_options *options)
 {
     return options->budget_bytes > 0 || options->window_bytes > 0 || options->passes > 0 ||
-           options->policy != WALK_POLICY_DEFAULT;
+           options->policy != WALK_POLICY_DEFAULT || options->has_swap;
 }
 
 bool walk_options_take_budget(const struct option_reader *reader, struct walk_options *options)
@@ -48,6 +48,12 @@ bool walk_options_take_window(const struct option_reader *reader, struct walk_op
     return options_size(reader, 1, UINT64_MAX, &options->window_bytes);
 }
 
+bool walk_options_take_swap_at(const struct option_reader *reader, struct walk_options *options)
+{
+    options->has_swap = true;
+    return options_u32(reader, 0, 100, &options->swap_percent);
+}
+
 bool walk_options_finish(const struct option_reader *reader, struct walk_options *options,
                          bool lock)
 {
@@ -60,8 +66,8 @@ bool walk_options_finish(const struct option_reader *reader, struct walk_options
         options_wrong(reader, "--policy %s needs --budget, without which nothing has to leave",
                       walk_policy_name(options->policy));
     else if (lock)
-        options_wrong(reader, "--lock does not go with --budget, --policy or --passes, for what "
-                              "is locked cannot leave");
+        options_wrong(reader, "--lock does not go with --budget, --policy, --passes or --swap-at, "
+                              "for what is locked can neither leave nor move");
     else
         return true;
     return false;

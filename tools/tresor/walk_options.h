@@ -37,6 +37,12 @@
             "how far ahead --policy plan loads (default: the lesser of 64M\n"                      \
             "and 5% of the budget)"                                                                \
     }
+#define WALK_OPTION_SWAP_AT(key)                                                                   \
+    {                                                                                              \
+        (key), "swap-at", "PERCENT",                                                               \
+            "when so much of all passes was used, move what is in memory to\n"                     \
+            "the other strategy, and load by it from then on"                                      \
+    }
 
 enum walk_policy {
     WALK_POLICY_DEFAULT, /* not given: lru */
@@ -52,6 +58,8 @@ struct walk_options {
     uint64_t window_bytes; /* 0: the default */
     uint32_t passes;       /* 0: not given */
     enum walk_policy policy;
+    bool has_swap;
+    uint32_t swap_percent;
 };
 
 /* The argument of the last option; false after options_wrong. */
@@ -59,6 +67,7 @@ bool walk_options_take_budget(const struct option_reader *reader, struct walk_op
 bool walk_options_take_policy(const struct option_reader *reader, struct walk_options *options);
 bool walk_options_take_passes(const struct option_reader *reader, struct walk_options *options);
 bool walk_options_take_window(const struct option_reader *reader, struct walk_options *options);
+bool walk_options_take_swap_at(const struct option_reader *reader, struct walk_options *options);
 
 /** After all options: whether they fit together, and with --lock; false after options_wrong. */
 bool walk_options_finish(const struct option_reader *reader, struct walk_options *options,

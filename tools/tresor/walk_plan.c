@@ -43,7 +43,7 @@ static void *use_steps(void *cookie)
 {
     struct use *use = cookie;
     struct walk *walk = use->walk;
-    for (uint32_t i = 0; i < walk->steps.count && !atomic_load(&use->is_stopped); i++) {
+    for (uint32_t i = walk->first; i < walk->last && !atomic_load(&use->is_stopped); i++) {
         struct walk_step *step = &walk->steps.list[i];
         const void *data;
         if (!acquire(use, step, &data))
@@ -73,7 +73,10 @@ static void take_events(struct walk *walk)
             failures_add(walk->failures, &event.error);
             walk->has_failed = true;
         } else if (event.type == TRESOR_EVENT_DONE && event.request.value == walk->plan.value) {
+            /* It stands until it is cancelled; nothing would come any more. */
             walk->has_plan = false;
+            failures_add(walk->failures, &event.error);
+            walk->has_failed = true;
         }
     }
 }
@@ -115,7 +118,7 @@ static struct tresor_item *items_of(const struct walk_steps *steps)
     return items;
 }
 
-bool walk_begin_plan(struct walk *walk, uint64_t *window_bytes)
+bool walk_begin_plan(struct walk *walk, uint32_t step, uint64_t *window_bytes)
 {
     const struct tresor_plan_options options = {
         .size_bytes = sizeof options,
@@ -130,6 +133,8 @@ bool walk_begin_plan(struct walk *walk, uint64_t *window_bytes)
         code = tresor_plan(walk->opened->context, items, walk->steps.count, &options, &walk->plan);
     free(items);
     walk->has_plan = code == TRESOR_OK;
+    if (code == TRESOR_OK && step > 0)
+        code = tresor_plan_seek(walk->opened->context, walk->plan, step);
     if (code == TRESOR_OK)
         code = tresor_plan_get_info(walk->opened->context, walk->plan, &info);
     *window_bytes = info.window_bytes;

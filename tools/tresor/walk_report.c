@@ -48,6 +48,10 @@ void walk_print_text(const struct walk_result *result)
         add(&total, &result->passes[i]);
     }
     print_row("all", &total);
+    if (result->swap.is_done)
+        printf("swap to %s at %" PRIu32 "%%: %s, %.3f s, %s\n", result->swap.strategy,
+               result->swap.at_percent, human_size(result->swap.swapped_bytes).text,
+               seconds(result->swap.duration_ns), tresor_error_name(result->swap.code));
 }
 
 static json_t *json_of_size(uint64_t size_bytes, bool is_known)
@@ -70,11 +74,21 @@ static json_t *json_of_passes(const struct walk_result *result)
     return passes;
 }
 
+static json_t *json_of_swap(const struct walk_swap *swap)
+{
+    if (!swap->is_done)
+        return json_null();
+    return json_pack("{s:I, s:s, s:f, s:I, s:s}", "at_percent", (json_int_t)swap->at_percent,
+                     "strategy", swap->strategy, "seconds", seconds(swap->duration_ns), "bytes",
+                     (json_int_t)swap->swapped_bytes, "code", tresor_error_name(swap->code));
+}
+
 json_t *walk_json(const struct walk_result *result)
 {
-    return json_pack("{s:s, s:o, s:o, s:I, s:o, s:o}", "policy", result->policy, "budget_bytes",
-                     json_of_size(result->budget_bytes, result->budget_bytes > 0), "window_bytes",
-                     json_of_size(result->window_bytes, result->window_bytes > 0), "used_bytes",
-                     (json_int_t)result->used_bytes, "sum",
-                     json_sprintf("%016" PRIx64, result->sum), "passes", json_of_passes(result));
+    return json_pack("{s:s, s:o, s:o, s:I, s:o, s:o, s:o}", "policy", result->policy,
+                     "budget_bytes", json_of_size(result->budget_bytes, result->budget_bytes > 0),
+                     "window_bytes", json_of_size(result->window_bytes, result->window_bytes > 0),
+                     "used_bytes", (json_int_t)result->used_bytes, "sum",
+                     json_sprintf("%016" PRIx64, result->sum), "swap", json_of_swap(&result->swap),
+                     "passes", json_of_passes(result));
 }
