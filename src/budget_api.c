@@ -140,6 +140,7 @@ int32_t tresor_plan(struct tresor_context *context, const struct tresor_item *it
     made->wants_items = options.flags & TRESOR_PLAN_ITEMS;
     made->awaits_room = true;
     made->urgency = TRESOR__URGENCY_LOOKAHEAD;
+    made->is_strategy_asked = options.strategy != TRESOR_STRATEGY_DEFAULT;
     made->strategy = (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT
                                    ? controller->limits.strategy
                                    : options.strategy);

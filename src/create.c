@@ -19,6 +19,7 @@ enum {
     STAGE_BYTES_DEFAULT = 1024 * 1024,
     THREADS_DEFAULT = 4,
     THREADS_MAX = 256,
+    MAPS_DEFAULT = 65530, /* of a process, where the system does not tell */
     POOL_MAX = 1 << 24,
 };
 
@@ -76,6 +77,15 @@ static int32_t complete_options(struct tresor_context_options *options)
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
 }
 
+/* Pages that were moved are maps of their own, and half of what a process may have is left to the host. */
+static uint32_t seams_of(const struct tresor__sys *sys)
+{
+    int64_t maps = sys->max_maps(sys->cookie);
+    if (maps <= 0)
+        maps = MAPS_DEFAULT;
+    return maps / 2 < UINT32_MAX ? (uint32_t)(maps / 2) : UINT32_MAX;
+}
+
 static int32_t make_controller(struct tresor_context *context, const struct tresor__sys *sys,
                                const struct tresor_context_options *options)
 {
@@ -91,6 +101,7 @@ static int32_t make_controller(struct tresor_context *context, const struct tres
         .block_bytes = options->block_bytes,
         .populate_bytes = options->populate_bytes,
         .ahead_max = tresor__backend_ahead_max(options->backend, options->threads_max),
+        .seams_max = seams_of(sys),
         .strategy = options->strategy,
         .budget_bytes = options->budget_bytes,
         .policy = options->policy,

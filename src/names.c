@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <tresor/budget.h>
+#include <tresor/choice.h>
 #include <tresor/event.h>
 #include <tresor/strategy.h>
 
@@ -13,6 +14,13 @@ const char *tresor_policy_name(uint32_t policy)
 {
     static const char *const names[] = {"default", "lru", "lfru", "priority"};
     return policy < sizeof names / sizeof names[0] ? names[policy] : "unknown";
+}
+
+const char *tresor_reason_name(uint32_t reason)
+{
+    static const char *const names[] = {"none",     "default", "request", "resident",
+                                        "strategy", "size",    "system"};
+    return reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
 }
 
 const char *tresor_verb_name(uint32_t verb)

@@ -290,6 +290,7 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     made->wants_items = made->wants_pins || options.flags & TRESOR_REQUEST_ITEMS;
     made->is_patient = verb == TRESOR_VERB_EVICT && options.flags & TRESOR_REQUEST_WAIT;
     made->awaits_room = verb == TRESOR_VERB_LOAD && options.flags & TRESOR_REQUEST_WAIT;
+    made->is_strategy_asked = options.strategy != TRESOR_STRATEGY_DEFAULT;
     made->strategy =
         (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT ? controller->limits.strategy
                                                               : options.strategy);

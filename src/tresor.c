@@ -64,6 +64,7 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
     effect->path = file->path;
     effect->address = address_of(controller, effect, file);
     effect->nodes = context->nodes.numa == TRESOR_NUMA_DEFAULT ? NULL : &context->nodes;
+    effect->target = effect->kind == TRESOR__EFFECT_MOVE ? file->window + effect->offset : NULL;
     if (effect->kind == TRESOR__EFFECT_WORK) {
         effect->work = works[effect->flags];
         effect->record = slot;
@@ -352,6 +353,7 @@ int32_t tresor_get_counters(struct tresor_context *context, struct tresor_counte
                 controller->budget.ticks,
         .misses = atomic_load_explicit(&controller->acquires.misses, memory_order_relaxed),
         .late = atomic_load_explicit(&controller->acquires.late, memory_order_relaxed),
+        .uncollected_bytes = controller->io.room.uncollected_bytes,
     };
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         const struct tresor__slot *slot = &controller->slots[i];

@@ -90,6 +90,9 @@ struct tresor_counters {
     uint64_t charged_bytes;   /**< what counts as memory in use, see budget.h; beyond the budget only while it is lowered */
     uint64_t evicted;         /**< tensors that went for others */
     uint64_t wasted;          /**< of them, those that a plan had loaded ahead of a use that never was */
+    uint64_t uncollected_bytes; /**< of mapped pages that were evicted where memory is bounded, those that the page
+                                   cache kept all the same, because somebody else has them mapped, dirty or locked,
+                                   or a neighbour a part of them; summed over all evictions */
 };
 
 /**

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include <tresor/choice.h>
 #include <tresor/error.h>
 #include <tresor/handle.h>
 
@@ -91,6 +92,7 @@ struct tresor_event {
         uint64_t total_bytes;  /**< PROGRESS: of all tensors that the request named; PRESSURE: the limit;
                                     otherwise 0 */
         uint64_t offset_bytes; /**< CHUNK: of its first byte in the tensor */
+        struct tresor_choice choice; /**< ITEM of a LOAD that succeeded: how the tensor came into memory, and why so */
     };
     struct tresor_stage stage; /**< CHUNK: to be given back; else 0 */
     struct tresor_error error;

@@ -6,6 +6,7 @@
 #include <tresor/allocator.h>
 #include <tresor/backend.h>
 #include <tresor/budget.h>
+#include <tresor/choice.h>
 #include <tresor/context.h>
 #include <tresor/error.h>
 #include <tresor/event.h>

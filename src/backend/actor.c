@@ -234,6 +234,46 @@ static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effec
     return place(sys, effect);
 }
 
+/*
+ * A huge page that reaches beyond what is unmapped would stay whole, and counted, until the system runs short of memory.
+ * (60 MiB that were unmapped in odd pieces of 3 MiB: none of it came back; with this, all of it.)
+ */
+static void split_at_ends(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    char *start = effect->address;
+    char *end = start + effect->length;
+    size_t before = (uintptr_t)start % HUGE_PAGE_BYTES;
+    size_t behind = (uintptr_t)end % HUGE_PAGE_BYTES;
+    size_t head = before > 0 ? HUGE_PAGE_BYTES - before : 0;
+    bool is_within = head >= effect->length;
+    if (head > 0)
+        sys->advise_memory(sys->cookie, start, is_within ? (size_t)effect->length : head,
+                           TRESOR__SYS_SPLIT_PAGES);
+    if (behind > 0 && !is_within)
+        sys->advise_memory(sys->cookie, end - behind, behind, TRESOR__SYS_SPLIT_PAGES);
+}
+
+/*
+ * The page cache forgets no part of a large page, so what is around the place goes too where nobody has it. What somebody
+ * maps stays, but a neighbour's part of a large page is no longer mapped when the other is not, until it is next touched.
+ * Where the cache may not be asked what it kept, that is not known.
+ */
+static int64_t evict_cached(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    uint64_t bytes = 0;
+    uint64_t start = effect->offset;
+    uint64_t end = effect->offset + effect->length;
+    if (effect->flags & TRESOR__EVICT_BEFORE)
+        start = start / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    if (effect->flags & TRESOR__EVICT_BEHIND)
+        end = (end + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    sys->advise_file(sys->cookie, effect->descriptor, start, end - start, TRESOR__SYS_FILE_DONTNEED);
+    return sys->cached_bytes(sys->cookie, effect->descriptor, effect->offset, effect->length, &bytes) < 0 ||
+                   bytes > INT64_MAX
+               ? 0
+               : (int64_t)bytes;
+}
+
 /* Mapping the reservation over it takes the pages away and keeps the addresses ours. */
 static int64_t act_unmap(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
@@ -241,8 +281,31 @@ static int64_t act_unmap(const struct tresor__sys *sys, const struct tresor__eff
     if (effect->flags & TRESOR__MAP_SPARE &&
         sys->protect(sys->cookie, effect->address, (size_t)effect->length, false) == 0)
         return 1;
-    return sys->map(sys->cookie, TRESOR__SYS_MAP_RESERVE, effect->address, (size_t)effect->length,
-                    -1, 0, &place);
+    if (effect->flags & TRESOR__MAP_ANONYMOUS)
+        split_at_ends(sys, effect);
+    int64_t result = sys->map(sys->cookie, TRESOR__SYS_MAP_RESERVE, effect->address,
+                              (size_t)effect->length, -1, 0, &place);
+    return result == 0 && effect->flags & TRESOR__UNMAP_EVICT ? evict_cached(sys, effect) : result;
+}
+
+/*
+ * mremap(2) looks for map entries before it touches anything, and so nearly every refusal leaves all as it was. But it then
+ * unmaps the target, and may still fail after that. Fresh pages are put there if, and only if, nothing is: what came there
+ * meanwhile would be another thread's.
+ */
+static int64_t act_move(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    enum { TRIES_MAX = 16 };
+    void *place = NULL;
+    size_t length = (size_t)effect->length;
+    int64_t moved = sys->move_pages(sys->cookie, effect->address, effect->target, length);
+    int64_t mended = -ENOMEM;
+    for (uint32_t i = 0; i < TRIES_MAX && moved < 0 && mended < 0 && mended != -EEXIST; i++)
+        mended = sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS_HOLE, effect->target, length, -1, 0,
+                          &place);
+    if (mended == 0)
+        sys->advise_memory(sys->cookie, effect->target, length, TRESOR__SYS_HUGE_PAGES);
+    return moved;
 }
 
 /* Where the kernel cannot populate (before Linux 5.14), reading the bytes finds out as much, and warms the cache. */
@@ -317,27 +380,39 @@ static int64_t read_at(const struct tresor__sys *sys, const struct tresor__effec
     return sys->read(sys->cookie, effect->descriptor, address, (size_t)length, offset);
 }
 
+/* How much of what begins there the cache holds without a hole, by halves; `*may_ask` is false where it does not tell. */
+static uint64_t known_cached(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                             uint64_t offset, uint64_t step, uint64_t page, bool *may_ask)
+{
+    for (uint64_t bytes = 0; step > 0; step = step / 2 / page * page) {
+        *may_ask = sys->cached_bytes(sys->cookie, effect->descriptor, offset, step, &bytes) == 0;
+        if (!*may_ask || bytes == 0)
+            return 0;
+        if (bytes >= step)
+            return step;
+    }
+    return 0;
+}
+
 /*
  * How much to try to copy out of the page cache: what misses there makes the kernel read ahead, though the call does not
- * wait for it, and what is to be read directly shall not be read twice. So the cache is asked before, and where it holds a
- * part, that is tried page by page. Where it may not be asked (cachestat(2) tells the owner of a file only), as much is
- * tried as was found so far, so that no more than that is read in vain.
+ * wait for it, and what is read directly again and again would come to be cached as a whole. So the cache is asked before.
+ * Where it may not be asked (cachestat(2) tells the owner of a file only), a page is tried first, and then as much as was
+ * found so far, so that no more than that is read in vain.
  */
 static uint64_t cached_guess(const struct tresor__sys *sys, const struct tresor__effect *effect,
                              uint64_t done, bool *may_ask)
 {
-    uint64_t bytes = 0;
     uint64_t rest = effect->length - done;
     uint64_t step = rest < CACHED_STEP_BYTES || done == 0 ? rest : CACHED_STEP_BYTES;
     int64_t page = sys->page_bytes(sys->cookie);
     uint64_t least = page > 0 ? (uint64_t)page : rest;
     if (*may_ask) {
-        *may_ask = sys->cached_bytes(sys->cookie, effect->descriptor, effect->offset + done, step,
-                                     &bytes) == 0;
-        if (*may_ask && (bytes == 0 || bytes >= step))
-            return bytes == 0 ? 0 : step;
+        uint64_t known = known_cached(sys, effect, effect->offset + done, step, least, may_ask);
+        if (*may_ask)
+            return known;
     }
-    uint64_t guess = !*may_ask && done > least ? done : least;
+    uint64_t guess = done > least ? done : least;
     return guess < rest ? guess : rest;
 }
 
@@ -491,6 +566,7 @@ static int64_t run(const struct tresor__sys *sys, const struct tresor__effect *e
         [TRESOR__EFFECT_CANCEL] = act_cancel,     [TRESOR__EFFECT_ADVISE] = act_advise,
         [TRESOR__EFFECT_LOCK] = act_lock,         [TRESOR__EFFECT_UNLOCK] = act_unlock,
         [TRESOR__EFFECT_QUERY] = act_query,       [TRESOR__EFFECT_READAHEAD] = act_readahead,
+        [TRESOR__EFFECT_MOVE] = act_move,
     };
     if (effect->kind == TRESOR__EFFECT_READ)
         return act_read(sys, effect, bounce);

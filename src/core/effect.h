@@ -42,7 +42,10 @@ enum tresor__effect_flag {
                                      descriptor of such reads */
     TRESOR__READ_CACHED = 32,     /* only what the page cache holds; memory for the rest is made */
     TRESOR__READ_BOUNCE = 64,     /* with DIRECT: through memory of the actor's, not aligned */
-    TRESOR__SEAL_UNUSED = 256,    /* SEAL: not if it was used since its last use that is known */
+    TRESOR__SEAL_UNUSED = 2048,    /* SEAL: not if it was used since its last use that is known */
+    TRESOR__UNMAP_EVICT = 256,    /* the page cache shall forget the file's pages too, */
+    TRESOR__EVICT_BEFORE = 512,   /* and what else the huge page has in which the place begins, */
+    TRESOR__EVICT_BEHIND = 1024,  /* or ends */
     TRESOR__MAP_SPARE = 128,      /* UNMAP: keep the pages, out of reach; MAP: take kept ones up again */
 };
 
@@ -72,6 +75,7 @@ struct tresor__effect {
     int descriptor;
     bool is_cancelled; /* by a backend: READ: was asked to end early; CANCEL: has found its read */
     void *address;                   /* of `place` */
+    void *target;                    /* MOVE: of `offset` in the window */
     const char *path;                /* OPEN */
     int64_t (*work)(void *argument); /* WORK */
     void *record;                    /* STAT, QUERY and WATCH write here, WORK's argument */

@@ -32,6 +32,7 @@ struct tresor__io {
     uint32_t ahead_max;      /* readaheads of a file under way, besides the populate; 0 where nothing runs beside it */
     uint64_t lock_bytes;     /* the most that one lock asks for */
     uint64_t spare_bytes_max; /* of evicted tensors' private pages that are kept */
+    bool evicts_cache;        /* the page cache shall forget what is unmapped */
     struct tresor__room room;
     bool awaits_stage_room; /* a stream's next stage has no memory yet, and finds no room for it */
     uint32_t mark;          /* the last that was put on intervals */

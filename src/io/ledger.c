@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "io/seams.h"
+
 uint64_t tresor__ledger_end(const struct tresor__ledger *ledger, uint32_t last)
 {
     uint64_t end = ledger->intervals[last].start_bytes;
@@ -20,16 +22,10 @@ static uint64_t interval_mapped_bytes(const struct tresor__ledger *ledger, uint3
     return tresor__ledger_start(ledger, interval + 1) - tresor__ledger_start(ledger, interval);
 }
 
-/* Whether its pages are there or may be, as far as anybody knows. */
-static bool has_pages(const struct tresor__interval *interval)
-{
-    return interval->fill >= TRESOR__FILL_RUNNING || interval->spare || interval->leaked;
-}
-
 static void count_pages(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];
-    bool charged = has_pages(interval);
+    bool charged = tresor__interval_has_pages(interval) && !interval->lent;
     if (interval->charged == charged)
         return;
     uint64_t bytes = interval_mapped_bytes(ledger, number);
@@ -290,22 +286,27 @@ static void cut_at_spare(const struct tresor__ledger *ledger, struct tresor__bit
     extent->last = last;
 }
 
-/* What filling an interval adds to what is charged. */
-static uint64_t charge_of(const struct tresor__ledger *ledger, uint32_t number)
+uint64_t tresor__ledger_charge(const struct tresor__ledger *ledger, uint32_t number)
 {
     return ledger->intervals[number].charged ? 0 : interval_mapped_bytes(ledger, number);
 }
 
-bool tresor__ledger_has_room(const struct tresor__ledger *ledger, enum tresor__backing backing)
+uint32_t tresor__ledger_first_wanted(const struct tresor__ledger *ledger,
+                                     enum tresor__backing backing)
 {
     uint32_t urgency = most_urgent(ledger, backing);
     if (urgency == TRESOR__URGENCY_COUNT)
-        return false;
+        return TRESOR_NONE;
     const struct tresor__bitset *set = &ledger->fill[backing][urgency];
     uint32_t first = tresor__bitset_next(set, ledger->cursor[backing][urgency]);
-    if (first == TRESOR_NONE)
-        first = tresor__bitset_next(set, 0);
-    return charge_of(ledger, first) <= tresor__room_left(ledger->room);
+    return first != TRESOR_NONE ? first : tresor__bitset_next(set, 0);
+}
+
+bool tresor__ledger_has_room(const struct tresor__ledger *ledger, enum tresor__backing backing)
+{
+    uint32_t first = tresor__ledger_first_wanted(ledger, backing);
+    return first != TRESOR_NONE &&
+           tresor__ledger_charge(ledger, first) <= tresor__room_left(ledger->room);
 }
 
 /* The first interval has room. */
@@ -314,11 +315,38 @@ static void cut_at_room(const struct tresor__ledger *ledger, struct tresor__bits
 {
     uint64_t room = tresor__room_left(ledger->room);
     uint32_t last = extent->first;
-    while (last < extent->last && charge_of(ledger, last) <= room)
-        room -= charge_of(ledger, last++);
+    while (last < extent->last && tresor__ledger_charge(ledger, last) <= room)
+        room -= tresor__ledger_charge(ledger, last++);
     for (uint32_t i = last; i < extent->last; i++)
         tresor__bitset_add(set, i);
     extent->last = last;
+}
+
+/* The same of a whole extent that is taken. */
+static bool takes_up_spare(const struct tresor__interval *interval)
+{
+    return interval->spare && interval->backing == TRESOR__BACKING_ANONYMOUS;
+}
+
+/* It is no longer in the set of its urgency. */
+static void begin_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
+                       uint32_t urgency, struct tresor__extent extent)
+{
+    ledger->cursor[backing][urgency] = extent.last;
+    ledger->in_hand[backing] = (uint8_t)urgency;
+    ledger->hastened[backing] = false;
+    for (uint32_t i = extent.first; i < extent.last; i++) {
+        struct tresor__interval *interval = &ledger->intervals[i];
+        interval->fill = TRESOR__FILL_RUNNING;
+        interval->backing = (uint8_t)backing;
+        interval->missing_bytes = interval_bytes(ledger, i);
+        interval->failed = false;
+        interval->lent = false;
+        count_pages(ledger, i);
+    }
+    tresor__seams_map(ledger, tresor__ledger_start(ledger, extent.first),
+                      tresor__ledger_start(ledger, extent.last),
+                      takes_up_spare(&ledger->intervals[extent.first]));
 }
 
 bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
@@ -327,23 +355,41 @@ bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backin
     if (!tresor__ledger_has_room(ledger, backing))
         return false;
     uint32_t urgency = most_urgent(ledger, backing);
-    uint32_t *cursor = &ledger->cursor[backing][urgency];
-    take_extent(&ledger->fill[backing][urgency], *cursor, extent);
+    take_extent(&ledger->fill[backing][urgency], ledger->cursor[backing][urgency], extent);
     if (backing == TRESOR__BACKING_ANONYMOUS)
         cut_at_spare(ledger, &ledger->fill[backing][urgency], extent);
     cut_at_room(ledger, &ledger->fill[backing][urgency], extent);
-    *cursor = extent->last;
-    ledger->in_hand[backing] = (uint8_t)urgency;
-    ledger->hastened[backing] = false;
-    for (uint32_t i = extent->first; i < extent->last; i++) {
-        struct tresor__interval *interval = &ledger->intervals[i];
-        interval->fill = TRESOR__FILL_RUNNING;
-        interval->backing = (uint8_t)backing;
-        interval->missing_bytes = interval_bytes(ledger, i);
-        interval->failed = false;
+    begin_fill(ledger, backing, urgency, *extent);
+    return true;
+}
+
+void tresor__ledger_take_wanted(struct tresor__ledger *ledger, enum tresor__backing backing,
+                                struct tresor__extent extent)
+{
+    uint32_t urgency = ledger->intervals[extent.first].urgency;
+    for (uint32_t i = extent.first; i < extent.last; i++) {
+        assert(tresor__bitset_has(&ledger->fill[backing][urgency], i));
+        tresor__bitset_remove(&ledger->fill[backing][urgency], i);
+    }
+    begin_fill(ledger, backing, urgency, extent);
+}
+
+void tresor__ledger_count_lent(struct tresor__ledger *ledger, struct tresor__extent extent, bool lent)
+{
+    for (uint32_t i = extent.first; i < extent.last; i++) {
+        ledger->intervals[i].lent = lent;
         count_pages(ledger, i);
     }
-    return true;
+}
+
+void tresor__ledger_lend(struct tresor__ledger *ledger, struct tresor__extent extent)
+{
+    for (uint32_t i = extent.first; i < extent.last; i++) {
+        assert(ledger->intervals[i].fill == TRESOR__FILL_SPENT);
+        tresor__bitset_remove(&ledger->release[ledger->intervals[i].backing], i);
+        ledger->intervals[i].fill = TRESOR__FILL_RELEASING;
+    }
+    tresor__ledger_count_lent(ledger, extent, true);
 }
 
 /* Calls for every tensor that covers the interval and awaits its filling. */
@@ -454,6 +500,7 @@ uint64_t tresor__ledger_leave_room(struct tresor__ledger *ledger)
     ledger->room->committed_bytes -= ledger->committed_bytes;
     ledger->room->spare_bytes -= ledger->spare_bytes;
     ledger->room->leaked_bytes -= ledger->leaked_bytes;
+    ledger->room->seam_count -= ledger->seams.count;
     return ledger->charged_bytes;
 }
 
@@ -551,6 +598,7 @@ void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_
 void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__extent extent,
                              const struct tresor__failure *failure)
 {
+    bool keeps = takes_up_spare(&ledger->intervals[extent.first]);
     for (uint32_t i = extent.first; i < extent.last; i++) {
         struct tresor__interval *interval = &ledger->intervals[i];
         assert(interval->fill == TRESOR__FILL_RUNNING);
@@ -560,6 +608,7 @@ void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__exten
         count_pages(ledger, i);
         tell_failed(ledger, i, failure);
     }
+    tresor__seams_unmap(ledger, extent, keeps);
 }
 
 bool tresor__ledger_take_release(struct tresor__ledger *ledger, enum tresor__backing backing,
@@ -588,6 +637,7 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
             forget_leaked_lock(ledger, i);
         }
         set_spare(ledger, i, kept && !failure);
+        interval->lent = false;
         count_pages(ledger, i);
         if (interval->users > 0)
             want(ledger, i);
@@ -606,6 +656,13 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
             tell(ledger, index, TRESOR__NEWS_RELEASED);
         }
     }
+    if (failure)
+        return;
+    if (kept)
+        tresor__seams_map(ledger, tresor__ledger_start(ledger, extent.first),
+                          tresor__ledger_start(ledger, extent.last), true);
+    else
+        tresor__seams_unmap(ledger, extent, false);
 }
 
 void tresor__ledger_lock(struct tresor__ledger *ledger, uint32_t index)
@@ -614,6 +671,7 @@ void tresor__ledger_lock(struct tresor__ledger *ledger, uint32_t index)
     assert(span->role == TRESOR__SPAN_RESIDENT && span->lock_role == TRESOR__SPAN_ABSENT);
     span->lock_role = TRESOR__SPAN_LOADING;
     span->lock_waiting = 0;
+    span->lock_failure = (struct tresor__failure){0};
     for (uint32_t i = 0; i < span->interval_count; i++) {
         uint32_t number = span->first_interval + i;
         struct tresor__interval *interval = &ledger->intervals[number];

@@ -72,7 +72,14 @@ struct tresor__interval {
     bool spare;       /* nobody's, but its private pages are kept for the next load */
     bool leaked;      /* an unmap failed here: pages remain that nobody asked for */
     bool charged;     /* its pages are counted as memory in use */
+    bool lent;        /* not here, but at the place that they move to or have come from */
 };
+
+/** Whether its pages are there or may be, as far as anybody knows. */
+static inline bool tresor__interval_has_pages(const struct tresor__interval *interval)
+{
+    return interval->fill >= TRESOR__FILL_RUNNING || interval->spare || interval->leaked;
+}
 
 enum tresor__span_role {
     TRESOR__SPAN_ABSENT = 0,
@@ -136,6 +143,9 @@ struct tresor__room {
     uint64_t spare_bytes;     /* of the charged, those that are kept */
     uint64_t leaked_bytes;    /* of the charged, those that an unmap has left */
     uint64_t staged_bytes;    /* charged besides: of stages that were used once */
+    uint64_t uncollected_bytes; /* of evicted file pages that the page cache kept, over all evictions; not charged */
+    uint32_t seam_count;      /* where a map of the kernel's may end */
+    uint32_t seams_max;       /* from then on no pages are moved, for that makes more of them */
 };
 
 /** What more may be charged. */
@@ -157,6 +167,7 @@ struct tresor__ledger {
     struct tresor__bitset release[TRESOR__BACKING_COUNT];
     struct tresor__bitset lock;
     struct tresor__bitset unlock;
+    struct tresor__bitset seams; /* seams.h; empty where the window is too large */
     uint32_t cursor[TRESOR__BACKING_COUNT][TRESOR__URGENCY_COUNT]; /* where each sweep stands */
     uint8_t in_hand[TRESOR__BACKING_COUNT]; /* urgency of what was taken last to be filled */
     bool hastened[TRESOR__BACKING_COUNT];   /* a part of what runs, since then */
@@ -171,6 +182,7 @@ struct tresor__ledger {
     uint64_t spare_bytes;
     uint64_t committed_bytes;
     uint64_t charged_bytes;
+    uint64_t exchange_bytes; /* of the charged: what a place that gives its pages has more than the one that gets them */
     struct tresor__room *room; /* of all ledgers of the context */
 };
 
@@ -248,6 +260,22 @@ void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__exten
 
 bool tresor__ledger_take_release(struct tresor__ledger *ledger, enum tresor__backing backing,
                                  struct tresor__extent *extent);
+
+/* --- for exchange.c --- */
+
+/** The first interval that is wanted next, or TRESOR_NONE; its urgency is the set's that it is in. Pure. */
+uint32_t tresor__ledger_first_wanted(const struct tresor__ledger *ledger,
+                                     enum tresor__backing backing);
+/** What filling an interval adds to what is charged. Pure. */
+uint64_t tresor__ledger_charge(const struct tresor__ledger *ledger, uint32_t interval);
+/** Take an extent to be filled that begins with the first wanted interval, whatever room there is. */
+void tresor__ledger_take_wanted(struct tresor__ledger *ledger, enum tresor__backing backing,
+                                struct tresor__extent extent);
+/** Take a spent extent to be released, whose pages count elsewhere until it is. */
+void tresor__ledger_lend(struct tresor__ledger *ledger, struct tresor__extent extent);
+/** The pages of an extent count elsewhere, or where they are. */
+void tresor__ledger_count_lent(struct tresor__ledger *ledger, struct tresor__extent extent, bool lent);
+
 /** Released; with `kept` their pages stay, as spare ones. */
 void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__extent extent,
                              bool kept, const struct tresor__failure *failure);

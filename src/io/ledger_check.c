@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "io/ledger.h"
+#include "io/seams.h"
 
 static bool is_user(uint8_t role)
 {
@@ -174,6 +175,26 @@ static void check_bitsets(const struct tresor__ledger *ledger)
     }
     check_bitset(&ledger->lock);
     check_bitset(&ledger->unlock);
+    check_bitset(&ledger->seams);
+}
+
+/* Where a place has no pages within or beside it there is no seam, so that they do not become more and more. */
+static void check_seams(const struct tresor__ledger *ledger)
+{
+    uint32_t number = 0;
+    for (uint32_t seam = tresor__bitset_next(&ledger->seams, 0); seam != TRESOR_NONE;
+         seam = tresor__bitset_next(&ledger->seams, seam + 1)) {
+        uint64_t start = seam / 2 * TRESOR__HUGE_PAGE_BYTES;
+        uint64_t end = seam % 2 ? start + TRESOR__HUGE_PAGE_BYTES - 1 : start;
+        bool has_pages = false;
+        while (number > 0 && tresor__ledger_start(ledger, number) >= start)
+            number--;
+        for (; number < ledger->interval_count && tresor__ledger_start(ledger, number) <= end; number++)
+            has_pages = has_pages || (tresor__ledger_start(ledger, number + 1) >= start &&
+                                      tresor__interval_has_pages(&ledger->intervals[number]));
+        assert(has_pages);
+    }
+    assert(ledger->seams.count <= ledger->room->seam_count);
 }
 
 void tresor__ledger_check(const struct tresor__ledger *ledger)
@@ -203,7 +224,8 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
             spare += bytes;
         if (interval->users > 0)
             committed += bytes;
-        if (is_backed(interval) || interval->spare || interval->leaked)
+        assert(interval->charged == (tresor__interval_has_pages(interval) && !interval->lent));
+        if (interval->charged)
             charged += bytes;
     }
     for (uint32_t rank = 0; rank < ledger->order_count; rank++)
@@ -216,5 +238,7 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
     assert(leaked == ledger->leaked_bytes && leaked <= ledger->room->leaked_bytes);
     assert(spare == ledger->spare_bytes);
     assert(committed == ledger->committed_bytes && committed <= ledger->room->committed_bytes);
+    charged += ledger->exchange_bytes;
     assert(charged == ledger->charged_bytes && charged <= ledger->room->charged_bytes);
+    check_seams(ledger);
 }

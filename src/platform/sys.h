@@ -29,12 +29,14 @@ enum tresor__sys_map {
     TRESOR__SYS_MAP_RESERVE,   /* no access, no memory */
     TRESOR__SYS_MAP_FILE,      /* shared, read-only */
     TRESOR__SYS_MAP_ANONYMOUS, /* private, writable, not counted before use */
+    TRESOR__SYS_MAP_ANONYMOUS_HOLE, /* the same where nothing is mapped; EEXIST where something is */
 };
 
 enum tresor__sys_memory_advice {
     TRESOR__SYS_POPULATE_READ,
     TRESOR__SYS_POPULATE_WRITE,
     TRESOR__SYS_HUGE_PAGES,
+    TRESOR__SYS_SPLIT_PAGES, /* a huge page that reaches beyond either end becomes small ones; what it holds stays */
     TRESOR__SYS_HUGE_READS, /* a file's pages are read 2 MiB at a time, whatever its device reads ahead */
     TRESOR__SYS_MEMORY_NORMAL,
     TRESOR__SYS_MEMORY_SEQUENTIAL,
@@ -112,6 +114,12 @@ struct tresor__sys {
     int64_t (*map)(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
                    int descriptor, uint64_t offset, void **mapped);
     int64_t (*unmap)(void *cookie, void *address, size_t length);
+    /* The pages of one place over those of another, in one step for whoever reads there; what they leave stays mapped,
+     * and empty. Where it fails the pages are where they were, but nothing may be mapped at `to` any more. ENOSYS or
+     * EINVAL where the system cannot. */
+    int64_t (*move_pages)(void *cookie, void *from, void *to, size_t length);
+    /* How many maps a process may have; ENOSYS where the system does not tell. */
+    int64_t (*max_maps)(void *cookie);
     /* Private pages, out of everybody's reach and back; what they hold stays. */
     int64_t (*protect)(void *cookie, void *address, size_t length, bool reachable);
     int64_t (*advise_memory)(void *cookie, void *address, size_t length,

@@ -35,6 +35,18 @@
 #endif
 #endif
 
+#if defined(__linux__) && !defined(MREMAP_DONTUNMAP)
+#define MREMAP_DONTUNMAP 4
+#endif
+
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0
+#endif
+
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif
@@ -153,7 +165,7 @@ static int64_t posix_map(void *cookie, enum tresor__sys_map kind, void *address,
         kind == TRESOR__SYS_MAP_FILE ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     (void)cookie;
     if (address)
-        flags |= MAP_FIXED;
+        flags |= kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE ? MAP_FIXED_NOREPLACE : MAP_FIXED;
     if (kind != TRESOR__SYS_MAP_FILE) {
         descriptor = -1;
         offset = 0;
@@ -161,8 +173,50 @@ static int64_t posix_map(void *cookie, enum tresor__sys_map kind, void *address,
     void *place = mmap(address, length, protection, flags, descriptor, (off_t)offset);
     if (place == MAP_FAILED)
         return -errno;
+    if (address && place != address) { /* a system that takes the place for a hint (before Linux 4.17) */
+        munmap(place, length);
+        return -EEXIST;
+    }
     *mapped = place;
     return 0;
+}
+
+/* Kept mapped, what the pages have left is nobody else's meanwhile; of a file's pages Linux does that since 5.13. */
+static int64_t posix_move_pages(void *cookie, void *from, void *to, size_t length)
+{
+    (void)cookie;
+#ifdef __linux__
+    void *place = mremap(from, length, length,
+                         MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
+    return place == MAP_FAILED ? -errno : 0;
+#else
+    (void)from;
+    (void)to;
+    (void)length;
+    return -ENOSYS;
+#endif
+}
+
+/* See proc_sys_vm(5). */
+static int64_t posix_max_maps(void *cookie)
+{
+    (void)cookie;
+#ifdef __linux__
+    char text[32];
+    long maps = 0;
+    int descriptor = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return -errno;
+    ssize_t length = read(descriptor, text, sizeof text - 1);
+    int reason = errno;
+    close(descriptor);
+    if (length < 0)
+        return -reason;
+    text[length] = '\0';
+    return sscanf(text, "%ld", &maps) == 1 && maps > 0 ? maps : -EIO;
+#else
+    return -ENOSYS;
+#endif
 }
 
 static int64_t posix_unmap(void *cookie, void *address, size_t length)
@@ -200,6 +254,7 @@ static int64_t posix_advise_memory(void *cookie, void *address, size_t length,
         [TRESOR__SYS_POPULATE_READ] = MADV_POPULATE_READ,
         [TRESOR__SYS_POPULATE_WRITE] = MADV_POPULATE_WRITE,
         [TRESOR__SYS_HUGE_PAGES] = MADV_HUGEPAGE,
+        [TRESOR__SYS_SPLIT_PAGES] = MADV_COLD,
         [TRESOR__SYS_HUGE_READS] = MADV_HUGEPAGE,
         [TRESOR__SYS_MEMORY_NORMAL] = MADV_NORMAL,
         [TRESOR__SYS_MEMORY_SEQUENTIAL] = MADV_SEQUENTIAL,
@@ -497,6 +552,8 @@ const struct tresor__sys *tresor__sys_posix(void)
         .read_cached = posix_read_cached,
         .map = posix_map,
         .unmap = posix_unmap,
+        .move_pages = posix_move_pages,
+        .max_maps = posix_max_maps,
         .protect = posix_protect,
         .advise_memory = posix_advise_memory,
         .advise_file = posix_advise_file,

@@ -3,6 +3,7 @@
  * that their page-rounded bounds make. */
 #include <string.h>
 
+#include "io/seams.h"
 #include "source/model_tables.h"
 
 struct sorter {
@@ -246,6 +247,13 @@ enum {
     COVERS_EACH = 16, /* on average of an interval, at the most; three are normal */
 };
 
+static uint32_t seams_of(const struct tresor__ledger *ledger)
+{
+    return tresor__seams_size(ledger->interval_count > 0
+                                  ? ledger->intervals[ledger->interval_count].start_bytes
+                                  : 0);
+}
+
 static uint64_t *place_bits(struct tresor__ledger *ledger, uint64_t *bits)
 {
     uint32_t count = ledger->interval_count;
@@ -258,7 +266,9 @@ static uint64_t *place_bits(struct tresor__ledger *ledger, uint64_t *bits)
         tresor__bitset_init(sets[i], bits, count);
         bits += tresor__bitset_words(count);
     }
-    return bits;
+    uint32_t seams = seams_of(ledger);
+    tresor__bitset_init(&ledger->seams, bits, seams);
+    return bits + tresor__bitset_words(seams);
 }
 
 static void make_file(struct tresor__model *model, uint32_t index, const uint32_t *order,
@@ -300,7 +310,8 @@ static uint64_t make_files(struct tresor__model *model, struct bounds *bounds)
         intervals += ledger->interval_count + 1;
         rank += count;
         covers += count_covers(ledger);
-        model->bit_words += BITSETS * tresor__bitset_words(ledger->interval_count);
+        model->bit_words += BITSETS * tresor__bitset_words(ledger->interval_count) +
+                            tresor__bitset_words(seams_of(ledger));
     }
     return covers;
 }

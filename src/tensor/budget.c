@@ -10,12 +10,23 @@ enum {
     PASSED_MAX = 16, /* who are passed over because what they need is in use, in one look */
 };
 
-void tresor__budget_init(struct tresor__budget *budget, uint64_t budget_bytes, uint32_t policy)
+/* Where memory is bounded nothing is kept for later, in windows or in the page cache. */
+static void bound_pages(struct tresor__controller *controller)
 {
+    bool is_bounded = controller->budget.budget_bytes > 0;
+    controller->io.spare_bytes_max = is_bounded ? 0 : controller->limits.spare_bytes;
+    controller->io.evicts_cache = is_bounded;
+}
+
+void tresor__budget_init(struct tresor__controller *controller, uint64_t budget_bytes,
+                         uint32_t policy)
+{
+    struct tresor__budget *budget = &controller->budget;
     *budget = (struct tresor__budget){
         .budget_bytes = budget_bytes, .policy = policy, .round = 1, .request = TRESOR_NONE};
     for (uint32_t i = 0; i < TRESOR__URGENCY_COUNT; i++)
         budget->awaiting[i] = (struct tresor__room_queue){TRESOR__NOBODY, TRESOR__NOBODY};
+    bound_pages(controller);
 }
 
 uint64_t tresor__budget_limit(const struct tresor__controller *controller)
@@ -472,11 +483,11 @@ void tresor__budget_run(struct tresor__controller *controller)
 {
     struct tresor__budget *budget = &controller->budget;
     budget->is_due = false;
-    if (budget->budget_bytes > 0) {
+    if (budget->budget_bytes > 0)
         shrink(controller);
-        look_at_awaiting(controller);
-    }
-    set_room(controller);
+    look_at_awaiting(controller); /* who asked before the budget was taken away is admitted too */
+    if (budget->budget_bytes > 0)
+        set_room(controller);
 }
 
 void tresor__budget_settle(struct tresor__controller *controller)
@@ -530,7 +541,7 @@ void tresor__budget_set(struct tresor__controller *controller, uint64_t budget_b
     budget->is_due = true;
     budget->round++;
     each_resident(controller, budget_bytes > 0 ? rank : unrank);
-    controller->io.spare_bytes_max = budget_bytes > 0 ? 0 : controller->limits.spare_bytes;
+    bound_pages(controller);
     if (budget_bytes > 0 && controller->io.room.spare_bytes > 0)
         drop_spares(controller);
     set_room(controller);

@@ -32,7 +32,8 @@ struct tresor__budget {
     uint64_t wasted;        /* of them, those that were brought in ahead of a use that never was */
 };
 
-void tresor__budget_init(struct tresor__budget *budget, uint64_t budget_bytes, uint32_t policy);
+void tresor__budget_init(struct tresor__controller *controller, uint64_t budget_bytes,
+                         uint32_t policy);
 
 /** What may be committed now; UINT64_MAX where there is no budget. */
 uint64_t tresor__budget_limit(const struct tresor__controller *controller);

@@ -87,6 +87,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         .direct = (uint8_t)limits->direct,
         .spare_bytes_max = limits->spare_bytes,
         .room.limit_bytes = limits->budget_bytes > 0 ? limits->budget_bytes : UINT64_MAX,
+        .room.seams_max = limits->seams_max,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||
@@ -96,9 +97,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
         return TRESOR_ERROR_NO_MEMORY;
     }
     init_lists(controller);
-    tresor__budget_init(&controller->budget, limits->budget_bytes, limits->policy);
-    if (limits->budget_bytes > 0)
-        controller->io.spare_bytes_max = 0;
+    tresor__budget_init(controller, limits->budget_bytes, limits->policy);
     return TRESOR_OK;
 }
 

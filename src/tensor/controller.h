@@ -7,6 +7,7 @@
 #ifndef TRESOR_TENSOR_CONTROLLER_H
 #define TRESOR_TENSOR_CONTROLLER_H
 
+#include <tresor/choice.h>
 #include <tresor/observe.h>
 
 #include "io/read/copy.h"
@@ -54,6 +55,7 @@ struct tresor__controller_limits {
     uint64_t block_bytes;
     uint64_t populate_bytes;
     uint32_t ahead_max; /* readaheads of a file under way */
+    uint32_t seams_max; /* from which on no pages are moved */
     uint64_t hash_key[2];
     uint64_t budget_bytes;
     uint32_t policy;   /* enum tresor_policy, not DEFAULT */
@@ -251,6 +253,12 @@ void tresor__waits_withdraw_if(struct tresor__controller *controller,
 
 /** Free a pair whose event was taken. */
 void tresor__waits_free(struct tresor__controller *controller, uint32_t pair);
+
+/* --- choice.c --- */
+
+/** What was chosen for a piece. Pure. */
+struct tresor_choice tresor__choice_of(const struct tresor__controller *controller,
+                                       const struct tresor__piece *piece);
 
 /* --- events.c --- */
 

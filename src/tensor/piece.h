@@ -24,15 +24,22 @@ struct tresor__tensor {
     uint8_t backing; /* enum tresor__backing that its next load shall use */
     uint16_t source;
     uint8_t urgency;      /* enum tresor__urgency, the highest that its load was asked for with */
+    bool is_asked;        /* `backing` is what a request asked for, not the default */
     bool asks_room;       /* its next load is to be admitted by the budget */
     int32_t failure_code; /* of the eviction under way */
 };
 
-/** The value of a LOAD input: how the tensor shall be filled, how soon, and whether room is to be asked for. */
-static inline int64_t tresor__load_value(enum tresor__backing backing,
+/** The value of a LOAD input: how the tensor shall be filled, whether a request asked for just that, how soon, and whether
+ * room is to be asked for. */
+static inline int64_t tresor__load_value(enum tresor__backing backing, bool is_asked,
                                          enum tresor__urgency urgency, bool asks_room)
 {
-    return (int64_t)asks_room << 16 | (int64_t)urgency << 8 | (int64_t)backing;
+    return (int64_t)is_asked << 17 | (int64_t)asks_room << 16 | (int64_t)urgency << 8 | (int64_t)backing;
+}
+
+static inline bool tresor__load_is_asked(int64_t value)
+{
+    return value >> 17 & 1;
 }
 
 static inline bool tresor__load_asks_room(int64_t value)
@@ -48,6 +55,12 @@ static inline uint8_t tresor__load_backing(int64_t value)
 static inline uint8_t tresor__load_urgency(int64_t value)
 {
     return (uint8_t)(value >> 8 & 0xff);
+}
+
+/** Whether all its bytes are in memory, and may be acquired. */
+static inline bool tresor__tensor_is_there(const struct tresor__tensor *tensor)
+{
+    return tensor->state == TENSOR_RESIDENT || tensor->state == TENSOR_HELD;
 }
 
 struct tresor__lock {
@@ -94,6 +107,7 @@ struct tresor__piece {
     uint32_t kept_round; /* the budget's round in which it was found in use */
     uint8_t plan;        /* that names it, from 1 on; 0: none */
     bool is_yielding;    /* the budget has asked for it, and awaits the answer */
+    bool is_kept;        /* its plan would have it stay */
     bool is_prefetched;  /* it was loaded ahead of its use, and has not been used since */
     struct tresor__use use;
     uint64_t consumed; /* stamp of the last use that its plan has counted */

@@ -39,12 +39,6 @@ static bool is_patient(const void *context, const struct tresor__input *input)
     return piece_of(context)->waits[TRESOR__WAIT_PATIENT] > 0;
 }
 
-/* In memory, and nobody is about to change that. */
-static bool is_there(const struct tresor__tensor *tensor)
-{
-    return tensor->state == TENSOR_RESIDENT || tensor->state == TENSOR_HELD;
-}
-
 static bool is_locked(const void *context, const struct tresor__input *input)
 {
     (void)input;
@@ -76,6 +70,7 @@ static void choose(void *context, const struct tresor__input *input, struct tres
     struct tresor__tensor *tensor = context;
     (void)out;
     tensor->backing = tresor__load_backing(input->value);
+    tensor->is_asked = tresor__load_is_asked(input->value);
     tensor->asks_room = tresor__load_asks_room(input->value);
     if (is_more_urgent(context, input))
         tensor->urgency = tresor__load_urgency(input->value);
@@ -181,7 +176,7 @@ static void ask(const struct tresor__tensor *tensor, struct tresor__outbox *out,
                                    .machine = TRESOR__MACHINE_TENSOR,
                                    .on_ok = on_ok,
                                    .on_failed = (uint8_t)(on_ok + 1),
-                                   .space = is_there(tensor) ? TRESOR__SPACE_WINDOW
+                                   .space = tresor__tensor_is_there(tensor) ? TRESOR__SPACE_WINDOW
                                                              : TRESOR__SPACE_NONE,
                                    .flags = flags,
                                    .source = tensor->source,
@@ -316,7 +311,7 @@ static void check(const void *context)
     assert(tensor->backing < TRESOR__BACKING_COUNT);
     assert(tensor->urgency < TRESOR__URGENCY_COUNT);
     assert(tensor->state == TENSOR_EVICTING || tensor->failure_code == TRESOR_OK);
-    assert(lock == LOCK_UNLOCKED || lock == LOCK_AWAITING || is_there(tensor));
+    assert(lock == LOCK_UNLOCKED || lock == LOCK_AWAITING || tresor__tensor_is_there(tensor));
     (void)tensor;
     (void)lock;
 }

@@ -40,7 +40,8 @@ static int64_t value_of(const struct tresor__controller *controller,
         return request->advice;
     return tresor__load_value(request->strategy == TRESOR_STRATEGY_READ ? TRESOR__BACKING_ANONYMOUS
                                                                         : TRESOR__BACKING_FILE,
-                              request->urgency, controller->budget.budget_bytes > 0);
+                              request->is_strategy_asked, request->urgency,
+                              controller->budget.budget_bytes > 0);
 }
 
 /* The tensor where visiting stands; NULL after the last. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* (request, tensor) pairs: a tensor knows who waits for it, a request what it waits for, both
  * without a search. */
+#include <tresor/strategy.h>
+
 #include "core/handle.h"
 #include "tensor/controller.h"
 
@@ -136,6 +138,17 @@ static struct tresor_error error_of(const struct tresor__slot *slot,
     return error;
 }
 
+/* What a request did not ask for, but found. */
+static struct tresor_choice choice_of(const struct tresor__controller *controller,
+                                      const struct tresor__request *request,
+                                      const struct tresor__piece *piece)
+{
+    struct tresor_choice choice = tresor__choice_of(controller, piece);
+    if (choice.strategy != TRESOR_STRATEGY_DEFAULT && choice.strategy != request->strategy)
+        choice.strategy_reason = TRESOR_REASON_RESIDENT;
+    return choice;
+}
+
 static void make_event(struct tresor__controller *controller, struct tresor__pair *pair,
                        const struct tresor__piece *piece, const struct tresor_error *error)
 {
@@ -160,6 +173,8 @@ static void make_event(struct tresor__controller *controller, struct tresor__pai
                     : NULL,
         .error = *error,
     };
+    if (done && pair->wait == TRESOR__WAIT_LOAD)
+        pair->event.choice = choice_of(controller, request, piece);
 }
 
 static struct tresor_error error_of_wait(const struct tresor__slot *slot,

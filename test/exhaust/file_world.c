@@ -57,12 +57,12 @@ static void make_once(void)
         {0, 0, 5000},
         [TENSOR_LEFT] = {FILE_INDEX, 0, PAGE * 5 / 2},
         [TENSOR_RIGHT] = {FILE_INDEX, PAGE * 5 / 2, PAGE * 3 / 2},
-        [TENSOR_HAND] = {FILE_INDEX, 5 * PAGE, PAGE},
-        [TENSOR_SPENT] = {FILE_INDEX, 7 * PAGE, PAGE},
-        [TENSOR_WANTED] = {FILE_INDEX, 9 * PAGE, PAGE},
-        [TENSOR_RUNNING] = {FILE_INDEX, 11 * PAGE, PAGE - 100},
+        [TENSOR_HAND] = {FILE_INDEX, 5 * PAGE, 2 * PAGE},
+        [TENSOR_SPENT] = {FILE_INDEX, 8 * PAGE, PAGE},
+        [TENSOR_WANTED] = {FILE_INDEX, 10 * PAGE, PAGE},
+        [TENSOR_RUNNING] = {FILE_INDEX, 12 * PAGE, PAGE - 100},
     };
-    static const uint64_t file_bytes[] = {5000, 12 * PAGE - 100};
+    static const uint64_t file_bytes[] = {5000, 13 * PAGE - 100};
     const struct model_layout layout = {tensors, sizeof tensors / sizeof tensors[0], file_bytes, 2,
                                         FILE_SOURCE};
     make_io();

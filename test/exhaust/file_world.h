@@ -8,7 +8,7 @@
 #include "source/model.h"
 
 enum {
-    FILE_PAGE_BYTES = 4096,
+    FILE_PAGE_BYTES = 2 * 1024 * 1024, /* so that every page may be moved */
     FILE_BLOCKS = 3,
     FILE_SOURCE = 3,
     FILE_INDEX = 1, /* of the file in its source */

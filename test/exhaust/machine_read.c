@@ -3,6 +3,7 @@
 
 #include "exhaust/exhaust.h"
 #include "exhaust/file_world.h"
+#include "io/seams.h"
 
 enum {
     SPENT = 1,         /* pages that are to be unmapped, besides those in hand */
@@ -16,13 +17,25 @@ enum {
     PASSED = 1024,     /* all that was wanted of the extent has its block, which runs */
     RESERVED = 2048,   /* all is lookahead, and the blocks that are free are left to others */
     URGENT = 4096,     /* what is wanted is more urgent than the extent */
-    MISPLACED = 8192,  /* its pages are mapped, but on other nodes than were asked for */
+    MISPLACED = 1 << 18,  /* its pages are mapped, but on other nodes than were asked for */
+    EXCHANGES = 8192,      /* what is spent can serve what is wanted */
+    REFUSED = 16384,       /* it cannot, for the system has no moves */
+    CROWDED = 32768,       /* it cannot, for there are too many maps, or as many as when a move was refused */
+    GIVEN = 65536,         /* the extent in hand has the pages of a spent one that is in hand too */
+    TWO_RUNS = 1 << 17,    /* which are two moves, the first of which is asked for */
     RUNNING_BLOCK = 0, /* the value of every input */
 };
 
 static bool makes_sense(uint32_t state, uint32_t event, uint32_t knobs)
 {
-    bool holds = state == READ_MAPPING || state == READ_FILLING;
+    bool holds = state == READ_MAPPING || state == READ_MOVING || state == READ_FILLING;
+    uint32_t stuck = knobs & (REFUSED | CROWDED);
+    if ((knobs & EXCHANGES) && (!(knobs & SPENT) || !(knobs & WANTED) || stuck))
+        return false;
+    if ((knobs & GIVEN) && (!(knobs & EXTENT) || (knobs & PASSED)))
+        return false;
+    if (state == READ_MOVING && !(knobs & GIVEN))
+        return false;
     if ((knobs & (MORE | PASSED)) && !(knobs & EXTENT))
         return false;
     if (!exhaust_at_most_one(knobs, MORE | PASSED) || ((knobs & RESERVED) && !(knobs & FREE)))
@@ -72,13 +85,34 @@ static void pass_extent(struct tresor__file *file)
     tresor__ledger_released(&file->ledger, given_up, false, NULL);
 }
 
+/* Pages of a tensor that has gone are to be moved, have been, or its place is about to be mapped. */
+static void exchange(struct tresor__file *file, uint32_t state, uint32_t knobs)
+{
+    file_world.io.room.seams_max = UINT32_MAX;
+    if (knobs & TWO_RUNS)
+        tresor__seams_map(&file->ledger, UINT64_C(6) * FILE_PAGE_BYTES, UINT64_C(7) * FILE_PAGE_BYTES, true);
+    tresor__ledger_unclaim(&file->ledger, TENSOR_HAND, true);
+    step(file, READ_ON_TURN);
+    assert_true(file->read.exchange.is_on);
+    if (state != READ_MAPPING)
+        step(file, READ_ON_MAP_OK);
+    if (state != READ_UNMAPPING)
+        return;
+    while (file->read.state == READ_MOVING)
+        step(file, READ_ON_MOVE_OK);
+}
+
 static void take_extent(struct tresor__file *file, uint32_t state, uint32_t knobs)
 {
     claim(file, TENSOR_LEFT, knobs & RESERVED);
     claim(file, TENSOR_RIGHT, knobs & RESERVED);
-    step(file, READ_ON_TURN);
-    if (state != READ_MAPPING)
-        step(file, READ_ON_MAP_OK);
+    if (knobs & GIVEN) {
+        exchange(file, state, knobs);
+    } else {
+        step(file, READ_ON_TURN);
+        if (state != READ_MAPPING)
+            step(file, READ_ON_MAP_OK);
+    }
     if (knobs & MORE)
         return;
     tresor__ledger_unclaim(&file->ledger, TENSOR_LEFT, false);
@@ -100,7 +134,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
         run_block(file, knobs);
     if (knobs & EXTENT)
         take_extent(file, state, knobs);
-    if (state == READ_UNMAPPING) {
+    if (state == READ_UNMAPPING && !(knobs & GIVEN)) {
         tresor__ledger_unclaim(&file->ledger, TENSOR_HAND, true);
         step(file, READ_ON_TURN);
     }
@@ -110,6 +144,10 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
         claim(file, TENSOR_WANTED, knobs & (URGENT | RESERVED));
     if (knobs & FAILED_OFTEN)
         file->read.walk.retries = TRESOR__RETRIES_MAX;
+    bool is_movable = (knobs & (EXCHANGES | REFUSED)) || (state == READ_MOVING && (knobs & TWO_RUNS));
+    file_world.io.room.seams_max = is_movable && (state != READ_MOVING || !(knobs & CROWDED)) ? UINT32_MAX : 0;
+    file->read.never_moves = knobs & REFUSED;
+    file->read.seams_refused = knobs & CROWDED ? file_world.io.room.seam_count : 0;
     if (knobs & NO_ROOM)
         file_world.io.room.limit_bytes = 0;
     file_world.io.block_bytes = FILE_PAGE_BYTES * (knobs & LAST ? UINT64_C(16) : 1);
@@ -130,16 +168,23 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
 int main(void)
 {
     static const uint32_t knobs[] = {
-        [READ_IDLE] = FAILED_OFTEN | SPENT | WANTED | FREE | RUNNING | GOOD | NO_ROOM,
+        [READ_IDLE] = FAILED_OFTEN | SPENT | WANTED | FREE | RUNNING | GOOD | NO_ROOM | EXCHANGES |
+                      REFUSED | CROWDED,
         [READ_MAPPING] = SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD |
-                         FAILED_TRANSIENTLY | FAILED_OFTEN | LAST | RESERVED | MISPLACED,
+                         FAILED_TRANSIENTLY | FAILED_OFTEN | LAST | RESERVED | GIVEN | MISPLACED,
+        [READ_MOVING] = SPENT | WANTED | EXTENT | MORE | RUNNING | GOOD | FAILED_TRANSIENTLY |
+                        FAILED_OFTEN | GIVEN | TWO_RUNS | CROWDED,
         [READ_FILLING] =
             FAILED_OFTEN | SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD | LAST |
-                         PASSED | RESERVED | URGENT,
+                         PASSED | RESERVED | URGENT | EXCHANGES | REFUSED,
         [READ_UNMAPPING] = SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD |
-                           FAILED_TRANSIENTLY | FAILED_OFTEN | PASSED,
+                           FAILED_TRANSIENTLY | FAILED_OFTEN | PASSED | GIVEN | TWO_RUNS,
     };
     static const struct exhaust_guard guards[] = {
+        {"can_exchange", .all = EXCHANGES},
+        {"has_useless", .all = SPENT, .none = EXCHANGES},
+        {"is_exchange", .all = GIVEN},
+        {"has_more_to_move", .all = TWO_RUNS, .none = CROWDED},
         {"has_spent", .all = SPENT},
         {"has_room", .all = WANTED, .none = NO_ROOM},
         {"has_wanted", .all = WANTED},
@@ -158,8 +203,10 @@ int main(void)
         .knobs = knobs,
         EXHAUST_GUARDS(guards),
         .retries = &file_world_make()->read.walk.retries,
-        .fresh = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
-        .effects = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
+        .fresh = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_MOVE) |
+                 EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
+        .effects = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_MOVE) |
+                   EXHAUST_BIT(TRESOR__EFFECT_UNMAP),
         .messages = EXHAUST_SENDS(AGAIN) | EXHAUST_SENDS(LOOK) | EXHAUST_SENDS(BLOCK_START) |
                     EXHAUST_SENDS(AWAIT_BLOCK) | EXHAUST_SENDS(AWAIT_ROOM) | EXHAUST_SENDS(DEGRADED),
         .eager = EXHAUST_BIT(READ_FILLING),

@@ -48,6 +48,7 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
     if (event == TENSOR_ON_LOAD)
         value = tresor__load_value(knobs & BY_READ ? TRESOR__BACKING_ANONYMOUS
                                                    : TRESOR__BACKING_FILE,
+                                   knobs & BY_READ,
                                    knobs & URGENT ? TRESOR__URGENCY_URGENT
                                                   : TRESOR__URGENCY_NORMAL,
                                    knobs & BUDGETED);

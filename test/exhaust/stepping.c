@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "exhaust/exhaust.h"
+#include "io/seams.h"
 
 /* One step of one cell: the world as it was made, and what came of it. */
 struct stepping {
@@ -93,9 +94,12 @@ static void check_effect(const struct stepping *stepping, const struct tresor__e
     if (fixture->retries && (fixture->fresh & EXHAUST_BIT(effect->kind)) &&
         state != stepping->state && *fixture->retries != 0)
         FAIL(stepping, "asks for %s as if it had failed before", tresor__effect_name(effect->kind));
+    bool moves = effect->kind == TRESOR__EFFECT_MOVE;
     if (effect->space == TRESOR__SPACE_WINDOW &&
-        (effect->place != effect->offset || effect->length == 0))
+        ((effect->place != effect->offset) != moves || effect->length == 0))
         FAIL(stepping, "asks for another place than the file's own");
+    if (moves && (effect->place | effect->offset | effect->length) % TRESOR__HUGE_PAGE_BYTES != 0)
+        FAIL(stepping, "moves parts of huge pages");
     const char *kind = tresor__effect_name(effect->kind);
     const char *event = machine->events[effect->on_ok].name;
     if (strncmp(event, kind, strlen(kind)) != 0 || strcmp(event + strlen(kind), "_OK") != 0)

@@ -52,8 +52,8 @@ static void every_row_and_error(bool persistent)
                                            .os_errno = errors[i]},
                       TRESOR_BACKEND_SYNC, &totals);
         /* A row that is never called would pass unseen; some are called only after others failed, for larger models
-         * (test/unit/cold_mmap.c), or where a thread sleeps (test/unit/acquire_wait.c). */
-        bool is_rare = row == FAULTY_LOCK_LIMIT || row == FAULTY_LOCKED ||
+         * (test/unit/cold_mmap.c, test/unit/donation.c), or where a thread sleeps (test/unit/acquire_wait.c). */
+        bool is_rare = row == FAULTY_LOCK_LIMIT || row == FAULTY_LOCKED || row == FAULTY_MOVE_PAGES ||
                        row == FAULTY_CACHED_BYTES || row == FAULTY_READAHEAD_BYTES ||
                        row == FAULTY_WORD_WAIT || row == FAULTY_WORD_WAKE;
         if (!is_rare)

@@ -194,8 +194,7 @@ static struct cell *cell_at(struct cells *cells, uint64_t start)
     return NULL;
 }
 
-void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing,
-                     uint64_t room)
+static uint64_t take(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing, uint64_t room)
 {
     const struct cell *first = cell_at(cells, start);
     assert_most_urgent(cells, backing, first->urgency);
@@ -213,7 +212,31 @@ void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t 
         cell->arrived_bytes = 0;
         cell->missing_bytes = clip(cells, cell->end_bytes) - cell->start_bytes;
     }
-    assert_whole(cells, end, first, room);
+    return room;
+}
+
+void cells_take_part(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing, uint64_t room)
+{
+    take(cells, start, end, backing, room);
+}
+
+void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing,
+                     uint64_t room)
+{
+    room = take(cells, start, end, backing, room);
+    assert_whole(cells, end, cell_at(cells, start), room);
+}
+
+void cells_lend(struct cells *cells, uint64_t start, uint64_t end)
+{
+    EACH_CELL_IN(cells, cell, start, end)
+    {
+        assert_int_equal(cell->fill, TRESOR__FILL_SPENT);
+        assert_int_equal(cell->backing, TRESOR__BACKING_ANONYMOUS);
+        assert_int_equal(cell->lock, TRESOR__LOCK_NONE);
+        assert_true(users_of(cells, cell) == 0 && !cell->failed && !cell->lock_leaked);
+        cell->fill = TRESOR__FILL_RELEASING;
+    }
 }
 
 static void fail_tensors(struct cells *cells, const struct cell *cell)

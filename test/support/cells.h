@@ -10,7 +10,7 @@
 #include "support/model.h"
 
 enum {
-    CELLS_PAGE_BYTES = 4096,
+    CELLS_PAGE_BYTES = 2 * 1024 * 1024, /* so that every page may be moved */
     CELLS_TENSORS_MAX = 16,
     CELLS_MAX = 64,
 };
@@ -61,6 +61,10 @@ void cells_unclaim(struct cells *cells, uint32_t tensor, bool wait);
 /* `room` is how many bytes of pages may be added to those that are there. */
 void cells_take_fill(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing,
                      uint64_t room);
+/* The same for a part of what could be taken. */
+void cells_take_part(struct cells *cells, uint64_t start, uint64_t end, uint8_t backing, uint64_t room);
+/* A part of what could be released, which has all its bytes, and no locks. */
+void cells_lend(struct cells *cells, uint64_t start, uint64_t end);
 void cells_put_back(struct cells *cells, uint64_t start, uint64_t end);
 void cells_abandon(struct cells *cells, uint64_t start, uint64_t end);
 void cells_settle(struct cells *cells, uint64_t start, uint64_t end, bool failed);

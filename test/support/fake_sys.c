@@ -151,6 +151,31 @@ static struct range range_of(const void *address, size_t length)
     return (struct range){(uintptr_t)address, (uintptr_t)address + round_up(length)};
 }
 
+/* --- maps: pages are moved out of one at a time --- */
+
+static bool crosses_bound(const struct fake_sys *fake, struct range range)
+{
+    for (uint32_t i = 0; i < fake->bound_count; i++)
+        if (fake->bounds[i] > range.start && fake->bounds[i] < range.end)
+            return true;
+    return false;
+}
+
+/* A map of its own, in place of those that were there. */
+static void bound(struct fake_sys *fake, struct range range, bool keeps)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < fake->bound_count; i++)
+        if (fake->bounds[i] < range.start || fake->bounds[i] > range.end ||
+            (keeps && fake->bounds[i] != range.start && fake->bounds[i] != range.end))
+            fake->bounds[kept++] = fake->bounds[i];
+    if (kept + 2 > FAKE_BOUNDS)
+        abort();
+    fake->bounds[kept++] = range.start;
+    fake->bounds[kept++] = range.end;
+    fake->bound_count = kept;
+}
+
 static void make_arena(struct fake_sys *fake)
 {
     fake->arena = aligned_alloc(ARENA_ALIGNMENT_BYTES, fake->arena_bytes);
@@ -213,16 +238,20 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
         return -EINVAL;
     if (kind == TRESOR__SYS_MAP_FILE && !file_of(fake, descriptor))
         return -EBADF;
+    if (kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE && range_set_touches(&fake->used, range_of(address, length)))
+        return -EEXIST;
     bool is_new = !address;
     if (is_new)
         address = find_gap(fake, length);
     if (!address)
         return -ENOMEM;
+    bool is_anonymous = kind == TRESOR__SYS_MAP_ANONYMOUS || kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE;
     /* Windows are large: a new one keeps what the arena happens to hold, which is rubbish enough. */
     if (kind != TRESOR__SYS_MAP_RESERVE || !is_new)
-        memset(address, kind == TRESOR__SYS_MAP_ANONYMOUS ? 0 : FAKE_RUBBISH, round_up(length));
+        memset(address, is_anonymous ? 0 : FAKE_RUBBISH, round_up(length));
     range_set_add(&fake->used, range_of(address, length));
     range_set_remove(&fake->locked, range_of(address, length));
+    bound(fake, range_of(address, length), false);
     *mapped = address;
     if (kind == TRESOR__SYS_MAP_FILE)
         map_pages(fake, address, length, descriptor, offset);
@@ -237,6 +266,28 @@ static int64_t unmap(void *cookie, void *address, size_t length)
     range_set_remove(&fake->used, range_of(address, length));
     range_set_remove(&fake->locked, range_of(address, length));
     return 0;
+}
+
+static int64_t move_pages(void *cookie, void *from, void *to, size_t length)
+{
+    struct fake_sys *fake = self(cookie);
+    if (fake->has_no_moves)
+        return -EINVAL;
+    bool crosses = crosses_bound(fake, range_of(from, length));
+    fake->crossing_moves += crosses;
+    if (crosses || !range_set_covers(&fake->used, range_of(from, length)))
+        return -EFAULT;
+    memcpy(to, from, round_up(length));
+    memset(from, FAKE_RUBBISH, round_up(length));
+    range_set_add(&fake->used, range_of(to, length));
+    range_set_remove(&fake->locked, range_of(to, length));
+    bound(fake, range_of(to, length), false);
+    return 0;
+}
+
+static int64_t max_maps(void *cookie)
+{
+    return self(cookie)->max_maps;
 }
 
 static int64_t advise_memory(void *cookie, void *address, size_t length,
@@ -269,7 +320,10 @@ static int64_t protect(void *cookie, void *address, size_t length, bool reachabl
 {
     struct fake_sys *fake = self(cookie);
     (void)reachable;
-    return range_set_covers(&fake->used, range_of(address, length)) ? 0 : -ENOMEM;
+    if (!range_set_covers(&fake->used, range_of(address, length)))
+        return -ENOMEM;
+    bound(fake, range_of(address, length), true);
+    return 0;
 }
 
 static int64_t lock(void *cookie, const void *address, size_t length)
@@ -483,6 +537,7 @@ void fake_sys_init(struct fake_sys *fake)
     fake->arena_bytes = ARENA_BYTES;
     fake->lock_limit_bytes = UINT64_MAX;
     fake->direct_alignment_bytes = 512;
+    fake->max_maps = 65530;
     fake->sys = (struct tresor__sys){
         .cookie = fake,
         .open_file = open_file,
@@ -494,6 +549,8 @@ void fake_sys_init(struct fake_sys *fake)
         .read_cached = read_cached,
         .map = map,
         .unmap = unmap,
+        .move_pages = move_pages,
+        .max_maps = max_maps,
         .protect = protect,
         .advise_memory = advise_memory,
         .advise_file = advise_file,

@@ -19,6 +19,7 @@ enum {
     FAKE_PLACEMENTS = 64,
     FAKE_WATCHES = 8,
     FAKE_PATH_BYTES = 128,
+    FAKE_BOUNDS = 1024,
     FAKE_FILES = 16,
     FAKE_DESCRIPTOR_FIRST = 1000, /* file i is FIRST + i, the bell the one after the last file */
     FAKE_DIRECT_FIRST = 2000,     /* file i for direct reads */
@@ -74,6 +75,9 @@ struct fake_sys {
     uint8_t *arena;
     size_t arena_bytes; /* of all mappings together; a multiple of 2 MiB, and may be set until the first of them */
     struct range_set used;
+    uintptr_t bounds[FAKE_BOUNDS]; /* where a map ends or begins, in no order; neighbours are never joined */
+    uint32_t bound_count;
+    uint32_t crossing_moves; /* that were refused for a bound within them */
     uint64_t lock_limit_bytes; /* UINT64_MAX: none */
     struct range_set locked;
     struct fake_ring ring;
@@ -83,6 +87,8 @@ struct fake_sys {
     uint32_t direct_alignment_bytes; /* 512; 0: no direct reads; what does not keep to it is EINVAL */
     bool is_direct_silent;           /* it does not tell its alignment, only keeps to it */
     uint64_t cached_until;    /* what cached_bytes says: the pages that begin before it are cached */
+    bool has_no_moves; /* EINVAL, as before Linux 5.7 */
+    int64_t max_maps;  /* that a process may have */
     bool refuses_huge_reads;
     uint64_t readahead_bytes; /* 0: not known */
     struct fake_text texts[FAKE_TEXTS]; /* up to the first without a path; others are not there */

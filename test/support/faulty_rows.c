@@ -17,6 +17,8 @@ static const int32_t read_cached_errors[] = {EAGAIN, EOPNOTSUPP, EINTR, EIO, EIN
 static const int32_t map_errors[] = {EACCES, EAGAIN, EINVAL, ENFILE, ENODEV,
                                      ENOMEM, EPERM,  EOVERFLOW, ETXTBSY};
 static const int32_t unmap_errors[] = {ENOMEM, EINVAL};
+static const int32_t move_pages_errors[] = {ENOMEM, EAGAIN, EFAULT, EINVAL, ENOSYS, EINTR};
+static const int32_t max_maps_errors[] = {ENOSYS, EACCES, EMFILE, ENFILE, ENOENT, EIO};
 static const int32_t protect_errors[] = {ENOMEM, EACCES};
 static const int32_t advise_memory_errors[] = {EACCES, EAGAIN, EBUSY,  EFAULT, EHWPOISON, EINTR,
                                                EINVAL, EIO,    ENOMEM, ENOSYS, EPERM};
@@ -65,6 +67,8 @@ static const struct row rows[FAULTY_ROWS] = {
     [FAULTY_READ_CACHED] = ROW("read_cached", read_cached_errors),
     [FAULTY_MAP] = ROW("map", map_errors),
     [FAULTY_UNMAP] = ROW("unmap", unmap_errors),
+    [FAULTY_MOVE_PAGES] = ROW("move_pages", move_pages_errors),
+    [FAULTY_MAX_MAPS] = ROW("max_maps", max_maps_errors),
     [FAULTY_PROTECT] = ROW("protect", protect_errors),
     [FAULTY_ADVISE_MEMORY] = ROW("advise_memory", advise_memory_errors),
     [FAULTY_ADVISE_FILE] = ROW("advise_file", advise_file_errors),

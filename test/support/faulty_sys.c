@@ -253,7 +253,8 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
     int64_t result;
     if (kind == TRESOR__SYS_MAP_FILE)
         faulty_need_open(faulty, FAULTY_MAP, descriptor);
-    if (address)
+    bool is_hole = kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE;
+    if (address && !is_hole)
         faulty_need_mapped(faulty, FAULTY_MAP, faulty_pages_of(faulty, address, length));
     if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
         return result;
@@ -263,7 +264,7 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
         return result;
     struct range range = faulty_pages_of(faulty, *mapped, length);
     faulty_ring_need_none_in(faulty, FAULTY_MAP, range);
-    if (!address && range_set_touches(&faulty->mapped, range))
+    if ((!address || is_hole) && range_set_touches(&faulty->mapped, range))
         faulty_violate(faulty, "the system mapped %zu bytes where something is", length);
     range_set_add(&faulty->mapped, range);
     range_set_remove(&faulty->locked, range);
@@ -301,6 +302,29 @@ static int64_t protect(void *cookie, void *address, size_t length, bool reachabl
     faulty_need_mapped(faulty, FAULTY_PROTECT, faulty_pages_of(faulty, address, length));
     return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT
                ? faulty->under->protect(faulty->under->cookie, address, length, reachable)
+               : result;
+}
+
+/* What was at the target is gone with its locks, also where the move fails and has unmapped it. */
+static int64_t move_pages(void *cookie, void *from, void *to, size_t length)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {
+        .row = FAULTY_MOVE_PAGES, .address = from, .target = to, .length = length};
+    struct range target = faulty_pages_of(faulty, to, length);
+    int64_t result;
+    faulty_need_mapped(faulty, FAULTY_MOVE_PAGES, faulty_pages_of(faulty, from, length));
+    faulty_need_mapped(faulty, FAULTY_MOVE_PAGES, target);
+    faulty_ring_need_none_in(faulty, FAULTY_MOVE_PAGES, target);
+    faulty_ring_need_none_in(faulty, FAULTY_MOVE_PAGES, faulty_pages_of(faulty, from, length));
+    if (range_set_touches(&faulty->locked, target))
+        faulty_violate(faulty, "pages are moved over locked ones");
+    enum faulty_verdict verdict = faulty_decide(faulty, &call, &result);
+    if (verdict == FAULTY_FAIL && faulty->moves_unmap &&
+        faulty->under->unmap(faulty->under->cookie, to, length) == 0)
+        range_set_remove(&faulty->mapped, target);
+    return verdict == FAULTY_CARRY_OUT
+               ? faulty->under->move_pages(faulty->under->cookie, from, to, length)
                : result;
 }
 
@@ -468,6 +492,7 @@ PLAIN_ROW(direct_alignment, FAULTY_DIRECT_ALIGNMENT,
           (faulty->under->cookie, descriptor, alignment_bytes))
 PLAIN_ROW(random, FAULTY_RANDOM, (void *cookie, void *bytes, size_t length),
           (faulty->under->cookie, bytes, length))
+PLAIN_ROW(max_maps, FAULTY_MAX_MAPS, (void *cookie), (faulty->under->cookie))
 PLAIN_ROW(page_bytes, FAULTY_PAGE_BYTES, (void *cookie), (faulty->under->cookie))
 PLAIN_ROW(bell_ring, FAULTY_BELL_RING, (void *cookie, int descriptor),
           (faulty->under->cookie, descriptor))
@@ -554,6 +579,8 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
         .read_cached = read_cached,
         .map = map,
         .unmap = unmap,
+        .move_pages = move_pages,
+        .max_maps = max_maps,
         .protect = protect,
         .advise_memory = advise_memory,
         .advise_file = advise_file,

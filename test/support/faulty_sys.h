@@ -24,6 +24,8 @@ enum faulty_row {
     FAULTY_READ_CACHED,
     FAULTY_MAP,
     FAULTY_UNMAP,
+    FAULTY_MOVE_PAGES,
+    FAULTY_MAX_MAPS,
     FAULTY_PROTECT,
     FAULTY_ADVISE_MEMORY,
     FAULTY_ADVISE_FILE,
@@ -63,6 +65,7 @@ struct faulty_call {
     const void *address;
     size_t length; /* a judge may lower a READ's; entries of a RING_SUBMIT, bytes of a RING_RESULT */
     uint64_t offset;
+    const void *target; /* of MOVE_PAGES */
     int kind; /* of MAP: enum tresor__sys_map; of ADVISE: the advice */
 };
 
@@ -103,6 +106,7 @@ struct faulty_sys {
     const struct tresor__sys *under;
     struct faulty_plan plan;
     enum faulty_reads reads;
+    bool moves_unmap; /* a move that was made to fail has taken its target away, as mremap(2) may */
     bool refusals_stay; /* what an unmap that was made to fail has left does not count at the end */
     uint64_t seed;
     /* Looks at every call that the plan lets pass; answers the errno that it shall fail with, or 0. May be NULL. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/allocator.h"
+#include "io/exchange.h"
 #include "io/extent.h"
 #include "support/cells.h"
 #include "support/random.h"
@@ -57,6 +58,11 @@ struct world {
     struct flight releasing;
     struct flight locking;
     struct flight unlocking;
+    struct tresor__exchange exchange;
+    struct tresor__extent spent;  /* of the exchange */
+    struct walk *wanted;
+    uint64_t before_bytes; /* charged when it was taken */
+    uint64_t exchange_count;
     uint64_t seed;
     bool failing; /* effects fail at times */
     uint64_t arrived[CELLS_TENSORS_MAX]; /* when it was last looked at, while it is loaded */
@@ -230,7 +236,7 @@ static bool take_fill(struct world *world)
 static void start_part(struct world *world, struct walk *walk)
 {
     uint64_t before = walk->walk.offset;
-    uint64_t limit = UINT64_C(4096) << random_below(&world->seed, 4);
+    uint64_t limit = (uint64_t)CELLS_PAGE_BYTES << random_below(&world->seed, 4);
     bool is_last = tresor__extent_reaches_end(world->ledger, &walk->walk, limit);
     tresor__extent_next(world->ledger, &walk->walk, limit);
     cells_abandon(&world->cells, before, walk->walk.offset);
@@ -255,11 +261,123 @@ static void leave(struct world *world, struct walk *walk)
     walk->in_hand = false;
 }
 
+/* --- an exchange: taken, mapped, moved run by run, and its spent place released --- */
+
+static uint64_t bytes_of(const struct world *world, struct tresor__extent extent)
+{
+    return end_of(world, extent) - start_of(world, extent);
+}
+
+/* The runs are whole huge pages within both places, and do not overlap. */
+static void check_run(const struct world *world)
+{
+    const struct tresor__exchange *exchange = &world->exchange;
+    uint64_t unit = UINT64_C(2) << 20;
+    assert_true(exchange->length > 0);
+    assert_int_equal((exchange->from | exchange->to | exchange->length) % unit, 0);
+    assert_true(exchange->from >= start_of(world, world->spent));
+    assert_true(exchange->from + exchange->length <= end_of(world, world->spent));
+    assert_true(exchange->to >= start_of(world, world->wanted->walk.extent));
+    assert_true(exchange->to + exchange->length <=
+                tresor__ledger_end(world->ledger, world->wanted->walk.extent.last));
+}
+
+static bool take_exchange(struct world *world)
+{
+    struct walk *walk =
+        &world->walks[TRESOR__BACKING_ANONYMOUS * WALKS + random_below(&world->seed, WALKS)];
+    struct tresor__extent wanted;
+    if (walk->in_hand || world->exchange.is_on)
+        return false;
+    uint64_t room = random_below(&world->seed, PAGES / 2) * (uint64_t)CELLS_PAGE_BYTES;
+    world->before_bytes = world->io.room.charged_bytes;
+    world->io.room.limit_bytes = world->before_bytes + room;
+    world->io.room.seams_max = random_once_in(&world->seed, 8) ? 4 : UINT32_MAX;
+    if (!tresor__exchange_is_possible(world->ledger))
+        return false;
+    world->exchange = tresor__exchange_take(world->ledger, &wanted, &world->spent);
+    /* As much as the larger of the two: the spent one's pages are all still there. */
+    assert_true(world->io.room.charged_bytes >= world->before_bytes);
+    assert_true(world->io.room.charged_bytes <= world->io.room.limit_bytes);
+    walk->walk = (struct tresor__extent_walk){.extent = wanted,
+                                              .interval = wanted.first,
+                                              .offset = start_of(world, wanted)};
+    walk->in_hand = true;
+    walk->mapped = false;
+    world->wanted = walk;
+    cells_lend(&world->cells, start_of(world, world->spent), end_of(world, world->spent));
+    cells_take_part(&world->cells, start_of(world, wanted), end_of(world, wanted),
+                    TRESOR__BACKING_ANONYMOUS, room + bytes_of(world, world->spent));
+    check_run(world);
+    world->exchange_count++;
+    return true;
+}
+
+static void end_exchange(struct world *world)
+{
+    world->exchange = (struct tresor__exchange){0};
+    world->wanted = NULL;
+}
+
+static void release_spent(struct world *world, bool failed)
+{
+    tresor__ledger_released(world->ledger, world->spent, false, failed ? &failure : NULL);
+    cells_released(&world->cells, start_of(world, world->spent), end_of(world, world->spent), failed);
+}
+
+/* Its place cannot be mapped, or the spent one not be unmapped: nothing has begun, and all counts as it did. */
+static void break_exchange(struct world *world, bool is_mapped)
+{
+    struct tresor__extent wanted = world->wanted->walk.extent;
+    if (is_mapped) {
+        tresor__exchange_undo(world->ledger, wanted, world->spent);
+        cells_put_back(&world->cells, start_of(world, wanted), end_of(world, wanted));
+    } else {
+        tresor__ledger_unmapped(world->ledger, wanted, &failure);
+        tresor__exchange_call_off(world->ledger, world->spent);
+        cells_unmapped(&world->cells, start_of(world, wanted), end_of(world, wanted));
+    }
+    assert_true(world->io.room.charged_bytes <= world->io.room.limit_bytes);
+    release_spent(world, is_mapped);
+    world->wanted->in_hand = false;
+    end_exchange(world);
+}
+
+static bool step_exchange(struct world *world)
+{
+    if (!world->exchange.is_on)
+        return false;
+    if (fails(world)) {
+        break_exchange(world, world->wanted->mapped);
+        return true;
+    }
+    if (!world->wanted->mapped) {
+        world->wanted->mapped = true;
+        return true;
+    }
+    bool has_next = tresor__exchange_has_next(world->ledger, &world->exchange);
+    if (has_next && !random_once_in(&world->seed, 8)) {
+        uint64_t from = world->exchange.from + world->exchange.length;
+        uint64_t to = world->exchange.to + world->exchange.length;
+        assert_true(tresor__exchange_next(world->ledger, &world->exchange));
+        assert_true(world->exchange.from >= from && world->exchange.to == to);
+        check_run(world);
+        return true;
+    }
+    release_spent(world, false);
+    tresor__exchange_settle(world->ledger);
+    assert_int_equal(world->ledger->exchange_bytes, 0);
+    end_exchange(world);
+    return true;
+}
+
 static bool walk_on(struct world *world)
 {
     struct walk *walk = &world->walks[random_below(&world->seed, TRESOR__BACKING_COUNT * WALKS)];
     if (!walk->in_hand)
         return false;
+    if (walk == world->wanted)
+        return step_exchange(world);
     if (!walk->mapped) {
         walk->mapped = !fails(world);
         if (!walk->mapped) {
@@ -284,7 +402,7 @@ static bool put_back(struct world *world)
 {
     uint32_t index = random_below(&world->seed, TRESOR__BACKING_COUNT * WALKS);
     struct walk *walk = &world->walks[index];
-    if (!walk->in_hand || !walk->mapped ||
+    if (!walk->in_hand || !walk->mapped || walk == world->wanted ||
         !tresor__extent_is_overtaken(world->ledger, (uint8_t)(index / WALKS), &walk->walk))
         return false;
     uint64_t end = end_of(world, walk->walk.extent);
@@ -477,7 +595,7 @@ static operation *const operations[] = {
     claim,  claim,  claim,        unclaim,   lock,      lock,    unlock,      hear,
     hear,   hear,   take_fill,    take_fill, walk_on,   walk_on, walk_on,     settle,
     settle, settle, take_release, released,  take_lock, locked,  take_unlock, unlocked,
-    hasten, hasten, put_back,     put_back,  watch,
+    hasten, hasten, put_back,     put_back,  watch,     take_exchange, step_exchange, step_exchange,
 };
 
 static void check_arrived(struct world *world, uint32_t index)
@@ -527,6 +645,7 @@ static void random_worlds(void **state)
     const char *given = getenv("TRESOR_SEED");
     uint64_t seed = given ? strtoull(given, NULL, 10) : 20240229;
     uint32_t done = 0;
+    uint64_t exchanges = 0;
     (void)state;
     print_message("TRESOR_SEED=%llu\n", (unsigned long long)seed);
     while (done < OPERATIONS) {
@@ -540,8 +659,11 @@ static void random_worlds(void **state)
             done++;
         }
         empty_world(&world);
+        exchanges += world.exchange_count;
         tresor__model_free(&world.model);
     }
+    print_message("# %llu exchanges\n", (unsigned long long)exchanges);
+    assert_true(exchanges > OPERATIONS / 5000);
 }
 
 int main(void)

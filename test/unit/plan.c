@@ -179,7 +179,8 @@ static void keeps_what_it_can_of_a_cycle(void **state)
         uint32_t least = TENSORS + (PASSES - 1) * TENSORS * (TENSORS - capacity) / (TENSORS - 1);
         print_message("# capacity %u: %u loads on demand, %u ahead, %u by the rule\n", capacity, demand,
                       ahead, least);
-        uint32_t streamed = TENSORS + PASSES * TENSORS * (TENSORS - capacity + 1) / (TENSORS - 1);
+        uint32_t passing = TENSORS - capacity + 2 < TENSORS ? TENSORS - capacity + 2 : TENSORS;
+        uint32_t streamed = TENSORS + PASSES * (capacity < TENSORS ? passing : 0);
         assert_true(demand <= least + 1);
         assert_true(ahead <= streamed);
         assert_true(on_time);

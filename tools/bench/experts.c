@@ -286,7 +286,7 @@ static void work_mapped(struct cage *cage, const void *argument)
     struct trace trace;
     struct step step;
     struct pass pass;
-    mapped_open(&mapped, mixture->path);
+    mapped_open(&mapped, mixture->path, false);
     trace_begin(&trace);
     cage_limit(cage, mixture->budget_bytes + SLACK_BYTES);
     while (cage_await(cage)) {

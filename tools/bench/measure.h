@@ -47,6 +47,7 @@ _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1,
 bool bench_acquire(const struct settings *settings);
 bool bench_cold(const struct settings *settings);
 bool bench_cycle(const struct settings *settings);
+bool bench_donate(const struct settings *settings);
 bool bench_dispatch(const struct settings *settings);
 bool bench_experts(const struct settings *settings);
 bool bench_gaps(const struct settings *settings);

@@ -225,7 +225,7 @@ void steady_mapping(struct cage *cage, const void *argument)
     struct course course = {.walk = steady->walk};
     struct mapped mapped;
     struct pass pass;
-    mapped_open(&mapped, steady->path);
+    mapped_open(&mapped, steady->path, true);
     cage_limit(cage, steady->budget_bytes + SLACK_BYTES);
     while (cage_await(cage)) {
         pass_mapped(&mapped, &course, &pass);

@@ -87,15 +87,17 @@ void walk_sum(const void *bytes, size_t size_bytes)
     sink = sink + sum;
 }
 
-void mapped_open(struct mapped *mapped, const char *path)
+void mapped_open(struct mapped *mapped, const char *path, bool is_sequential)
 {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     mapped->size_bytes = models_bytes(path);
     mapped->bytes = mmap(NULL, mapped->size_bytes, PROT_READ, MAP_SHARED, descriptor, 0);
     if (mapped->bytes == MAP_FAILED)
         give_up("%s cannot be mapped: %s", path, strerror(errno));
-    posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL);
-    madvise(mapped->bytes, mapped->size_bytes, MADV_SEQUENTIAL);
+    if (is_sequential) {
+        posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL);
+        madvise(mapped->bytes, mapped->size_bytes, MADV_SEQUENTIAL);
+    }
     close(descriptor);
 }
 

@@ -29,13 +29,13 @@ void walk_release(struct walk *walk);
 /** Read every byte. */
 void walk_sum(const void *bytes, size_t size_bytes);
 
-/** A file as mapping loaders have it: all of it mapped, to be read in sequence. */
+/** A file as mapping loaders have it: all of it mapped; the kernel may be told that it will be read in sequence. */
 struct mapped {
     char *bytes;
     size_t size_bytes;
 };
 
-void mapped_open(struct mapped *mapped, const char *path);
+void mapped_open(struct mapped *mapped, const char *path, bool is_sequential);
 void mapped_close(struct mapped *mapped);
 void mapped_advise(const struct mapped *mapped, const struct range *ranges, uint32_t count);
 void mapped_sum(const struct mapped *mapped, const struct range *ranges, uint32_t count);

@@ -6,6 +6,7 @@
 #include <tresor/event.h>
 
 #include "io/file.h"
+#include "io/seams.h"
 
 enum {
     COLD_BYTES = 8 * 1024 * 1024, /* of a populate that waits for a disk, so that a cancel is heard */
@@ -72,16 +73,22 @@ static bool may_retry(const void *context, const struct tresor__input *input)
     return tresor__may_retry(mapping->walk.retries, input->os_errno);
 }
 
-static void ask(const struct tresor__file *file, struct tresor__outbox *out, uint8_t kind,
-                uint8_t on_ok, uint64_t start, uint64_t length)
+static void ask_with(const struct tresor__file *file, struct tresor__outbox *out, uint8_t kind,
+                     uint8_t on_ok, uint16_t flags, uint64_t start, uint64_t length)
 {
     tresor__file_ask(file, out,
                      (struct tresor__effect){.kind = kind,
                                              .machine = TRESOR__MACHINE_MAPPING,
                                              .on_ok = on_ok,
                                              .on_failed = (uint8_t)(on_ok + 1),
-                                             .flags = TRESOR__MAP_FILE},
+                                             .flags = flags},
                      start, length);
+}
+
+static void ask(const struct tresor__file *file, struct tresor__outbox *out, uint8_t kind,
+                uint8_t on_ok, uint64_t start, uint64_t length)
+{
+    ask_with(file, out, kind, on_ok, TRESOR__MAP_FILE, start, length);
 }
 
 static void ask_for_extent(const struct tresor__file *file, struct tresor__outbox *out,
@@ -271,6 +278,40 @@ static void leave_extent(void *context, const struct tresor__input *input,
     tresor__outbox_look(out);
 }
 
+static bool is_of_file(const struct tresor__interval *interval)
+{
+    return interval->leaked || (interval->fill >= TRESOR__FILL_RUNNING &&
+                                interval->backing == TRESOR__BACKING_FILE);
+}
+
+/* Nothing that anybody has of the file's pages begins before the extent in the huge page where it begins, or behind it in the
+ * one where it ends. */
+static uint16_t eviction_of(const struct tresor__ledger *ledger, struct tresor__extent extent)
+{
+    uint64_t unit = TRESOR__HUGE_PAGE_BYTES;
+    uint64_t start = tresor__ledger_start(ledger, extent.first) / unit * unit;
+    uint64_t end = (tresor__ledger_start(ledger, extent.last) + unit - 1) / unit * unit;
+    bool before = true;
+    bool behind = true;
+    for (uint32_t i = extent.first; i > 0 && tresor__ledger_start(ledger, i) > start; i--)
+        before = before && !is_of_file(&ledger->intervals[i - 1]);
+    for (uint32_t i = extent.last; i < ledger->interval_count && tresor__ledger_start(ledger, i) < end; i++)
+        behind = behind && !is_of_file(&ledger->intervals[i]);
+    return (uint16_t)(TRESOR__UNMAP_EVICT | (before ? TRESOR__EVICT_BEFORE : 0) |
+                      (behind ? TRESOR__EVICT_BEHIND : 0));
+}
+
+static void unmap(const struct tresor__mapping *mapping, struct tresor__outbox *out)
+{
+    const struct tresor__file *file = file_of(mapping);
+    const struct tresor__ledger *ledger = &file->ledger;
+    uint64_t start = tresor__ledger_start(ledger, mapping->spent.first);
+    uint16_t eviction = file->io->evicts_cache ? eviction_of(ledger, mapping->spent) : 0;
+    ask_with(file, out, TRESOR__EFFECT_UNMAP, MAPPING_ON_UNMAP_OK,
+             (uint16_t)(TRESOR__MAP_FILE | eviction), start,
+             tresor__ledger_start(ledger, mapping->spent.last) - start);
+}
+
 static void ask_unmap(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__mapping *mapping = context;
@@ -278,7 +319,7 @@ static void ask_unmap(void *context, const struct tresor__input *input, struct t
     (void)input;
     mapping->walk.retries = 0;
     tresor__ledger_take_release(&file->ledger, TRESOR__BACKING_FILE, &mapping->spent);
-    ask_for_extent(file, out, TRESOR__EFFECT_UNMAP, MAPPING_ON_UNMAP_OK, mapping->spent);
+    unmap(mapping, out);
 }
 
 static void unmap_again(void *context, const struct tresor__input *input,
@@ -287,8 +328,7 @@ static void unmap_again(void *context, const struct tresor__input *input,
     struct tresor__mapping *mapping = context;
     (void)input;
     mapping->walk.retries++;
-    ask_for_extent(file_of(context), out, TRESOR__EFFECT_UNMAP, MAPPING_ON_UNMAP_OK,
-                   mapping->spent);
+    unmap(mapping, out);
 }
 
 /* The next turn goes to the extent in hand, if there is one. */
@@ -306,7 +346,7 @@ static void finish_release(void *context, const struct tresor__input *input,
                            struct tresor__outbox *out)
 {
     struct tresor__mapping *mapping = context;
-    (void)input;
+    file_of(context)->io->room.uncollected_bytes += (uint64_t)input->value;
     end_release(mapping, NULL, out);
 }
 

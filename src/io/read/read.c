@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "io/read/read.h"
 
+#include <errno.h>
+
 #include <tresor/event.h>
 
 #include "io/file.h"
@@ -14,6 +16,36 @@ static bool has_spent(const void *context, const struct tresor__input *input)
 {
     (void)input;
     return file_of(context)->ledger.release[TRESOR__BACKING_ANONYMOUS].count > 0;
+}
+
+static bool can_exchange(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__read *job = context;
+    const struct tresor__ledger *ledger = &file_of(context)->ledger;
+    (void)input;
+    return !job->never_moves &&
+           (job->seams_refused == 0 || ledger->room->seam_count < job->seams_refused) &&
+           tresor__exchange_is_possible(ledger);
+}
+
+/* Something is spent, and cannot serve what is wanted next. */
+static bool has_useless(const void *context, const struct tresor__input *input)
+{
+    return has_spent(context, input) && !can_exchange(context, input);
+}
+
+static bool is_exchange(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__read *job = context;
+    (void)input;
+    return job->exchange.is_on;
+}
+
+static bool has_more_to_move(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__read *job = context;
+    (void)input;
+    return tresor__exchange_has_next(&file_of(context)->ledger, &job->exchange);
 }
 
 static bool has_wanted(const void *context, const struct tresor__input *input)
@@ -112,12 +144,21 @@ static void unmap(const struct tresor__read *job, struct tresor__outbox *out)
                    job->keeps_bytes > 0);
 }
 
-/* Pages are kept where all of the extent's find room; it is theirs until the answer comes. */
+static bool is_any_lent(const struct tresor__ledger *ledger, struct tresor__extent extent)
+{
+    for (uint32_t i = extent.first; i < extent.last; i++)
+        if (ledger->intervals[i].lent)
+            return true;
+    return false;
+}
+
+/* Pages are kept where all of the extent's find room; it is theirs until the answer comes. Those that count elsewhere go. */
 static void reserve_spare(struct tresor__read *job)
 {
     struct tresor__io *io = file_of(job)->io;
     uint64_t bytes = extent_bytes(file_of(job), job->spent);
-    job->keeps_bytes = io->room.spare_bytes + bytes <= io->spare_bytes_max ? bytes : 0;
+    bool fits = io->room.spare_bytes + bytes <= io->spare_bytes_max;
+    job->keeps_bytes = fits && !is_any_lent(&file_of(job)->ledger, job->spent) ? bytes : 0;
     io->room.spare_bytes += job->keeps_bytes;
 }
 
@@ -157,6 +198,20 @@ static void take_and_map(void *context, const struct tresor__input *input,
     ask_map(job, out);
 }
 
+static void take_and_exchange(void *context, const struct tresor__input *input,
+                              struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    struct tresor__ledger *ledger = &file_of(context)->ledger;
+    struct tresor__extent wanted;
+    (void)input;
+    job->exchange = tresor__exchange_take(ledger, &wanted, &job->spent);
+    job->walk = (struct tresor__extent_walk){.extent = wanted,
+                                             .interval = wanted.first,
+                                             .offset = tresor__ledger_start(ledger, wanted.first)};
+    ask_map(job, out);
+}
+
 static void map_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     struct tresor__read *job = context;
@@ -175,6 +230,86 @@ static void fail_extent(void *context, const struct tresor__input *input,
     tresor__ledger_unmapped(&file->ledger, job->walk.extent, &failure);
     job->walk = (struct tresor__extent_walk){0};
     tresor__outbox_look(out);
+}
+
+/* The spent extent keeps no pages in their place: what has not moved goes. */
+static void unmap_spent(struct tresor__read *job, struct tresor__outbox *out)
+{
+    job->walk.retries = 0;
+    job->keeps_bytes = 0;
+    unmap(job, out);
+}
+
+static void fail_and_unmap(void *context, const struct tresor__input *input,
+                           struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    fail_extent(context, input, out);
+    tresor__exchange_call_off(&file_of(context)->ledger, job->spent);
+    job->exchange = (struct tresor__exchange){0};
+    unmap_spent(job, out);
+}
+
+static void move(const struct tresor__read *job, struct tresor__outbox *out)
+{
+    const struct tresor__file *file = file_of(job);
+    tresor__outbox_effect(out, (struct tresor__effect){
+                                   .kind = TRESOR__EFFECT_MOVE,
+                                   .machine = TRESOR__MACHINE_READ,
+                                   .on_ok = READ_ON_MOVE_OK,
+                                   .on_failed = READ_ON_MOVE_FAILED,
+                                   .space = TRESOR__SPACE_WINDOW,
+                                   .source = file->source,
+                                   .slot = file->index,
+                                   .file = file->index,
+                                   .place = job->exchange.from,
+                                   .offset = job->exchange.to,
+                                   .length = job->exchange.length,
+                               });
+}
+
+static void ask_move(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    (void)input;
+    job->walk.retries = 0;
+    move(job, out);
+}
+
+static void move_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    (void)input;
+    job->walk.retries++;
+    move(job, out);
+}
+
+static void move_next(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    tresor__exchange_next(&file_of(context)->ledger, &job->exchange);
+    ask_move(context, input, out);
+}
+
+static void unmap_rest(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    (void)input;
+    job->seams_refused = 0;
+    unmap_spent(job, out);
+}
+
+/* What has not moved has fresh pages. A system that has no such move will not have it the next time either; where maps
+ * have run out there must be fewer first. */
+static void stop_moving(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    uint32_t seams = file_of(context)->io->room.seam_count;
+    if (input->os_errno == EINVAL || input->os_errno == ENOSYS)
+        job->never_moves = true;
+    if (input->os_errno == ENOMEM)
+        job->seams_refused = seams > 0 ? seams : 1;
+    unmap_spent(job, out);
 }
 
 static void begin_block(struct tresor__read *job, struct tresor__outbox *out)
@@ -289,6 +424,9 @@ static void end_release(struct tresor__read *job, bool kept, const struct tresor
     file->io->room.spare_bytes -= job->keeps_bytes;
     job->keeps_bytes = 0;
     tresor__ledger_released(&file->ledger, job->spent, kept, failure);
+    if (job->exchange.is_on)
+        tresor__exchange_settle(&file->ledger);
+    job->exchange = (struct tresor__exchange){0};
     job->spent = (struct tresor__extent){0};
     tresor__outbox_look(out);
     if (has_extent(job, NULL))
@@ -311,13 +449,24 @@ static void fail_release(void *context, const struct tresor__input *input,
     end_release(job, false, &failure, out);
 }
 
+static void undo_exchange(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    struct tresor__read *job = context;
+    tresor__exchange_undo(&file_of(context)->ledger, job->walk.extent, job->spent);
+    job->walk = (struct tresor__extent_walk){0};
+    fail_release(context, input, out);
+}
+
 static void check(const void *context)
 {
     const struct tresor__read *job = context;
     bool extent = job->walk.extent.first != job->walk.extent.last;
     bool spent = job->spent.first != job->spent.last;
     assert(job->walk.retries <= TRESOR__RETRIES_MAX);
-    assert(spent == (job->state == READ_UNMAPPING));
+    assert(spent == (job->state == READ_UNMAPPING || job->exchange.is_on));
+    assert(!job->exchange.is_on || (extent && job->state != READ_IDLE && job->state != READ_FILLING));
+    assert(job->state != READ_MOVING || (job->exchange.is_on && job->exchange.length > 0));
     assert(!(job->state == READ_IDLE && extent));
     assert(!((job->state == READ_MAPPING || job->state == READ_FILLING) && !extent));
     (void)extent;

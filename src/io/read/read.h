@@ -3,6 +3,7 @@
 #define TRESOR_IO_READ_READ_H
 
 #include "core/fsm.h"
+#include "io/exchange.h"
 #include "io/extent.h"
 
 #define TRESOR__DEF "io/read/read.def"
@@ -15,7 +16,10 @@ struct tresor__read {
     uint8_t state;
     uint32_t blocks_running;
     struct tresor__extent_walk walk; /* the extent in hand */
-    struct tresor__extent spent;     /* the extent that is unmapped */
+    struct tresor__extent spent;     /* the extent that is unmapped, or first gives its pages */
+    struct tresor__exchange exchange; /* of its pages for those of the extent in hand */
+    bool never_moves;                /* this file's pages: the system cannot */
+    uint32_t seams_refused;          /* with as many a move was refused; 0: none was */
     uint64_t keeps_bytes;            /* of it, which shall stay as spare pages; all or none */
 };
 
