@@ -25,7 +25,7 @@ enum {
     ROLES = 3, /* tensors of an expert */
     USED = 8,
     PASS_STEPS = 50,
-    WARM_PASSES = 4, /* until a pass hits as often as the one before */
+    WARM_PASSES = 1, /* and one more when ways are compared: then a pass hits as often as the one before */
 };
 
 struct expert {
