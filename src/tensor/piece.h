@@ -111,7 +111,6 @@ struct tresor__piece {
     bool is_prefetched;  /* it was loaded ahead of its use, and has not been used since */
     struct tresor__use use;
     uint64_t consumed; /* stamp of the last use that its plan has counted */
-    uint64_t yielding_bytes;
     struct tresor__room_link room;
 };
 

@@ -470,6 +470,24 @@ void tresor__plans_look(struct tresor__controller *controller)
             tresor__turns_add_request(controller, controller->plans[i]->request);
 }
 
+uint64_t tresor__plan_measure_step(struct tresor__controller *controller,
+                                   const struct tresor__piece *piece)
+{
+    uint32_t mark = ++controller->io.mark;
+    uint64_t bytes = 0;
+    const struct tresor__plan *plan = piece->plan > 0 ? controller->plans[piece->plan - 1] : NULL;
+    if (!plan || is_over(plan) || piece->plan_entry == TRESOR_NONE ||
+        plan->entries[piece->plan_entry].step != plan->step)
+        return 0;
+    for (uint32_t i = plan->steps[plan->step]; i < plan->steps[plan->step + 1]; i++) {
+        const struct tresor__piece *used = piece_at(controller, plan, i);
+        struct tresor__file *file =
+            &controller->slots[plan->source].source.model.files[used->file].io;
+        bytes += tresor__ledger_mark(&file->ledger, used->index, mark);
+    }
+    return bytes;
+}
+
 /* --- seeking --- */
 
 static bool is_far(const struct tresor__controller *controller, const struct tresor__piece *piece)
@@ -521,7 +539,8 @@ static bool may_go(const struct tresor__controller *controller, const struct sea
 {
     const struct tresor__piece *piece = piece_at(controller, search->plan, entry);
     bool is_passed = entry < search->plan->cursor && piece->plan_entry == TRESOR_NONE;
-    return (piece->plan_entry == entry || is_passed) && !(search->spares_kept && piece->is_kept) &&
+    return piece->size_bytes > 0 && (piece->plan_entry == entry || is_passed) &&
+           !(search->spares_kept && piece->is_kept) &&
            tresor__budget_may_go(controller, piece, search->serial);
 }
 

@@ -76,6 +76,10 @@ bool tresor__plans_stand(const struct tresor__controller *controller);
 struct tresor__plan *tresor__plan_of(const struct tresor__controller *controller,
                                      uint32_t request);
 
+/** Pages that the step in use takes if the piece is of it, those that tensors share once; 0 if not. */
+uint64_t tresor__plan_measure_step(struct tresor__controller *controller,
+                                   const struct tresor__piece *piece);
+
 /**
  * Who of those that plans name shall go next for the good of `piece` (NULL: for nobody's, and nobody is spared). Not
  * who the LOAD of that serial brought in. NULL where nobody is.
