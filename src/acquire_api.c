@@ -206,6 +206,18 @@ static int32_t sleep_until_acquired(struct tresor_context *context, struct treso
     }
 }
 
+/* Plans bring what they name for as long as they stand. */
+static bool is_planned(const struct tresor__controller *controller, struct tresor_item item)
+{
+    const struct tresor__slot *slot = &controller->slots[tresor__handle_source(item.value)];
+    uint32_t count =
+        tresor__items_valid(slot, item.value) ? tresor__items_count(slot, item.value) : 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (slot->pieces[tresor__items_piece(slot, item.value, i)].plan != 0)
+            return true;
+    return false;
+}
+
 /* Some request of the item's source may still bring tensors. */
 static bool may_come(struct tresor_context *context, struct tresor_item item)
 {
@@ -217,7 +229,7 @@ static bool may_come(struct tresor_context *context, struct tresor_item item)
             (request->state == REQUEST_VISITING || request->state == REQUEST_PENDING))
             return true;
     }
-    return false;
+    return is_planned(controller, item);
 }
 
 static int32_t work_until_acquired(struct tresor_context *context, struct tresor_item item,

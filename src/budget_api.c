@@ -94,7 +94,7 @@ static uint64_t window_of(const struct tresor__controller *controller,
 static int32_t check_steps(struct tresor_context *context, const struct tresor_item *items,
                            size_t count, struct tresor__slot **slot)
 {
-    uint64_t limit = tresor__budget_limit(&context->controller);
+    uint64_t limit = tresor__budget_most(&context->controller);
     if (!items || count == 0)
         return TRESOR_ERROR_INVALID;
     for (size_t i = 0; i < count; i++) {

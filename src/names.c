@@ -25,9 +25,15 @@ const char *tresor_reason_name(uint32_t reason)
 
 const char *tresor_verb_name(uint32_t verb)
 {
-    static const char *const names[] = {"UNKNOWN", "OPEN", "CLOSE",  "LOAD",  "COPY",
-                                        "EVICT",   "LOCK", "UNLOCK", "ADVISE", "STREAM", "BUDGET", "PLAN"};
-    return verb < sizeof names / sizeof names[0] ? names[verb] : "UNKNOWN";
+    static const char *const names[] = {
+        [TRESOR_VERB_OPEN] = "OPEN",     [TRESOR_VERB_CLOSE] = "CLOSE",
+        [TRESOR_VERB_LOAD] = "LOAD",     [TRESOR_VERB_COPY] = "COPY",
+        [TRESOR_VERB_EVICT] = "EVICT",   [TRESOR_VERB_LOCK] = "LOCK",
+        [TRESOR_VERB_UNLOCK] = "UNLOCK", [TRESOR_VERB_ADVISE] = "ADVISE",
+        [TRESOR_VERB_STREAM] = "STREAM", [TRESOR_VERB_BUDGET] = "BUDGET",
+        [TRESOR_VERB_PLAN] = "PLAN",     [TRESOR_VERB_SWAP] = "SWAP",
+    };
+    return verb < sizeof names / sizeof names[0] && names[verb] ? names[verb] : "UNKNOWN";
 }
 
 const char *tresor_degradation_name(uint32_t degradation)

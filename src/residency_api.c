@@ -161,6 +161,7 @@ static uint32_t flags_of(enum tresor_verb verb)
     case TRESOR_VERB_LOAD:
         return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_PIN | TRESOR_REQUEST_WAIT;
     case TRESOR_VERB_EVICT:
+    case TRESOR_VERB_SWAP:
         return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_WAIT;
     case TRESOR_VERB_BUDGET:
         return TRESOR_REQUEST_WAIT;
@@ -249,7 +250,7 @@ static int32_t check_room(struct tresor__controller *controller, enum tresor_ver
                           struct tresor__slot *slot, const struct tresor_item *items, size_t count,
                           uint64_t total, uint64_t total_bytes)
 {
-    uint64_t limit = tresor__budget_limit(controller);
+    uint64_t limit = tresor__budget_most(controller);
     uint64_t most = total_bytes + 2 * total * controller->io.page_bytes;
     if (limit == UINT64_MAX)
         return TRESOR_OK;
@@ -289,7 +290,8 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     made->wants_pins = options.flags & TRESOR_REQUEST_PIN;
     made->wants_items = made->wants_pins || options.flags & TRESOR_REQUEST_ITEMS;
     made->is_patient = verb == TRESOR_VERB_EVICT && options.flags & TRESOR_REQUEST_WAIT;
-    made->awaits_room = verb == TRESOR_VERB_LOAD && options.flags & TRESOR_REQUEST_WAIT;
+    made->awaits_room = (verb == TRESOR_VERB_LOAD || verb == TRESOR_VERB_SWAP) &&
+                        options.flags & TRESOR_REQUEST_WAIT;
     made->is_strategy_asked = options.strategy != TRESOR_STRATEGY_DEFAULT;
     made->strategy =
         (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT ? controller->limits.strategy
@@ -342,6 +344,33 @@ int32_t tresor_advise(struct tresor_context *context, const struct tresor_item *
         return TRESOR_ERROR_INVALID;
     return submit_items(context, TRESOR_VERB_ADVISE, items, item_count, options, (uint8_t)advice,
                         request);
+}
+
+int32_t tresor_swap(struct tresor_context *context, const struct tresor_item *items,
+                    size_t item_count, uint32_t strategy,
+                    const struct tresor_request_options *given, struct tresor_request *request)
+{
+    struct tresor_request_options options;
+    int32_t code = tresor__requests_check_options(TRESOR_VERB_SWAP, given, &options);
+    if (code != TRESOR_OK)
+        return code;
+    if (strategy > TRESOR_STRATEGY_READ)
+        return TRESOR_ERROR_INVALID;
+    options.size_bytes = sizeof options;
+    options.strategy = strategy;
+    return submit_items(context, TRESOR_VERB_SWAP, items, item_count, &options, 0, request);
+}
+
+int32_t tresor_set_strategy(struct tresor_context *context, uint32_t strategy)
+{
+    int32_t code = tresor__context_enter(context);
+    if (code != TRESOR_OK)
+        return code;
+    if (strategy > TRESOR_STRATEGY_READ)
+        return TRESOR_ERROR_INVALID;
+    context->controller.limits.strategy =
+        strategy == TRESOR_STRATEGY_DEFAULT ? TRESOR_STRATEGY_MMAP : strategy;
+    return TRESOR_OK;
 }
 
 int32_t tresor_stream(struct tresor_context *context, const struct tresor_item *items,

@@ -42,6 +42,8 @@ static void *address_of(struct tresor__controller *controller, const struct tres
     case TRESOR__SPACE_STAGE:
         return tresor__stages_address(controller, controller->io.blocks[effect->slot].stage) +
                effect->place;
+    case TRESOR__SPACE_SCRATCH:
+        return file->window + file->window_bytes + effect->place;
     default:
         return NULL;
     }
@@ -74,6 +76,8 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
         effect->record = &file->seen;
     } else if (effect->kind == TRESOR__EFFECT_MAP) {
         effect->record = &file->identity;
+    } else if (effect->kind == TRESOR__EFFECT_REPLACE) {
+        effect->target = file->window + effect->offset;
     } else if (effect->kind == TRESOR__EFFECT_QUERY) {
         effect->record = &file->io.lock_facts;
     }

@@ -162,6 +162,12 @@ TRESOR_API int32_t tresor_finish(struct tresor_context *context, struct tresor_r
  */
 TRESOR_API int32_t tresor_cancel(struct tresor_context *context, struct tresor_request request);
 
+/**
+ * The strategy of later LOADs (and SWAPs) that name none, an enum tresor_strategy, at once; what is loaded, or asked for
+ * already, stays as it is. Returns TRESOR_OK, INVALID (no such strategy) or THREAD.
+ */
+TRESOR_API int32_t tresor_set_strategy(struct tresor_context *context, uint32_t strategy);
+
 /** Copy the counters. TRESOR_OK, INVALID or THREAD. */
 TRESOR_API int32_t tresor_get_counters(struct tresor_context *context,
                                        struct tresor_counters *counters);

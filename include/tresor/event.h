@@ -25,6 +25,7 @@ enum tresor_verb {
     TRESOR_VERB_STREAM = 9,
     TRESOR_VERB_BUDGET = 10,
     TRESOR_VERB_PLAN = 11,
+    TRESOR_VERB_SWAP = 12,
 };
 
 enum tresor_event_type {

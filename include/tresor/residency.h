@@ -51,7 +51,8 @@ enum tresor_request_flag {
      * still comes, is not PINNED. */
     TRESOR_REQUEST_PIN = 2,
     /** EVICT: a tensor that is acquired is evicted when its last user has left, rather than BUSY; it may be acquired
-     * meanwhile. One that is locked, also then, or being loaded is BUSY all the same. Cancelling withdraws it. */
+     * meanwhile. One that is locked, also then, or being loaded is BUSY all the same. Cancelling withdraws it.
+     * LOAD, SWAP, BUDGET: wait where what is in use leaves too little of the budget, rather than BUSY. */
     TRESOR_REQUEST_WAIT = 4,
 };
 
@@ -126,6 +127,25 @@ TRESOR_API int32_t tresor_advise(struct tresor_context *context, const struct tr
  */
 TRESOR_API int32_t tresor_copy(struct tresor_context *context, struct tresor_item tensor,
                                uint64_t offset_bytes, uint64_t length_bytes, void *destination,
+                               const struct tresor_request_options *options,
+                               struct tresor_request *request);
+
+/**
+ * Move resident tensors to another strategy, an enum tresor_strategy: their pages become shared ones of the file, or
+ * private ones, a chunk of at most 2 MiB at a time and each in one step, while their addresses stay, readers read and
+ * tensors are acquired. A page that neighbours share goes with the first that asks. A tensor that is not in memory has
+ * nothing to move, and one that is being loaded is swapped when it is, as one whose eviction waits for its users is if it
+ * stays after all; a locked one fails with BUSY (unlock it first), and so does an eviction of one that is being swapped.
+ * Under a budget each chunk needs as much room besides; others are evicted for it, but not what is in use or being swapped:
+ * where only that is left it fails with BUSY, or waits with TRESOR_REQUEST_WAIT. Two swaps to one strategy share the work, one to the other
+ * waits for the first to end. A failed or cancelled tensor stays resident, each of its pages on one side or the other: its
+ * event says in `offset` where in the file it stopped, and in `got` how many of the `wanted` bytes, in whole pages,
+ * were moved; a later SWAP, either way, goes on from there. UNSUPPORTED where the system cannot move pages (Linux
+ * can since 5.13). Each chunk that becomes private can cost a map entry (vm.max_map_count); where there is none
+ * left it fails with MAP_REFUSED. INVALID where there is no such strategy.
+ */
+TRESOR_API int32_t tresor_swap(struct tresor_context *context, const struct tresor_item *items,
+                               size_t item_count, uint32_t strategy,
                                const struct tresor_request_options *options,
                                struct tresor_request *request);
 

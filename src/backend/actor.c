@@ -308,6 +308,30 @@ static int64_t act_move(const struct tresor__sys *sys, const struct tresor__effe
     return moved;
 }
 
+/*
+ * mremap(2) looks whether there is room for all the map entries it may need before it touches anything, and so nearly
+ * every refusal leaves all as it was. But it then unmaps the target, and may still fail after that, for want of memory
+ * for its own tables or of address space (RLIMIT_AS). So whatever failed, the file's pages are put there if, and only
+ * if, nothing is: what came there meanwhile would be another thread's. Readers find the right bytes on either side.
+ */
+static int64_t act_replace(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    enum { TRIES_MAX = 16 };
+    void *place = NULL;
+    size_t length = (size_t)effect->length;
+    int64_t moved = sys->move_pages(sys->cookie, effect->address, effect->target, length);
+    if (moved == 0)
+        return effect->flags & TRESOR__UNMAP_EVICT ? evict_cached(sys, effect) : 0;
+    int64_t mended = -ENOMEM;
+    for (uint32_t i = 0; i < TRIES_MAX && mended < 0 && mended != -EEXIST; i++)
+        mended = sys->map(sys->cookie, TRESOR__SYS_MAP_FILE_HOLE, effect->target, length,
+                          effect->descriptor, effect->offset, &place);
+    if (mended < 0)
+        return moved;
+    sys->advise_memory(sys->cookie, effect->target, length, TRESOR__SYS_POPULATE_READ);
+    return effect->flags & TRESOR__MAP_FILE ? 0 : moved;
+}
+
 /* Where the kernel cannot populate (before Linux 5.14), reading the bytes finds out as much, and warms the cache. */
 static int64_t populate_by_reading(const struct tresor__sys *sys,
                                    const struct tresor__effect *effect)
@@ -566,7 +590,7 @@ static int64_t run(const struct tresor__sys *sys, const struct tresor__effect *e
         [TRESOR__EFFECT_CANCEL] = act_cancel,     [TRESOR__EFFECT_ADVISE] = act_advise,
         [TRESOR__EFFECT_LOCK] = act_lock,         [TRESOR__EFFECT_UNLOCK] = act_unlock,
         [TRESOR__EFFECT_QUERY] = act_query,       [TRESOR__EFFECT_READAHEAD] = act_readahead,
-        [TRESOR__EFFECT_MOVE] = act_move,
+        [TRESOR__EFFECT_REPLACE] = act_replace,   [TRESOR__EFFECT_MOVE] = act_move,
     };
     if (effect->kind == TRESOR__EFFECT_READ)
         return act_read(sys, effect, bounce);

@@ -30,9 +30,10 @@ enum tresor__space {
     TRESOR__SPACE_HEADER = 2, /* the header's memory, at the file's own offset */
     TRESOR__SPACE_CALLER = 3, /* the caller's memory of a COPY request, at `place` */
     TRESOR__SPACE_STAGE = 4,  /* the stage of a STREAM request's chunk, at `place` */
+    TRESOR__SPACE_SCRATCH = 5, /* behind the window, for pages on their way into it, at `place` */
 };
 
-/** Flags of SEAL, MAP, UNMAP, RESERVE, POPULATE, READ and CLOSE. */
+/** Flags of SEAL, MAP, UNMAP, REPLACE, RESERVE, POPULATE, READ and CLOSE. */
 enum tresor__effect_flag {
     TRESOR__MAP_FILE = 1,         /* shared pages of the file, read-only */
     TRESOR__MAP_ANONYMOUS = 2,    /* private zero pages, writable */
@@ -43,7 +44,7 @@ enum tresor__effect_flag {
     TRESOR__READ_CACHED = 32,     /* only what the page cache holds; memory for the rest is made */
     TRESOR__READ_BOUNCE = 64,     /* with DIRECT: through memory of the actor's, not aligned */
     TRESOR__SEAL_UNUSED = 2048,    /* SEAL: not if it was used since its last use that is known */
-    TRESOR__UNMAP_EVICT = 256,    /* the page cache shall forget the file's pages too, */
+    TRESOR__UNMAP_EVICT = 256,    /* UNMAP, REPLACE: the page cache shall forget the file's pages too, */
     TRESOR__EVICT_BEFORE = 512,   /* and what else the huge page has in which the place begins, */
     TRESOR__EVICT_BEHIND = 1024,  /* or ends */
     TRESOR__MAP_SPARE = 128,      /* UNMAP: keep the pages, out of reach; MAP: take kept ones up again */
@@ -75,7 +76,7 @@ struct tresor__effect {
     int descriptor;
     bool is_cancelled; /* by a backend: READ: was asked to end early; CANCEL: has found its read */
     void *address;                   /* of `place` */
-    void *target;                    /* MOVE: of `offset` in the window */
+    void *target;                    /* MOVE, REPLACE: of `offset` in the window */
     const char *path;                /* OPEN */
     int64_t (*work)(void *argument); /* WORK */
     void *record;                    /* STAT, QUERY and WATCH write here, WORK's argument */
@@ -118,7 +119,7 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_BLOCK_END,   /* block -> its job */
     TRESOR__MESSAGE_CANCEL_BLOCKS, /* copy, stream -> its blocks */
     TRESOR__MESSAGE_AWAIT_BLOCK, /* read, copy, stream: a turn when a block is free */
-    TRESOR__MESSAGE_AWAIT_ROOM,  /* mapping, read: a turn when what is wanted finds room */
+    TRESOR__MESSAGE_AWAIT_ROOM,  /* mapping, read, swap: a turn when what is wanted finds room */
     TRESOR__MESSAGE_AWAIT_STAGE, /* stream: a turn when a stage is free */
     TRESOR__MESSAGE_CHUNK,       /* stream -> event queue: stage `slot` */
     TRESOR__MESSAGE_NEXT,        /* stream -> its request: another tensor may come */
@@ -130,12 +131,15 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_KEPT,          /* tensor -> budget: it could not be sealed */
     TRESOR__MESSAGE_UNCLAIM,     /* tensor -> ledger: release it, and say when it is */
     TRESOR__MESSAGE_WITHDRAW,    /* tensor -> ledger: release it, nobody waits */
+    TRESOR__MESSAGE_SWAP,        /* tensor -> ledger: move it to backing `event` */
+    TRESOR__MESSAGE_STOP_SWAP,   /* tensor -> ledger: move it no further, and say when that is so */
     TRESOR__MESSAGE_OPEN_PINS,   /* tensor: it may be acquired */
     TRESOR__MESSAGE_HOLD,        /* tensor: it has users, whose end is awaited */
     TRESOR__MESSAGE_TELL_LOCK,   /* tensor -> its lock */
     TRESOR__MESSAGE_SETTLE_LOAD, /* tensor -> the requests that wait for it */
     TRESOR__MESSAGE_SETTLE_EVICT,
     TRESOR__MESSAGE_SETTLE_ADVISE,
+    TRESOR__MESSAGE_SETTLE_SWAP, /* those to the backings of the bits in `event` */
     TRESOR__MESSAGE_LOCK_CLAIM, /* lock -> ledger */
     TRESOR__MESSAGE_LOCK_UNCLAIM,
     TRESOR__MESSAGE_LOCK_WITHDRAW,

@@ -47,10 +47,10 @@ static uint64_t extent_bytes(const struct tresor__ledger *ledger, struct tresor_
     return tresor__ledger_start(ledger, extent.last) - tresor__ledger_start(ledger, extent.first);
 }
 
-/* Its pages are all there, and nothing is locked; a lock would move with its page. */
+/* Its pages are all there and private, and nothing is locked; a lock would move with its page. */
 static bool can_give(const struct tresor__interval *interval)
 {
-    return !interval->failed && interval->lock == TRESOR__LOCK_NONE && !interval->lock_leaked;
+    return !interval->failed && interval->swapped_bytes == 0 && interval->lock == TRESOR__LOCK_NONE && !interval->lock_leaked;
 }
 
 static struct tresor__extent first_spent(const struct tresor__ledger *ledger)

@@ -19,7 +19,8 @@ bool tresor__file_busy(const struct tresor__file *file)
     const struct tresor__ledger *ledger = &file->ledger;
     return tresor__ledger_has_work(ledger) || ledger->news_head != TRESOR_NONE ||
            file->mapping.state != MAPPING_IDLE || file->mapping.ahead_count > 0 || file->read.state != READ_IDLE ||
-           file->read.blocks_running > 0 || file->mlock.state != MLOCK_IDLE;
+           file->read.blocks_running > 0 || file->mlock.state != MLOCK_IDLE ||
+           file->swap.state != SWAP_IDLE;
 }
 
 void tresor__io_free_blocks(struct tresor__io *io)
@@ -48,6 +49,23 @@ struct tresor__block_route tresor__file_route(const struct tresor__file *file)
         .populates = true,
         .alignment_bytes = direct ? file->direct.facts.alignment_bytes : 1,
     };
+}
+
+enum tresor__urgency tresor__file_urgency(const struct tresor__file *file)
+{
+    enum tresor__urgency urgency =
+        tresor__ledger_urgency(&file->ledger, TRESOR__BACKING_ANONYMOUS);
+    bool swaps = file->swap.state == SWAP_FILLING;
+    return swaps && urgency < TRESOR__URGENCY_NORMAL ? TRESOR__URGENCY_NORMAL : urgency;
+}
+
+uint64_t tresor__file_leave_scratch(struct tresor__file *file)
+{
+    uint64_t bytes = file->swap.held_bytes;
+    file->io->room.scratch_bytes -= bytes;
+    file->io->room.stuck_bytes -= bytes;
+    file->swap.held_bytes = 0;
+    return bytes;
 }
 
 uint32_t tresor__io_take_block(struct tresor__io *io)

@@ -14,6 +14,7 @@
 #include "io/read/block.h"
 #include "io/read/read.h"
 #include "io/read/stage.h"
+#include "io/swap/swap.h"
 
 /** Limits and the blocks in flight, one a context. */
 struct tresor__io {
@@ -35,6 +36,8 @@ struct tresor__io {
     bool evicts_cache;        /* the page cache shall forget what is unmapped */
     struct tresor__room room;
     bool awaits_stage_room; /* a stream's next stage has no memory yet, and finds no room for it */
+    uint32_t swaps_awaiting_room;    /* whose next chunk finds no room */
+    uint64_t awaited_scratch_bytes;  /* the most that one of them needs */
     uint32_t mark;          /* the last that was put on intervals */
     uint8_t direct;          /* enum tresor_direct, not DEFAULT */
 };
@@ -56,6 +59,7 @@ enum tresor__file_turn {
     TRESOR__TURN_MLOCK = 4,
     TRESOR__TURN_NEWS = 8,
     TRESOR__TURN_CANCEL = 16, /* reads that nobody wants any more */
+    TRESOR__TURN_SWAP = 32,
 };
 
 /** What a file does without, to be told once each. */
@@ -72,6 +76,7 @@ struct tresor__file {
     struct tresor__mapping mapping;
     struct tresor__read read;
     struct tresor__mlock mlock;
+    struct tresor__swap swap;
     struct tresor__ledger ledger;
     struct tresor__io *io;
     struct tresor__lock_facts lock_facts; /* of the last QUERY */
@@ -83,6 +88,7 @@ struct tresor__file {
     struct tresor__link turn;   /* in the controller's list of turns */
     struct tresor__link hungry; /* in its list of those that await a free block */
     struct tresor__link roomless; /* in its list of those that await room */
+    struct tresor__link swapless; /* in its list of those that await room for a chunk that moves */
 };
 
 void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_t source,
@@ -105,6 +111,9 @@ bool tresor__io_has_block(const struct tresor__io *io, enum tresor__urgency urge
 /** How a block that lies aligned in memory and in the file is read. */
 struct tresor__block_route tresor__file_route(const struct tresor__file *file);
 
+/** How urgent it is that the file's reads get a block: as its ledger says, and a swap's are as urgent as a plain load's. */
+enum tresor__urgency tresor__file_urgency(const struct tresor__file *file);
+
 /** A free block, or TRESOR_NONE. */
 uint32_t tresor__io_take_block(struct tresor__io *io);
 void tresor__io_give_block(struct tresor__io *io, uint32_t block);
@@ -113,6 +122,9 @@ bool tresor__io_has_stage(const struct tresor__io *io);
 /** Take the free stage that there is. */
 uint32_t tresor__io_take_stage(struct tresor__io *io);
 void tresor__io_give_stage(struct tresor__io *io, uint32_t stage);
+
+/** Its scratch is about to be given back with its window: only its charge stays in the room, as many bytes. */
+uint64_t tresor__file_leave_scratch(struct tresor__file *file);
 
 /** Bytes of memory that a stage takes: its chunk, and what a direct read adds at either end. */
 static inline uint64_t tresor__io_stage_room(const struct tresor__io *io)

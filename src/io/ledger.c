@@ -124,6 +124,12 @@ static void tell(struct tresor__ledger *ledger, uint32_t index, enum tresor__spa
     ledger->news_tail = index;
 }
 
+void tresor__ledger_tell(struct tresor__ledger *ledger, uint32_t index,
+                         enum tresor__span_news news)
+{
+    tell(ledger, index, news);
+}
+
 uint32_t tresor__ledger_pop_news(struct tresor__ledger *ledger)
 {
     uint32_t index = ledger->news_head;
@@ -200,13 +206,17 @@ static void become_full(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];
     interval->fill = TRESOR__FILL_FULL;
-    ledger->resident_bytes[interval->backing] += interval_mapped_bytes(ledger, number);
+    ledger->resident_bytes[interval->backing] +=
+        interval_mapped_bytes(ledger, number) - interval->swapped_bytes;
+    ledger->resident_bytes[!interval->backing] += interval->swapped_bytes;
 }
 
 static void cease_full(struct tresor__ledger *ledger, uint32_t number)
 {
-    ledger->resident_bytes[ledger->intervals[number].backing] -=
-        interval_mapped_bytes(ledger, number);
+    const struct tresor__interval *interval = &ledger->intervals[number];
+    ledger->resident_bytes[interval->backing] -=
+        interval_mapped_bytes(ledger, number) - interval->swapped_bytes;
+    ledger->resident_bytes[!interval->backing] -= interval->swapped_bytes;
 }
 
 bool tresor__ledger_is_overtaken(const struct tresor__ledger *ledger,
@@ -661,6 +671,7 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
         assert(interval->fill == TRESOR__FILL_RELEASING);
         interval->fill = TRESOR__FILL_EMPTY;
         interval->backing = TRESOR__BACKING_NONE;
+        interval->swapped_bytes = 0;
         interval->failed = false;
         if (failure) {
             assert(!interval->leaked);
@@ -725,7 +736,10 @@ void tresor__ledger_lock(struct tresor__ledger *ledger, uint32_t index)
         span->lock_waiting++;
         if (interval->lock == TRESOR__LOCK_NONE) {
             interval->lock = TRESOR__LOCK_WANTED;
-            tresor__bitset_add(&ledger->lock, number);
+            tresor__ledger_keep_from_swap(ledger, number);
+            /* The pages of a chunk that moves would leave their lock behind; it is taken up when they are there. */
+            if (interval->swap == TRESOR__SWAP_NONE)
+                tresor__bitset_add(&ledger->lock, number);
         }
     }
     if (span->lock_waiting == 0) {

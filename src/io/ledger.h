@@ -53,9 +53,16 @@ enum tresor__lock_fill {
     TRESOR__LOCK_RELEASING = 5,
 };
 
+enum tresor__swap_fill {
+    TRESOR__SWAP_NONE = 0,
+    TRESOR__SWAP_WANTED = 1,  /* some part shall have the other backing */
+    TRESOR__SWAP_RUNNING = 2, /* a machine moves a chunk of it */
+};
+
 struct tresor__interval {
     uint64_t start_bytes; /* page-rounded offset in the file; it ends where the next one starts */
     uint64_t missing_bytes;
+    uint64_t swapped_bytes; /* from its start, that have the other backing than `backing` */
     uint32_t users;
     uint32_t locks;
     uint32_t yielding; /* of the users, those that are asked to go */
@@ -68,6 +75,8 @@ struct tresor__interval {
     uint8_t wanted;  /* enum tresor__backing that the next fill shall use */
     uint8_t urgency; /* the highest of its users, those who have gone meanwhile among them */
     uint8_t lock;
+    uint8_t swap;        /* enum tresor__swap_fill */
+    uint8_t swap_target; /* enum tresor__backing that it moves to */
     bool failed;      /* of what runs, some part failed */
     bool lock_leaked; /* an unlock failed here: it is locked though nobody wants it */
     bool spare;       /* nobody's, but its private pages are kept for the next load */
@@ -101,6 +110,8 @@ enum tresor__span_news {
     TRESOR__NEWS_UNLOCKED = 64,
     TRESOR__NEWS_UNLOCK_FAILED = 128,
     TRESOR__NEWS_PROGRESS = 256, /* bytes arrived; only where somebody watches */
+    TRESOR__NEWS_SWAPPED = 512,  /* or stopped, where that was asked for */
+    TRESOR__NEWS_SWAP_FAILED = 1024,
 };
 
 /** Why a span failed; the wanted and got of struct tresor_error. */
@@ -122,10 +133,14 @@ struct tresor__span {
     uint8_t role;
     uint8_t lock_role; /* TRESOR__SPAN_ABSENT, LOADING (locking), RESIDENT (locked), FAILED, LEAVING
                           (unlocking) */
+    uint8_t swap_role; /* TRESOR__SPAN_ABSENT, LOADING (its pages move) or LEAVING (they shall stop) */
+    uint8_t swap_target;
     uint16_t news;     /* enum tresor__span_news, not yet told */
     bool in_news;
     uint32_t watchers; /* who want to know how its load gets on */
-    struct tresor__failure failure;
+    uint64_t swap_wanted_bytes; /* in whole pages, that were to be moved */
+    uint64_t swap_moved_bytes;
+    struct tresor__failure failure; /* of its load, its leaving or its swap */
     struct tresor__failure lock_failure;
 };
 
@@ -133,6 +148,14 @@ struct tresor__span {
 struct tresor__extent {
     uint32_t first;
     uint32_t last;
+};
+
+/** A part of neighbouring intervals that is moved to the other backing at once, in whole pages. */
+struct tresor__swap_chunk {
+    struct tresor__extent extent;
+    uint64_t offset;
+    uint64_t length;
+    uint8_t target; /* enum tresor__backing */
 };
 
 /** Memory that all ledgers of a context share, in bytes of pages. */
@@ -145,6 +168,8 @@ struct tresor__room {
     uint64_t spare_bytes;     /* of the charged, those that are kept */
     uint64_t leaked_bytes;    /* of the charged, those that an unmap has left */
     uint64_t staged_bytes;    /* charged besides: of stages that were used once */
+    uint64_t scratch_bytes;   /* and of pages in the scratch of swaps, beside what is in the windows until they come */
+    uint64_t stuck_bytes;     /* of those, what could not be cleared, and no chunk has replaced */
     uint64_t uncollected_bytes; /* of evicted file pages that the page cache kept, over all evictions; not charged */
     uint32_t seam_count;      /* where a map of the kernel's may end */
     uint32_t seams_max;       /* from then on no pages are moved, for that makes more of them */
@@ -169,6 +194,7 @@ struct tresor__ledger {
     struct tresor__bitset release[TRESOR__BACKING_COUNT];
     struct tresor__bitset lock;
     struct tresor__bitset unlock;
+    struct tresor__bitset swap[TRESOR__BACKING_COUNT]; /* by target */
     struct tresor__bitset seams; /* seams.h; empty where the window is too large */
     uint32_t cursor[TRESOR__BACKING_COUNT][TRESOR__URGENCY_COUNT]; /* where each sweep stands */
     uint8_t in_hand[TRESOR__BACKING_COUNT]; /* urgency of what was taken last to be filled */
@@ -209,7 +235,7 @@ static inline bool tresor__ledger_has_work(const struct tresor__ledger *ledger)
     return tresor__ledger_wants(ledger, TRESOR__BACKING_FILE) ||
            tresor__ledger_wants(ledger, TRESOR__BACKING_ANONYMOUS) ||
            (ledger->release[0].count | ledger->release[1].count | ledger->lock.count |
-            ledger->unlock.count);
+            ledger->unlock.count | ledger->swap[0].count | ledger->swap[1].count);
 }
 
 /** How urgent it is that what was taken to be filled gets on: as urgent as it is itself, or what
@@ -317,6 +343,38 @@ bool tresor__ledger_take_unlock(struct tresor__ledger *ledger, struct tresor__ex
 /** With `failure` the pages stay locked until they are unmapped, and stay on the books. */
 void tresor__ledger_unlocked(struct tresor__ledger *ledger, struct tresor__extent extent,
                              const struct tresor__failure *failure);
+
+/* --- ledger_swap.c: resident pages move to the other backing --- */
+
+/** A resident tensor's pages shall have that backing, but for those that are locked, or on their way to the other for a
+ * neighbour. It is told when they have. */
+void tresor__ledger_swap(struct tresor__ledger *ledger, uint32_t span,
+                         enum tresor__backing target);
+/** It shall stop: what has not begun stays as it is, and it is told when what has begun is over. */
+void tresor__ledger_stop_swap(struct tresor__ledger *ledger, uint32_t span);
+/** The next chunk: up to `limit_bytes`, ending at a multiple of it or where one of its intervals does; or, where a
+ * part that was moved is taken back, beginning at a multiple. False where there is none. Pure. */
+bool tresor__ledger_next_swap(const struct tresor__ledger *ledger, uint64_t limit_bytes,
+                              struct tresor__swap_chunk *chunk);
+/** Take it. */
+bool tresor__ledger_take_swap(struct tresor__ledger *ledger, uint64_t limit_bytes,
+                              struct tresor__swap_chunk *chunk);
+/** The chunk was moved, or with `failure` was not. */
+void tresor__ledger_swapped(struct tresor__ledger *ledger, const struct tresor__swap_chunk *chunk,
+                            const struct tresor__failure *failure);
+/** How far a tensor's swap has come, as a failure of that code. */
+struct tresor__failure tresor__ledger_swap_failure(const struct tresor__ledger *ledger,
+                                                   uint32_t span, int32_t code);
+/** An interval that is to be locked is not moved any further. */
+void tresor__ledger_keep_from_swap(struct tresor__ledger *ledger, uint32_t interval);
+/** A tensor has news; of the ledger's own files. */
+void tresor__ledger_tell(struct tresor__ledger *ledger, uint32_t span,
+                         enum tresor__span_news news);
+
+static inline bool tresor__ledger_wants_swap(const struct tresor__ledger *ledger)
+{
+    return ledger->swap[0].count | ledger->swap[1].count;
+}
 
 /** One more or one less wants to know how a tensor's load gets on. */
 void tresor__ledger_watch(struct tresor__ledger *ledger, uint32_t span);

@@ -47,7 +47,11 @@ static void check_sets(const struct tresor__ledger *ledger, uint32_t number)
         assert(tresor__bitset_has(&ledger->release[backing], number) ==
                (interval->fill == TRESOR__FILL_SPENT && interval->backing == backing));
     }
-    assert(tresor__bitset_has(&ledger->lock, number) == (interval->lock == TRESOR__LOCK_WANTED));
+    for (uint8_t target = 0; target < TRESOR__BACKING_COUNT; target++)
+        assert(tresor__bitset_has(&ledger->swap[target], number) ==
+               (interval->swap == TRESOR__SWAP_WANTED && interval->swap_target == target));
+    assert(tresor__bitset_has(&ledger->lock, number) ==
+           (interval->lock == TRESOR__LOCK_WANTED && interval->swap == TRESOR__SWAP_NONE));
     assert(tresor__bitset_has(&ledger->unlock, number) == (interval->lock == TRESOR__LOCK_SPENT));
 }
 
@@ -86,6 +90,45 @@ static void check_lock(const struct tresor__ledger *ledger, uint32_t number, str
         assert(cover.locks > 0);
     if (interval->lock == TRESOR__LOCK_SPENT)
         assert(cover.locks == 0);
+}
+
+static bool moves(const struct tresor__span *span, const struct tresor__interval *interval)
+{
+    return span->swap_role == TRESOR__SPAN_LOADING && span->swap_target == interval->swap_target;
+}
+
+/* What moves is full and not locked, and who wants it moved is its user. */
+static void check_swap(const struct tresor__ledger *ledger, uint32_t number)
+{
+    const struct tresor__interval *interval = &ledger->intervals[number];
+    uint64_t bytes = tresor__ledger_start(ledger, number + 1) - tresor__ledger_start(ledger, number);
+    uint32_t wanting = 0;
+    for (uint32_t i = interval->first_cover; i < ledger->intervals[number + 1].first_cover; i++)
+        wanting += moves(&ledger->spans[ledger->covers[i]], interval);
+    assert(interval->swapped_bytes < bytes);
+    if (interval->swapped_bytes > 0)
+        assert(interval->fill >= TRESOR__FILL_FULL);
+    if (interval->swap != TRESOR__SWAP_NONE)
+        assert(interval->fill == TRESOR__FILL_FULL && interval->users > 0 &&
+               !interval->lock_leaked && interval->lock <= TRESOR__LOCK_WANTED);
+    if (interval->swap == TRESOR__SWAP_WANTED)
+        assert(wanting > 0 && interval->lock == TRESOR__LOCK_NONE);
+}
+
+static void check_span_swap(const struct tresor__ledger *ledger, const struct tresor__span *span)
+{
+    uint32_t moving = 0;
+    uint32_t running = 0;
+    for (uint32_t i = 0; i < span->interval_count; i++) {
+        const struct tresor__interval *interval = &ledger->intervals[span->first_interval + i];
+        bool is_its = interval->swap_target == span->swap_target;
+        moving += is_its && interval->swap != TRESOR__SWAP_NONE;
+        running += is_its && interval->swap == TRESOR__SWAP_RUNNING;
+    }
+    if (span->swap_role == TRESOR__SPAN_ABSENT)
+        return;
+    assert(span->role == TRESOR__SPAN_RESIDENT && !is_user(span->lock_role));
+    assert(span->swap_role == TRESOR__SPAN_LOADING ? moving > 0 : running > 0);
 }
 
 static bool covers(const struct tresor__span *span, uint32_t number)
@@ -173,6 +216,8 @@ static void check_bitsets(const struct tresor__ledger *ledger)
         assert(ledger->in_hand[backing] < TRESOR__URGENCY_COUNT);
         check_bitset(&ledger->release[backing]);
     }
+    check_bitset(&ledger->swap[0]);
+    check_bitset(&ledger->swap[1]);
     check_bitset(&ledger->lock);
     check_bitset(&ledger->unlock);
     check_bitset(&ledger->seams);
@@ -215,8 +260,11 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
         check_fill(ledger, i, cover);
         check_lock(ledger, i, cover);
         check_waiters(ledger, i);
+        check_swap(ledger, i);
         if (interval->fill == TRESOR__FILL_FULL)
-            resident[interval->backing] += bytes;
+            resident[interval->backing] += bytes - interval->swapped_bytes;
+        if (interval->fill == TRESOR__FILL_FULL)
+            resident[!interval->backing] += interval->swapped_bytes;
         if (interval->lock >= TRESOR__LOCK_HELD || interval->lock_leaked)
             locked += bytes;
         if (interval->leaked)
@@ -233,6 +281,8 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
     }
     for (uint32_t rank = 0; rank < ledger->order_count; rank++)
         check_span(ledger, ledger->order[rank]);
+    for (uint32_t rank = 0; rank < ledger->order_count; rank++)
+        check_span_swap(ledger, &ledger->spans[ledger->order[rank]]);
     check_news(ledger);
     check_bitsets(ledger);
     for (uint32_t backing = 0; backing < TRESOR__BACKING_COUNT; backing++)

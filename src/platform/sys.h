@@ -28,6 +28,7 @@ struct tresor__sys_stat {
 enum tresor__sys_map {
     TRESOR__SYS_MAP_RESERVE,   /* no access, no memory */
     TRESOR__SYS_MAP_FILE,      /* shared, read-only */
+    TRESOR__SYS_MAP_FILE_HOLE, /* the same where nothing is mapped; EEXIST where something is */
     TRESOR__SYS_MAP_ANONYMOUS, /* private, writable, not counted before use */
     TRESOR__SYS_MAP_ANONYMOUS_HOLE, /* the same where nothing is mapped; EEXIST where something is */
 };

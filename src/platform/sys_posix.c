@@ -158,15 +158,16 @@ static int64_t posix_read_cached(void *cookie, int descriptor, void *address, si
 static int64_t posix_map(void *cookie, enum tresor__sys_map kind, void *address, size_t length,
                          int descriptor, uint64_t offset, void **mapped)
 {
+    bool is_of_file = kind == TRESOR__SYS_MAP_FILE || kind == TRESOR__SYS_MAP_FILE_HOLE;
+    bool is_hole = kind == TRESOR__SYS_MAP_FILE_HOLE || kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE;
     int protection = kind == TRESOR__SYS_MAP_RESERVE ? PROT_NONE
-                     : kind == TRESOR__SYS_MAP_FILE  ? PROT_READ
+                     : is_of_file                    ? PROT_READ
                                                      : PROT_READ | PROT_WRITE;
-    int flags =
-        kind == TRESOR__SYS_MAP_FILE ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    int flags = is_of_file ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     (void)cookie;
     if (address)
-        flags |= kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE ? MAP_FIXED_NOREPLACE : MAP_FIXED;
-    if (kind != TRESOR__SYS_MAP_FILE) {
+        flags |= is_hole ? MAP_FIXED_NOREPLACE : MAP_FIXED;
+    if (!is_of_file) {
         descriptor = -1;
         offset = 0;
     }

@@ -28,7 +28,7 @@ struct tresor__model_file {
     int direct_descriptor; /* the same file for direct reads; -1: none */
     struct tresor__identity identity;
     struct tresor__identity seen; /* what the last STAT found */
-    uint8_t *window;              /* NULL: not reserved */
+    uint8_t *window;              /* NULL: not reserved; the scratch of swaps lies behind it */
     uint64_t window_bytes;
     uint8_t *header;       /* NULL: none */
     uint64_t header_bytes; /* reserved */
@@ -90,6 +90,12 @@ int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allo
 
 /** Frees everything but descriptors and ranges, which are the machine's to give back. */
 void tresor__model_free(struct tresor__model *model);
+
+/** What is reserved for a file: its window and, behind it, what its swaps need. */
+static inline uint64_t tresor__model_reserved_bytes(const struct tresor__model_file *file)
+{
+    return file->window_bytes + TRESOR__SCRATCH_BYTES;
+}
 
 /** The first file that holds a range of addresses, or a descriptor; NULL where none does. */
 struct tresor__model_file *tresor__model_range_holder(const struct tresor__model *model);

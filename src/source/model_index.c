@@ -242,7 +242,7 @@ static void place_covers(struct tresor__ledger *ledger, uint32_t *covers)
 
 enum {
     FILL_BITSETS = TRESOR__BACKING_COUNT * TRESOR__URGENCY_COUNT,
-    OTHER_BITSETS = 4,
+    OTHER_BITSETS = 6,
     BITSETS = FILL_BITSETS + OTHER_BITSETS,
     COVERS_EACH = 16, /* on average of an interval, at the most; three are normal */
 };
@@ -258,7 +258,7 @@ static uint64_t *place_bits(struct tresor__ledger *ledger, uint64_t *bits)
 {
     uint32_t count = ledger->interval_count;
     struct tresor__bitset *sets[BITSETS] = {&ledger->release[0], &ledger->release[1], &ledger->lock,
-                                            &ledger->unlock};
+                                            &ledger->unlock, &ledger->swap[0], &ledger->swap[1]};
     for (uint32_t i = 0; i < FILL_BITSETS; i++)
         sets[OTHER_BITSETS + i] =
             &ledger->fill[i / TRESOR__URGENCY_COUNT][i % TRESOR__URGENCY_COUNT];

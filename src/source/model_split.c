@@ -129,6 +129,7 @@ static void carry_pages(const struct tresor__ledger *from, struct tresor__ledger
             old++;
         assert(old < from->interval_count && from->intervals[old].fill == TRESOR__FILL_EMPTY &&
                from->intervals[old + 1].start_bytes >= to->intervals[i + 1].start_bytes);
+        assert(from->intervals[old].swapped_bytes == 0);
         interval->lock_leaked = from->intervals[old].lock_leaked;
         interval->leaked = from->intervals[old].leaked;
         interval->spare = from->intervals[old].spare;

@@ -378,7 +378,7 @@ static void leak_header_and_index(void *context, const struct tresor__input *inp
 static void ask_window(struct tresor__source *source, struct tresor__outbox *out)
 {
     struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_RESERVE, SOURCE_ON_RESERVE_OK);
-    effect->length = current(source)->window_bytes;
+    effect->length = tresor__model_reserved_bytes(current(source));
 }
 
 static void ask_first_window(void *context, const struct tresor__input *input,
@@ -643,7 +643,7 @@ static void fail_changed(void *context, const struct tresor__input *input,
 
 static uint64_t range_bytes(const struct tresor__model_file *file)
 {
-    return file->window ? file->window_bytes : file->header_bytes;
+    return file->window ? tresor__model_reserved_bytes(file) : file->header_bytes;
 }
 
 static void release_range(struct tresor__source *source, struct tresor__outbox *out)

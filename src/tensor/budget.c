@@ -30,16 +30,31 @@ void tresor__budget_init(struct tresor__controller *controller, uint64_t budget_
     bound_pages(controller);
 }
 
-uint64_t tresor__budget_limit(const struct tresor__controller *controller)
+/* What is left of the budget beside what lasts and what is lent. */
+static uint64_t limit_beside(const struct tresor__controller *controller, uint64_t lent_bytes)
 {
     const struct tresor__room *room = &controller->io.room;
     uint64_t budget_bytes = controller->budget.budget_bytes;
     if (budget_bytes == 0)
         return UINT64_MAX;
-    uint64_t taken = room->staged_bytes + room->leaked_bytes + controller->leaked_bytes;
+    uint64_t taken = room->staged_bytes + room->leaked_bytes + room->stuck_bytes +
+                     controller->leaked_bytes + lent_bytes;
     if (controller->io.awaits_stage_room)
         taken += tresor__io_stage_room(&controller->io);
     return budget_bytes > taken ? budget_bytes - taken : 0;
+}
+
+/* Chunks that move have their room until they are there. */
+uint64_t tresor__budget_limit(const struct tresor__controller *controller)
+{
+    const struct tresor__io *io = &controller->io;
+    return limit_beside(controller, io->room.scratch_bytes - io->room.stuck_bytes +
+                                        io->awaited_scratch_bytes);
+}
+
+uint64_t tresor__budget_most(const struct tresor__controller *controller)
+{
+    return limit_beside(controller, 0);
 }
 
 /* While more is committed than the budget has, what is being loaded may go on. */
@@ -47,7 +62,7 @@ static void set_room(struct tresor__controller *controller)
 {
     struct tresor__room *room = &controller->io.room;
     uint64_t budget_bytes = controller->budget.budget_bytes;
-    uint64_t fixed = room->staged_bytes + room->leaked_bytes;
+    uint64_t fixed = room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
     uint64_t needed = room->committed_bytes + fixed;
     uint64_t lost = controller->leaked_bytes; /* by sources that are closed */
     uint64_t left = budget_bytes > lost ? budget_bytes - lost : 0;
@@ -197,6 +212,12 @@ void tresor__budget_left(struct tresor__controller *controller, struct tresor__p
     budget->is_due = true;
 }
 
+void tresor__budget_swapped(struct tresor__controller *controller)
+{
+    controller->budget.swapping--;
+    controller->budget.is_due = true;
+}
+
 void tresor__budget_touch(struct tresor__controller *controller, struct tresor__piece *piece,
                           const struct tresor__request *request)
 {
@@ -232,7 +253,7 @@ void tresor__budget_unname(struct tresor__controller *controller, struct tresor_
 {
     if (piece->plan != 0)
         unrank(controller, piece);
-    else if (piece->tensor.state == TENSOR_RESIDENT && !piece->is_yielding)
+    else if (tresor__tensor_is_there(&piece->tensor) && !piece->is_yielding)
         rank(controller, piece);
 }
 
@@ -434,9 +455,14 @@ enum verdict {
     BLOCKED,  /* what it needs is in use */
 };
 
+/* Something will end by itself, and may leave room: a swap does once it has room for its own chunk. */
 static bool is_moving(const struct tresor__controller *controller)
 {
-    return controller->budget.loading > 0 || controller->io.room.leaving_bytes > 0;
+    const struct tresor__budget *budget = &controller->budget;
+    const struct tresor__io *io = &controller->io;
+    return budget->loading > 0 || io->room.leaving_bytes > 0 ||
+           io->room.scratch_bytes > io->room.stuck_bytes ||
+           (budget->swapping > 0 && io->swaps_awaiting_room == 0);
 }
 
 static enum verdict judge(struct tresor__controller *controller, struct tresor__piece *piece)
@@ -445,7 +471,7 @@ static enum verdict judge(struct tresor__controller *controller, struct tresor__
     uint64_t committed = controller->io.room.committed_bytes;
     uint64_t leaving = controller->io.room.leaving_bytes;
     uint64_t need = tresor__ledger_need(ledger_of(controller, piece), piece->index);
-    if (pages_of(controller, piece) > limit) {
+    if (pages_of(controller, piece) > tresor__budget_most(controller)) {
         refuse(controller, piece, TRESOR_ERROR_TOO_BIG);
         return ADMITTED;
     }
@@ -525,19 +551,26 @@ static void look_at_stages(struct tresor__controller *controller)
         refuse_stages(controller, TRESOR_ERROR_TOO_BIG);
 }
 
-/* More is committed than may be: others go, for nobody's good. */
+/* All that is left is in use: what asks for more than that, or a lower budget, fails unless it said that it waits. */
+static void refuse_those_above(struct tresor__controller *controller)
+{
+    const struct tresor__budget *budget = &controller->budget;
+    refuse_stages(controller, TRESOR_ERROR_BUSY);
+    if (controller->io.swaps_awaiting_room > 0)
+        tresor__waits_refuse_swaps(controller);
+    if (budget->request != TRESOR_NONE && !controller->requests[budget->request].awaits_room)
+        settle_request(controller, TRESOR_ERROR_BUSY);
+}
+
+/* More is committed than may be: others go, for a swap's next chunk or for nobody's good. */
 static void shrink(struct tresor__controller *controller)
 {
-    struct tresor__budget *budget = &controller->budget;
     uint64_t limit = tresor__budget_limit(controller);
     uint64_t committed = controller->io.room.committed_bytes;
     uint64_t leaving = controller->io.room.leaving_bytes;
-    if (committed <= limit || committed - limit <= leaving ||
-        make_room(controller, committed - limit - leaving, NULL, 0) || is_moving(controller))
-        return;
-    refuse_stages(controller, TRESOR_ERROR_BUSY);
-    if (budget->request != TRESOR_NONE && !controller->requests[budget->request].awaits_room)
-        settle_request(controller, TRESOR_ERROR_BUSY);
+    if (committed > limit && committed - limit > leaving &&
+        !make_room(controller, committed - limit - leaving, NULL, 0) && !is_moving(controller))
+        refuse_those_above(controller);
 }
 
 void tresor__budget_run(struct tresor__controller *controller)
@@ -600,7 +633,7 @@ static void each_resident(struct tresor__controller *controller, each_piece *vis
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
         struct tresor__slot *slot = &controller->slots[i];
         for (uint32_t k = 0; slot->source.state == SOURCE_READY && k < slot->ranking.capacity; k++)
-            if (slot->pieces[k].tensor.state == TENSOR_RESIDENT)
+            if (tresor__tensor_is_there(&slot->pieces[k].tensor))
                 visit(controller, &slot->pieces[k]);
     }
 }

@@ -24,6 +24,7 @@ struct tresor__budget {
     bool is_due;           /* something has changed that those who await room may wait for */
     struct tresor__room_queue awaiting[TRESOR__URGENCY_COUNT];
     uint32_t loading;       /* pieces that are claimed and not filled */
+    uint32_t swapping;      /* pieces whose pages move */
     uint32_t round;         /* of looking at what is in use; what was found so is passed over in the same one */
     uint32_t request;       /* the BUDGET under way, or TRESOR_NONE */
     uint64_t ticks;         /* of the clock of uses, by LOADs */
@@ -36,6 +37,9 @@ void tresor__budget_init(struct tresor__controller *controller, uint64_t budget_
 
 /** What may be committed now; UINT64_MAX where there is no budget. */
 uint64_t tresor__budget_limit(const struct tresor__controller *controller);
+
+/** The same when no swap needs room for what moves. */
+uint64_t tresor__budget_most(const struct tresor__controller *controller);
 
 /** Set the budget; `request` is its BUDGET request, or TRESOR_NONE. */
 void tresor__budget_set(struct tresor__controller *controller, uint64_t budget_bytes,
@@ -67,6 +71,9 @@ void tresor__budget_kept(struct tresor__controller *controller, struct tresor__p
 /** It is unclaimed; after a load that ended before it was filled where `was_loading`. */
 void tresor__budget_left(struct tresor__controller *controller, struct tresor__piece *piece,
                          bool was_loading);
+
+/** A piece's pages move no more. */
+void tresor__budget_swapped(struct tresor__controller *controller);
 
 /** A LOAD found it resident, or made it so. */
 void tresor__budget_touch(struct tresor__controller *controller, struct tresor__piece *piece,

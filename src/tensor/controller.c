@@ -22,6 +22,7 @@ static void init_lists(struct tresor__controller *controller)
     }
     controller->stageless = controller->turns;
     controller->roomless = controller->turns;
+    controller->swapless = controller->turns;
     controller->events = controller->turns;
     for (uint32_t i = 0; i < limits->sources; i++) {
         controller->slots[i].source.index = (uint16_t)i;
@@ -250,7 +251,7 @@ static bool is_quiet(const struct tresor__controller *controller, const struct t
     for (uint32_t i = 0; i < slot->source.model.file_count; i++) {
         const struct tresor__file *file = &slot->source.model.files[i].io;
         if (tresor__file_busy(file) || file->turn.queued || file->hungry.queued ||
-            file->roomless.queued)
+            file->roomless.queued || file->swapless.queued)
             return false;
     }
     return tresor__pins_held(slot) == 0 && tresor__gate_users(slot) == 0;
@@ -274,8 +275,11 @@ bool tresor__controller_has_quiet(const struct tresor__controller *controller)
 /* What is in its windows goes with them, and is counted until then. */
 static void leave_room(struct tresor__slot *slot)
 {
-    for (uint32_t i = 0; i < slot->source.model.file_count; i++)
-        slot->closing_bytes += tresor__ledger_leave_room(&slot->source.model.files[i].io.ledger);
+    for (uint32_t i = 0; i < slot->source.model.file_count; i++) {
+        struct tresor__file *file = &slot->source.model.files[i].io;
+        slot->closing_bytes += tresor__ledger_leave_room(&file->ledger);
+        slot->closing_bytes += tresor__file_leave_scratch(file);
+    }
 }
 
 /* Users may leave on any thread, so sources that drain are looked at whenever the context is. */

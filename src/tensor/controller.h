@@ -103,6 +103,7 @@ struct tresor__controller {
     struct tresor__queue starving[TRESOR__URGENCY_COUNT];
     struct tresor__queue stageless;
     struct tresor__queue roomless;
+    struct tresor__queue swapless;
     struct tresor__queue events; /* of pairs and requests, by event identifier */
     struct tresor__degraded degraded; /* the context itself */
     struct tresor__watch watch;
@@ -185,6 +186,9 @@ bool tresor__turns_want_stage(struct tresor__controller *controller);
 void tresor__turns_refuse_stages(struct tresor__controller *controller, int32_t code);
 /** Put a file at the end of those whose next extent finds no room. */
 void tresor__turns_await_room(struct tresor__controller *controller, uint32_t source, uint32_t file);
+/** Put a file at the end of those whose swap's next chunk finds no room. */
+void tresor__turns_await_swap_room(struct tresor__controller *controller, uint32_t source,
+                                   uint32_t file);
 /** Tell what the file's ledger has to tell, and give turns to its machines that have work. */
 void tresor__turns_look(struct tresor__controller *controller, struct tresor__file *file);
 /** A turn when a block is free for work of their urgency, which may have risen since they last
@@ -253,6 +257,8 @@ void tresor__waits_refuse_room(struct tresor__controller *controller, struct tre
 /** Whether all of the tensor's loads wait for room. */
 bool tresor__waits_are_patient(const struct tresor__controller *controller,
                                const struct tresor__piece *piece);
+/** Not now: of the swaps that await room those fail with BUSY that do not wait for it. */
+void tresor__waits_refuse_swaps(struct tresor__controller *controller);
 
 /** Withdraw the loads of a request's tensors of which that holds. */
 typedef bool tresor__waits_filter(const struct tresor__controller *controller,

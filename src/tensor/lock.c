@@ -16,13 +16,14 @@ static bool is_resident(const void *context, const struct tresor__input *input)
     return state == TENSOR_RESIDENT || state == TENSOR_HELD;
 }
 
-/* To be loaded, being loaded, or being evicted with a load behind it, or perhaps not being evicted after all. */
+/* To be loaded, being loaded or swapped, or being evicted with a load behind it, or perhaps not being evicted after all. */
 static bool is_coming(const void *context, const struct tresor__input *input)
 {
     const struct tresor__piece *piece = piece_of(context);
     (void)input;
     return piece->tensor.state == TENSOR_ADMITTING || piece->tensor.state == TENSOR_LOADING ||
-           piece->tensor.state == TENSOR_SEALING ||
+           piece->tensor.state == TENSOR_SEALING || piece->tensor.state == TENSOR_SWAPPING ||
+           piece->tensor.state == TENSOR_STOPPING ||
            (piece->tensor.state == TENSOR_EVICTING && piece->waits[TRESOR__WAIT_LOAD] > 0);
 }
 

@@ -23,14 +23,15 @@ struct tresor__tensor {
     uint8_t state;
     uint8_t backing; /* enum tresor__backing that its next load shall use */
     uint16_t source;
+    uint8_t side;         /* enum tresor__backing that its swap goes to, or will when it has been loaded */
     uint8_t urgency;      /* enum tresor__urgency, the highest that its load was asked for with */
     bool is_asked;        /* `backing` is what a request asked for, not the default */
     bool asks_room;       /* its next load is to be admitted by the budget */
     int32_t failure_code; /* of the eviction under way */
 };
 
-/** The value of a LOAD input: how the tensor shall be filled, whether a request asked for just that, how soon, and whether
- * room is to be asked for. */
+/** The value of a LOAD or SWAP input: how the tensor shall be filled, whether a request asked for just that, how soon, and
+ * whether room is to be asked for. */
 static inline int64_t tresor__load_value(enum tresor__backing backing, bool is_asked,
                                          enum tresor__urgency urgency, bool asks_room)
 {
@@ -60,7 +61,8 @@ static inline uint8_t tresor__load_urgency(int64_t value)
 /** Whether all its bytes are in memory, and may be acquired. */
 static inline bool tresor__tensor_is_there(const struct tresor__tensor *tensor)
 {
-    return tensor->state == TENSOR_RESIDENT || tensor->state == TENSOR_HELD;
+    return tensor->state == TENSOR_RESIDENT || tensor->state == TENSOR_HELD ||
+           tensor->state == TENSOR_SWAPPING || tensor->state == TENSOR_STOPPING;
 }
 
 struct tresor__lock {
@@ -77,8 +79,16 @@ enum tresor__wait {
     TRESOR__WAIT_ADVISE,
     TRESOR__WAIT_STREAM,
     TRESOR__WAIT_PATIENT, /* the same as EVICT, but for the end of the tensor's users too */
+    TRESOR__WAIT_SWAP_MMAP,
+    TRESOR__WAIT_SWAP_READ,
     TRESOR__WAIT_COUNT
 };
+
+/** What waits for a swap to that backing; each direction has waits of its own, and its turn. */
+static inline enum tresor__wait tresor__swap_wait(uint32_t backing)
+{
+    return backing == TRESOR__BACKING_ANONYMOUS ? TRESOR__WAIT_SWAP_READ : TRESOR__WAIT_SWAP_MMAP;
+}
 
 /** A place in the list of those that await room; an identifier is a source and a piece of it. */
 struct tresor__room_link {

@@ -20,7 +20,7 @@ enum {
 struct tresor__request {
     uint8_t state;
     uint8_t verb;     /* enum tresor_verb */
-    uint8_t strategy; /* enum tresor_strategy, of LOAD */
+    uint8_t strategy; /* enum tresor_strategy, of LOAD and SWAP */
     bool is_strategy_asked; /* not the default */
     uint8_t advice;   /* enum tresor_advice, of ADVISE */
     uint8_t urgency;  /* enum tresor__urgency, of LOAD, COPY and STREAM */

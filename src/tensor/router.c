@@ -20,6 +20,8 @@ static void *context_of(struct tresor__controller *controller,
         return &slot->source.model.files[address->slot].io.read;
     case TRESOR__MACHINE_MLOCK:
         return &slot->source.model.files[address->slot].io.mlock;
+    case TRESOR__MACHINE_SWAP:
+        return &slot->source.model.files[address->slot].io.swap;
     case TRESOR__MACHINE_BLOCK:
         return &controller->io.blocks[address->slot];
     case TRESOR__MACHINE_COPY:
@@ -59,6 +61,9 @@ static void again(struct tresor__controller *controller, const struct tresor__ad
     case TRESOR__MACHINE_MLOCK:
         tresor__turns_add_file(controller, sender->source, sender->slot, TRESOR__TURN_MLOCK);
         break;
+    case TRESOR__MACHINE_SWAP:
+        tresor__turns_add_file(controller, sender->source, sender->slot, TRESOR__TURN_SWAP);
+        break;
     case TRESOR__MACHINE_COPY:
         tresor__turns_add_copy(controller, sender->slot);
         break;
@@ -82,6 +87,9 @@ static void end_block(struct tresor__controller *controller, uint32_t index)
     } else if (block->space == TRESOR__SPACE_STAGE) {
         job.machine = TRESOR__MACHINE_STREAM;
         event = STREAM_ON_BLOCK_END;
+    } else if (block->space == TRESOR__SPACE_SCRATCH) {
+        job.machine = TRESOR__MACHINE_SWAP;
+        event = SWAP_ON_BLOCK_END;
     }
     step(controller, &job, event, index);
 }
@@ -123,6 +131,18 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
         tresor__pins_set_coming(&controller->slots[sender->source], sender->slot, false);
         tresor__ledger_unclaim(ledger, sender->slot, false);
         tresor__budget_left(controller, piece, true);
+        break;
+    case TRESOR__MESSAGE_SWAP:
+        controller->budget.swapping++;
+        tresor__ledger_swap(ledger, sender->slot, message->event);
+        break;
+    case TRESOR__MESSAGE_STOP_SWAP:
+        tresor__ledger_stop_swap(ledger, sender->slot);
+        /* At once, or others would go for the room that it awaited. */
+        if (file->swap.awaits_room && !tresor__ledger_wants_swap(ledger))
+            step(controller,
+                 &(struct tresor__address){TRESOR__MACHINE_SWAP, sender->source, piece->file},
+                 SWAP_ON_TURN, 0);
         break;
     case TRESOR__MESSAGE_LOCK_CLAIM:
         tresor__ledger_lock(ledger, sender->slot);
@@ -178,6 +198,17 @@ static void settle_waits(struct tresor__controller *controller,
                          message->kind == TRESOR__MESSAGE_SETTLE_ADVISE);
     if (message->kind == TRESOR__MESSAGE_SETTLE_EVICT && piece->tensor.state != TENSOR_HELD)
         tresor__waits_settle(controller, piece, TRESOR__WAIT_PATIENT, message->code, false);
+}
+
+static void settle_swaps(struct tresor__controller *controller,
+                         const struct tresor__address *sender,
+                         const struct tresor__message *message)
+{
+    struct tresor__piece *piece = &controller->slots[sender->source].pieces[sender->slot];
+    for (uint32_t backing = 0; backing < TRESOR__BACKING_COUNT; backing++)
+        if (message->event >> backing & 1)
+            tresor__waits_settle(controller, piece, tresor__swap_wait(backing), message->code,
+                                 false);
 }
 
 /* OPEN or CLOSE has ended; a source that is free again gets the next generation, so old handles are
@@ -305,6 +336,8 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
         again(controller, sender);
         break;
     case TRESOR__MESSAGE_LOOK:
+        if (sender->machine == TRESOR__MACHINE_SWAP)
+            controller->budget.is_due = true; /* its scratch is empty, or will not be */
         tresor__turns_look(controller,
                            &controller->slots[sender->source].source.model.files[sender->slot].io);
         break;
@@ -326,7 +359,10 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
         await_block(controller, sender);
         break;
     case TRESOR__MESSAGE_AWAIT_ROOM:
-        tresor__turns_await_room(controller, sender->source, sender->slot);
+        if (sender->machine == TRESOR__MACHINE_SWAP)
+            tresor__turns_await_swap_room(controller, sender->source, sender->slot);
+        else
+            tresor__turns_await_room(controller, sender->source, sender->slot);
         break;
     case TRESOR__MESSAGE_AWAIT_STAGE:
         tresor__turns_await_stage(controller, sender->slot);
@@ -345,6 +381,8 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
     case TRESOR__MESSAGE_HASTEN:
     case TRESOR__MESSAGE_UNCLAIM:
     case TRESOR__MESSAGE_WITHDRAW:
+    case TRESOR__MESSAGE_SWAP:
+    case TRESOR__MESSAGE_STOP_SWAP:
     case TRESOR__MESSAGE_LOCK_CLAIM:
     case TRESOR__MESSAGE_LOCK_UNCLAIM:
     case TRESOR__MESSAGE_LOCK_WITHDRAW:
@@ -375,6 +413,9 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
     case TRESOR__MESSAGE_SETTLE_LOCK:
     case TRESOR__MESSAGE_SETTLE_UNLOCK:
         settle_waits(controller, sender, message);
+        break;
+    case TRESOR__MESSAGE_SETTLE_SWAP:
+        settle_swaps(controller, sender, message);
         break;
     case TRESOR__MESSAGE_SETTLE_SOURCE:
         settle_source(controller, sender->slot, message->code);

@@ -45,6 +45,35 @@ static bool is_locked(const void *context, const struct tresor__input *input)
     return piece_of(context)->lock.state != LOCK_UNLOCKED;
 }
 
+static bool is_waited(const struct tresor__tensor *tensor, uint8_t side)
+{
+    return piece_of(tensor)->waits[tresor__swap_wait(side)] > 0;
+}
+
+static bool is_swap_wanted(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__tensor *tensor = context;
+    (void)input;
+    return is_waited(tensor, tensor->side);
+}
+
+static bool is_to_be_swapped_back(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__tensor *tensor = context;
+    (void)input;
+    return is_waited(tensor, !tensor->side);
+}
+
+static bool is_to_be_swapped(const void *context, const struct tresor__input *input)
+{
+    return is_swap_wanted(context, input) || is_to_be_swapped_back(context, input);
+}
+
+static bool is_to_be_evicted(const void *context, const struct tresor__input *input)
+{
+    return piece_of(context)->waits[TRESOR__WAIT_EVICT] > 0 || is_patient(context, input);
+}
+
 static void say(const struct tresor__tensor *tensor, struct tresor__outbox *out, uint8_t kind,
                 int32_t code)
 {
@@ -63,6 +92,135 @@ static void tell_lock(const struct tresor__tensor *tensor, struct tresor__outbox
                                                              .event = event,
                                                              .slot = piece_of(tensor)->index});
 }
+
+/* --- swaps --- */
+
+static void settle_sides(const struct tresor__tensor *tensor, struct tresor__outbox *out,
+                         uint32_t sides, int32_t code)
+{
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_SETTLE_SWAP,
+                                                         .event = (uint8_t)sides,
+                                                         .code = code,
+                                                         .slot = piece_of(tensor)->index});
+}
+
+static void settle_all_sides(const struct tresor__tensor *tensor, struct tresor__outbox *out,
+                             int32_t code)
+{
+    settle_sides(tensor, out, 1u << TRESOR__BACKING_FILE | 1u << TRESOR__BACKING_ANONYMOUS, code);
+}
+
+/* What is not in memory has nothing to move. */
+static void settle_swaps(void *context, const struct tresor__input *input,
+                         struct tresor__outbox *out)
+{
+    (void)input;
+    settle_all_sides(context, out, TRESOR_OK);
+}
+
+static void refuse_swap(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
+{
+    (void)input;
+    settle_all_sides(context, out, TRESOR_ERROR_BUSY);
+}
+
+/* Input value: where to. What was asked for first comes first. */
+static void choose_side(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    uint8_t side = tresor__load_backing(input->value);
+    (void)out;
+    if (!is_waited(tensor, !side))
+        tensor->side = side;
+}
+
+static void say_swap(const struct tresor__tensor *tensor, struct tresor__outbox *out)
+{
+    tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_SWAP,
+                                                         .event = tensor->side,
+                                                         .slot = piece_of(tensor)->index});
+}
+
+static void swap(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    if (!is_swap_wanted(context, input))
+        tensor->side = !tensor->side; /* who had asked for this one has withdrawn */
+    say_swap(tensor, out);
+}
+
+static void swap_to(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    tensor->side = tresor__load_backing(input->value);
+    say_swap(tensor, out);
+}
+
+static void stop_swap(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_STOP_SWAP, TRESOR_OK);
+}
+
+static void settle_side(const struct tresor__tensor *tensor, struct tresor__outbox *out,
+                        int32_t code)
+{
+    settle_sides(tensor, out, 1u << tensor->side, code);
+}
+
+/* What a request asked for, as a load's is. */
+static void note_side(struct tresor__tensor *tensor)
+{
+    tensor->backing = tensor->side;
+    tensor->is_asked = true;
+}
+
+static void swap_back(struct tresor__tensor *tensor, struct tresor__outbox *out, int32_t code)
+{
+    settle_side(tensor, out, code);
+    tensor->side = !tensor->side;
+    say_swap(tensor, out);
+}
+
+static void settle_and_swap_back(void *context, const struct tresor__input *input,
+                                 struct tresor__outbox *out)
+{
+    (void)input;
+    note_side(context);
+    swap_back(context, out, TRESOR_OK);
+}
+
+/* Input value: why. */
+static void fail_and_swap_back(void *context, const struct tresor__input *input,
+                               struct tresor__outbox *out)
+{
+    swap_back(context, out, (int32_t)input->value);
+}
+
+static void rest(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    tell_lock(context, out, LOCK_ON_LOADED);
+}
+
+static void settle_and_rest(void *context, const struct tresor__input *input,
+                            struct tresor__outbox *out)
+{
+    note_side(context);
+    settle_side(context, out, TRESOR_OK);
+    rest(context, input, out);
+}
+
+static void fail_and_rest(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    settle_side(context, out, (int32_t)input->value);
+    rest(context, input, out);
+}
+
+/* --- loads and evictions --- */
 
 /* Input value: how a load that begins from now on shall fill it, and how soon. */
 static void choose(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -119,6 +277,7 @@ static void withdraw_room(void *context, const struct tresor__input *input,
 {
     (void)input;
     say(context, out, TRESOR__MESSAGE_WITHDRAW_ROOM, TRESOR_OK);
+    settle_all_sides(context, out, TRESOR_OK);
     tell_lock(context, out, LOCK_ON_GONE);
 }
 
@@ -127,6 +286,7 @@ static void refuse_load(void *context, const struct tresor__input *input,
                         struct tresor__outbox *out)
 {
     say(context, out, TRESOR__MESSAGE_SETTLE_LOAD, (int32_t)input->value);
+    settle_all_sides(context, out, TRESOR_OK);
     tell_lock(context, out, LOCK_ON_GONE);
 }
 
@@ -146,6 +306,14 @@ static void open_and_settle(void *context, const struct tresor__input *input,
     tell_lock(context, out, LOCK_ON_LOADED);
 }
 
+static void open_settle_and_swap(void *context, const struct tresor__input *input,
+                                 struct tresor__outbox *out)
+{
+    say(context, out, TRESOR__MESSAGE_OPEN_PINS, TRESOR_OK);
+    say(context, out, TRESOR__MESSAGE_SETTLE_LOAD, TRESOR_OK);
+    swap(context, input, out);
+}
+
 static void settle_load(void *context, const struct tresor__input *input,
                         struct tresor__outbox *out)
 {
@@ -157,6 +325,7 @@ static void withdraw(void *context, const struct tresor__input *input, struct tr
 {
     (void)input;
     say(context, out, TRESOR__MESSAGE_WITHDRAW, TRESOR_OK);
+    settle_all_sides(context, out, TRESOR_OK);
     tell_lock(context, out, LOCK_ON_GONE);
 }
 
@@ -171,13 +340,13 @@ static void ask(const struct tresor__tensor *tensor, struct tresor__outbox *out,
                 uint8_t on_ok, uint8_t flags)
 {
     const struct tresor__piece *piece = piece_of(tensor);
+    bool is_still = tensor->state == TENSOR_RESIDENT || tensor->state == TENSOR_HELD;
     tresor__outbox_effect(out, (struct tresor__effect){
                                    .kind = kind,
                                    .machine = TRESOR__MACHINE_TENSOR,
                                    .on_ok = on_ok,
                                    .on_failed = (uint8_t)(on_ok + 1),
-                                   .space = tresor__tensor_is_there(tensor) ? TRESOR__SPACE_WINDOW
-                                                             : TRESOR__SPACE_NONE,
+                                   .space = is_still ? TRESOR__SPACE_WINDOW : TRESOR__SPACE_NONE,
                                    .flags = flags,
                                    .source = tensor->source,
                                    .slot = piece->index,
@@ -230,6 +399,7 @@ static void settle_evict_and_leave(void *context, const struct tresor__input *in
                                    struct tresor__outbox *out)
 {
     settle_evict(context, input, out);
+    settle_all_sides(context, out, TRESOR_OK);
     tell_lock(context, out, LOCK_ON_GONE);
 }
 
@@ -275,6 +445,22 @@ static void refuse_evict_and_hold(void *context, const struct tresor__input *inp
     keep(context, input, out, TRESOR__MESSAGE_HOLD);
 }
 
+static void refuse_evict_settle_and_swap(void *context, const struct tresor__input *input,
+                                         struct tresor__outbox *out)
+{
+    refuse_evict(context, input, out);
+    settle_load(context, input, out);
+    say(context, out, TRESOR__MESSAGE_KEPT, TRESOR_OK);
+    swap(context, input, out);
+}
+
+static void refuse_evict_and_swap(void *context, const struct tresor__input *input,
+                                  struct tresor__outbox *out)
+{
+    refuse_evict(context, input, out);
+    refuse_swap(context, input, out);
+}
+
 static void remember_failure(void *context, const struct tresor__input *input,
                              struct tresor__outbox *out)
 {
@@ -309,6 +495,7 @@ static void check(const void *context)
     const struct tresor__tensor *tensor = context;
     uint8_t lock = piece_of(tensor)->lock.state;
     assert(tensor->backing < TRESOR__BACKING_COUNT);
+    assert(tensor->side < TRESOR__BACKING_COUNT);
     assert(tensor->urgency < TRESOR__URGENCY_COUNT);
     assert(tensor->state == TENSOR_EVICTING || tensor->failure_code == TRESOR_OK);
     assert(lock == LOCK_UNLOCKED || lock == LOCK_AWAITING || tresor__tensor_is_there(tensor));

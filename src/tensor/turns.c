@@ -172,7 +172,7 @@ void tresor__turns_await_block_for_file(struct tresor__controller *controller,
 {
     push_urgent(controller, controller->hungry, hungry_of,
                 identifier(TRESOR__ACTOR_FILE, file->source, file->index),
-                (uint8_t)tresor__ledger_urgency(&file->ledger, TRESOR__BACKING_ANONYMOUS));
+                (uint8_t)tresor__file_urgency(file));
     note_hungry(controller);
 }
 
@@ -281,6 +281,31 @@ static bool can_feed_roomless(const struct tresor__controller *controller)
            has_use_of_room(ledger, TRESOR__BACKING_ANONYMOUS);
 }
 
+static inline struct tresor__link *swapless_of(struct tresor__controller *controller, uint32_t id)
+{
+    return &file_of(controller, id)->swapless;
+}
+
+void tresor__turns_await_swap_room(struct tresor__controller *controller, uint32_t source,
+                                   uint32_t file)
+{
+    push(controller, &controller->swapless, swapless_of,
+         identifier(TRESOR__ACTOR_FILE, source, file));
+    controller->budget.is_due = true; /* others go for it */
+}
+
+/* The first has room now for its next chunk, or wants none any more. */
+static bool can_feed_swapless(const struct tresor__controller *controller)
+{
+    uint32_t id = controller->swapless.head;
+    if (id == TRESOR_NONE)
+        return false;
+    uint32_t place = id & ((1u << KIND_SHIFT) - 1);
+    const struct tresor__model *model = &controller->slots[place >> FILE_BITS].source.model;
+    const struct tresor__file *file = &model->files[place & ((1u << FILE_BITS) - 1)].io;
+    return tresor__swap_need(&file->swap) <= tresor__room_left(&controller->io.room);
+}
+
 bool tresor__turns_has_starving(const struct tresor__controller *controller)
 {
     return most_urgent(controller->starving) < TRESOR__URGENCY_COUNT;
@@ -296,7 +321,7 @@ static bool can_feed_hungry(const struct tresor__controller *controller)
 bool tresor__turns_can_feed(const struct tresor__controller *controller)
 {
     return can_feed_hungry(controller) || can_feed_stageless(controller) ||
-           can_feed_roomless(controller) ||
+           can_feed_roomless(controller) || can_feed_swapless(controller) ||
            (controller->free_pair != TRESOR_NONE && tresor__turns_has_starving(controller));
 }
 
@@ -309,11 +334,14 @@ void tresor__turns_feed(struct tresor__controller *controller)
             ? pop(controller, &controller->stageless, stageless_of)
         : can_feed_roomless(controller)
             ? pop(controller, &controller->roomless, roomless_of)
+        : can_feed_swapless(controller)
+            ? pop(controller, &controller->swapless, swapless_of)
             : pop(controller, &controller->starving[most_urgent(controller->starving)],
                   starving_of);
     note_hungry(controller);
     if (id >> KIND_SHIFT == TRESOR__ACTOR_FILE)
-        file_of(controller, id)->turns |= TRESOR__TURN_READ | TRESOR__TURN_MAPPING;
+        file_of(controller, id)->turns |=
+            TRESOR__TURN_READ | TRESOR__TURN_MAPPING | TRESOR__TURN_SWAP;
     add(controller, id);
 }
 
@@ -329,7 +357,7 @@ static void step(struct tresor__controller *controller, uint32_t machine, void *
 static void tell(struct tresor__controller *controller, struct tresor__file *file, uint32_t tensor)
 {
     static const struct {
-        uint8_t news;
+        uint16_t news;
         uint8_t machine;
         uint8_t event;
     } rows[] = {
@@ -337,6 +365,8 @@ static void tell(struct tresor__controller *controller, struct tresor__file *fil
         {TRESOR__NEWS_RELEASED, TRESOR__MACHINE_TENSOR, TENSOR_ON_RELEASED},
         {TRESOR__NEWS_FILL_FAILED, TRESOR__MACHINE_TENSOR, TENSOR_ON_FILL_FAILED},
         {TRESOR__NEWS_FILLED, TRESOR__MACHINE_TENSOR, TENSOR_ON_FILLED},
+        {TRESOR__NEWS_SWAP_FAILED, TRESOR__MACHINE_TENSOR, TENSOR_ON_SWAP_FAILED},
+        {TRESOR__NEWS_SWAPPED, TRESOR__MACHINE_TENSOR, TENSOR_ON_SWAPPED},
         {TRESOR__NEWS_LOCK_FAILED, TRESOR__MACHINE_LOCK, LOCK_ON_LOCK_FAILED},
         {TRESOR__NEWS_LOCKED, TRESOR__MACHINE_LOCK, LOCK_ON_LOCK_OK},
         {TRESOR__NEWS_UNLOCK_FAILED, TRESOR__MACHINE_LOCK, LOCK_ON_UNLOCK_FAILED},
@@ -346,6 +376,8 @@ static void tell(struct tresor__controller *controller, struct tresor__file *fil
     uint16_t news = span->news & (uint16_t)~TRESOR__NEWS_PROGRESS;
     if (span->news & TRESOR__NEWS_PROGRESS)
         tresor__waits_progress(controller, &controller->slots[file->source].pieces[tensor]);
+    if (news & (TRESOR__NEWS_SWAPPED | TRESOR__NEWS_SWAP_FAILED))
+        tresor__budget_swapped(controller);
     span->news = 0;
     for (uint32_t i = 0; news; i++) {
         if (!(news & rows[i].news))
@@ -396,6 +428,8 @@ static void kick(struct tresor__controller *controller, struct tresor__file *fil
         turns |= TRESOR__TURN_READ;
     if ((ledger->lock.count > 0 || ledger->unlock.count > 0) && file->mlock.state == MLOCK_IDLE)
         turns |= TRESOR__TURN_MLOCK;
+    if (tresor__ledger_wants_swap(ledger) && file->swap.state == SWAP_IDLE)
+        turns |= TRESOR__TURN_SWAP;
     if (turns)
         tresor__turns_add_file(controller, file->source, file->index, turns);
 }
@@ -420,6 +454,9 @@ static void run_file(struct tresor__controller *controller, struct tresor__file 
     if (turns & TRESOR__TURN_MLOCK)
         step(controller, TRESOR__MACHINE_MLOCK, &file->mlock, file->source, file->index,
              MLOCK_ON_TURN);
+    if (turns & TRESOR__TURN_SWAP)
+        step(controller, TRESOR__MACHINE_SWAP, &file->swap, file->source, file->index,
+             SWAP_ON_TURN);
     if (turns & TRESOR__TURN_CANCEL)
         tresor__blocks_cancel_unwanted(controller, file);
     if (turns & TRESOR__TURN_NEWS)

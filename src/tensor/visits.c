@@ -16,6 +16,12 @@ struct asking {
     uint8_t wait;
 };
 
+static enum tresor__backing backing_of(const struct tresor__request *request)
+{
+    return request->strategy == TRESOR_STRATEGY_READ ? TRESOR__BACKING_ANONYMOUS
+                                                     : TRESOR__BACKING_FILE;
+}
+
 static struct asking asking_of(const struct tresor__request *request)
 {
     switch (request->verb) {
@@ -28,6 +34,9 @@ static struct asking asking_of(const struct tresor__request *request)
         return (struct asking){TRESOR__MACHINE_LOCK, LOCK_ON_LOCK, TRESOR__WAIT_LOCK};
     case TRESOR_VERB_UNLOCK:
         return (struct asking){TRESOR__MACHINE_LOCK, LOCK_ON_UNLOCK, TRESOR__WAIT_UNLOCK};
+    case TRESOR_VERB_SWAP:
+        return (struct asking){TRESOR__MACHINE_TENSOR, TENSOR_ON_SWAP,
+                               (uint8_t)tresor__swap_wait(backing_of(request))};
     default:
         return (struct asking){TRESOR__MACHINE_TENSOR, TENSOR_ON_ADVISE, TRESOR__WAIT_ADVISE};
     }
@@ -38,9 +47,7 @@ static int64_t value_of(const struct tresor__controller *controller,
 {
     if (request->verb == TRESOR_VERB_ADVISE)
         return request->advice;
-    return tresor__load_value(request->strategy == TRESOR_STRATEGY_READ ? TRESOR__BACKING_ANONYMOUS
-                                                                        : TRESOR__BACKING_FILE,
-                              request->is_strategy_asked, request->urgency,
+    return tresor__load_value(backing_of(request), request->is_strategy_asked, request->urgency,
                               controller->budget.budget_bytes > 0);
 }
 

@@ -254,6 +254,28 @@ void tresor__waits_settle(struct tresor__controller *controller, struct tresor__
     }
 }
 
+static bool is_swap(uint8_t wait)
+{
+    return wait == TRESOR__WAIT_SWAP_MMAP || wait == TRESOR__WAIT_SWAP_READ;
+}
+
+/* The event says how far it came; what is under way of it ends behind that. */
+static void withdraw_swap(struct tresor__controller *controller, uint32_t index, int32_t code)
+{
+    const struct tresor__pair *pair = pair_of(controller, index);
+    uint32_t source = pair->source;
+    const struct tresor__piece *piece = &controller->slots[source].pieces[pair->tensor];
+    bool has_begun = piece->tensor.state == TENSOR_SWAPPING &&
+                     pair->wait == tresor__swap_wait(piece->tensor.side);
+    struct tresor__failure failure =
+        tresor__ledger_swap_failure(ledger_of(controller, piece), piece->index, code);
+    settle_with(controller, index, code, has_begun ? &failure : NULL);
+    if (has_begun)
+        tresor__router_step(
+            controller, &(struct tresor__address){TRESOR__MACHINE_TENSOR, source, piece->index},
+            &(struct tresor__input){.event = TENSOR_ON_CANCEL});
+}
+
 void tresor__waits_refuse_room(struct tresor__controller *controller, struct tresor__piece *piece)
 {
     uint32_t index = piece->first_wait;
@@ -282,9 +304,10 @@ bool tresor__waits_are_patient(const struct tresor__controller *controller,
 
 static bool may_withdraw(const struct tresor__piece *piece, uint8_t wait)
 {
-    return wait == TRESOR__WAIT_LOAD ||
-           (wait == TRESOR__WAIT_PATIENT &&
-            (piece->tensor.state == TENSOR_HELD || piece->tensor.state == TENSOR_SEALING)) ||
+    return wait == TRESOR__WAIT_LOAD || is_swap(wait) ||
+           (wait == TRESOR__WAIT_PATIENT && (piece->tensor.state == TENSOR_HELD ||
+                                             piece->tensor.state == TENSOR_SEALING ||
+                                             piece->tensor.state == TENSOR_STOPPING)) ||
            (wait == TRESOR__WAIT_LOCK && piece->lock.state == LOCK_AWAITING);
 }
 
@@ -313,6 +336,34 @@ void tresor__waits_withdraw_if(struct tresor__controller *controller,
     }
 }
 
+/* Those that wait for a chunk of their file, which finds no room. */
+static void refuse_swaps_of(struct tresor__controller *controller,
+                            const struct tresor__request *request)
+{
+    uint32_t index = request->first_wait;
+    while (index != TRESOR_NONE) {
+        const struct tresor__pair *pair = pair_of(controller, index);
+        const struct tresor__slot *slot = &controller->slots[pair->source];
+        const struct tresor__piece *piece = &slot->pieces[pair->tensor];
+        uint32_t next = pair->next_of_request;
+        if (piece->tensor.state == TENSOR_SWAPPING &&
+            pair->wait == tresor__swap_wait(piece->tensor.side) &&
+            slot->source.model.files[piece->file].io.swap.awaits_room)
+            withdraw_swap(controller, index, TRESOR_ERROR_BUSY);
+        index = next;
+    }
+}
+
+void tresor__waits_refuse_swaps(struct tresor__controller *controller)
+{
+    for (uint32_t i = 0; i < controller->limits.requests; i++) {
+        const struct tresor__request *request = &controller->requests[i];
+        bool is_asking = request->state == REQUEST_VISITING || request->state == REQUEST_PENDING;
+        if (request->verb == TRESOR_VERB_SWAP && is_asking && !request->awaits_room)
+            refuse_swaps_of(controller, request);
+    }
+}
+
 bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor__request *request,
                             uint32_t limit)
 {
@@ -323,7 +374,10 @@ bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor
         uint32_t next = pair->next_of_request;
         if (may_withdraw(&controller->slots[pair->source].pieces[pair->tensor], pair->wait)) {
             withdrawn++;
-            withdraw(controller, index);
+            if (is_swap(pair->wait))
+                withdraw_swap(controller, index, TRESOR_ERROR_CANCELLED);
+            else
+                withdraw(controller, index);
         }
         index = next;
     }

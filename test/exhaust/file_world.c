@@ -119,6 +119,7 @@ void file_world_check(void)
         free_blocks++;
     assert_int_equal(free_blocks, file_world.io.free_count);
     assert_true(free_blocks + file->read.blocks_running <= FILE_BLOCKS);
+    assert_int_equal(file_world.io.room.scratch_bytes, file->swap.held_bytes);
     tresor__ledger_check(&file->ledger);
 }
 

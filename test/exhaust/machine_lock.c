@@ -12,7 +12,11 @@ enum {
     EVICTING = 32,
     RELOADING = 64, /* being evicted, and a load waits for the end */
     HELD = 128,     /* in memory, and acquired */
-    TENSORS = HELD | RESIDENT | LOADING | SEALING | EVICTING | RELOADING,
+    SWAPPING = 256,
+    STOPPING = 512,
+    ADMITTING = 1024,
+    TENSORS = HELD | RESIDENT | LOADING | SEALING | EVICTING | RELOADING | SWAPPING | STOPPING |
+              ADMITTING,
 };
 
 static struct tresor__piece world;
@@ -22,7 +26,8 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     static const uint8_t tensors[] = {
         [0] = TENSOR_ABSENT,        [RESIDENT] = TENSOR_RESIDENT, [LOADING] = TENSOR_LOADING,
         [SEALING] = TENSOR_SEALING, [EVICTING] = TENSOR_EVICTING, [RELOADING] = TENSOR_EVICTING,
-        [HELD] = TENSOR_HELD,
+        [HELD] = TENSOR_HELD,       [SWAPPING] = TENSOR_SWAPPING, [STOPPING] = TENSOR_STOPPING,
+        [ADMITTING] = TENSOR_ADMITTING,
     };
     (void)event;
     if (!exhaust_at_most_one(knobs, TENSORS))
@@ -47,14 +52,14 @@ int main(void)
 {
     static const uint32_t knobs[] = {
         [LOCK_UNLOCKED] = WANTED | TENSORS,
-        [LOCK_AWAITING] = WANTED | LOADING | SEALING | RELOADING,
+        [LOCK_AWAITING] = WANTED | LOADING | SEALING | RELOADING | SWAPPING | STOPPING,
         [LOCK_LOCKING] = WANTED,
         [LOCK_LOCKED] = WANTED,
         [LOCK_UNLOCKING] = WANTED | FAILING,
     };
     static const struct exhaust_guard guards[] = {
         {"is_resident", .any = RESIDENT | HELD},
-        {"is_coming", .any = LOADING | SEALING | RELOADING},
+        {"is_coming", .any = LOADING | SEALING | RELOADING | SWAPPING | STOPPING | ADMITTING},
         {"is_wanted", .all = WANTED},
     };
     static const struct exhaust_action actions[] = {

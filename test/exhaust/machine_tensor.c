@@ -13,6 +13,10 @@ enum {
     URGENT = 128, /* more than its load was so far */
     PATIENT = 256, /* a request waits for its eviction, and for the end of its users */
     BUDGETED = 512, /* there is a budget */
+    SWAP = 1024,      /* a request waits for its swap to where that goes */
+    SWAP_BACK = 2048, /* and one for its swap to where it comes from */
+    EVICT = 4096,     /* and one for its eviction */
+    ON_READ_SIDE = 8192, /* that is where its swap goes */
     LOCKS = AWAITING | LOCKING | LOCKED | UNLOCKING,
 };
 
@@ -37,6 +41,10 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     world.tensor.asks_room = knobs & BUDGETED;
     world.tensor.failure_code = knobs & FAILING ? TRESOR_ERROR_MAP_REFUSED : TRESOR_OK;
     world.lock.state = lock ? locks[lock] : LOCK_UNLOCKED;
+    world.tensor.side = knobs & ON_READ_SIDE ? TRESOR__BACKING_ANONYMOUS : TRESOR__BACKING_FILE;
+    world.waits[tresor__swap_wait(world.tensor.side)] = knobs & SWAP ? 1 : 0;
+    world.waits[tresor__swap_wait(!world.tensor.side)] = knobs & SWAP_BACK ? 1 : 0;
+    world.waits[TRESOR__WAIT_EVICT] = knobs & EVICT ? 1 : 0;
     world.waits[TRESOR__WAIT_LOAD] = knobs & WANTED ? 2 : 0;
     world.waits[TRESOR__WAIT_PATIENT] = knobs & PATIENT ? 1 : 0;
     return &world.tensor;
@@ -54,21 +62,24 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
                                    knobs & BUDGETED);
     if (event == TENSOR_ON_REFUSED)
         value = TRESOR_ERROR_BUSY;
-    if (event == TENSOR_ON_RELEASE_FAILED)
+    if (event == TENSOR_ON_RELEASE_FAILED || event == TENSOR_ON_SWAP_FAILED)
         value = TRESOR_ERROR_MAP_REFUSED;
     return (struct tresor__input){.value = value};
 }
 
 int main(void)
 {
+    enum { SWAPS = SWAP | SWAP_BACK | ON_READ_SIDE };
     static const uint32_t knobs[] = {
         [TENSOR_ABSENT] = WANTED | BY_READ | URGENT | BUDGETED,
-        [TENSOR_ADMITTING] = WANTED | BY_READ | AWAITING | URGENT | BUDGETED,
-        [TENSOR_LOADING] = WANTED | BY_READ | AWAITING | URGENT,
+        [TENSOR_ADMITTING] = WANTED | BY_READ | AWAITING | URGENT | BUDGETED | SWAPS,
+        [TENSOR_LOADING] = WANTED | BY_READ | AWAITING | URGENT | SWAPS,
         [TENSOR_RESIDENT] = WANTED | BY_READ | LOCKS,
-        [TENSOR_SEALING] = WANTED | BY_READ | AWAITING | URGENT | PATIENT,
-        [TENSOR_HELD] = BY_READ | LOCKS | URGENT | PATIENT,
-        [TENSOR_EVICTING] = WANTED | BY_READ | FAILING | AWAITING | URGENT | BUDGETED,
+        [TENSOR_SWAPPING] = BY_READ | AWAITING | SWAPS,
+        [TENSOR_STOPPING] = BY_READ | AWAITING | SWAPS | EVICT | PATIENT,
+        [TENSOR_SEALING] = WANTED | BY_READ | AWAITING | URGENT | PATIENT | SWAPS,
+        [TENSOR_HELD] = BY_READ | LOCKS | URGENT | PATIENT | SWAPS,
+        [TENSOR_EVICTING] = WANTED | BY_READ | FAILING | AWAITING | URGENT | BUDGETED | SWAPS,
         [TENSOR_FAILED] = WANTED | BY_READ | URGENT | BUDGETED,
     };
     static const struct exhaust_guard guards[] = {
@@ -78,6 +89,10 @@ int main(void)
         {"is_patient", .all = PATIENT},
         {"is_locked", .any = LOCKS},
         {"is_more_urgent", .all = URGENT},
+        {"is_swap_wanted", .all = SWAP},
+        {"is_to_be_swapped_back", .all = SWAP_BACK},
+        {"is_to_be_swapped", .any = SWAP | SWAP_BACK},
+        {"is_to_be_evicted", .any = EVICT | PATIENT},
     };
     static const struct exhaust_action actions[] = {
         {.name = "none"},
@@ -85,9 +100,9 @@ int main(void)
         {"hasten", .always = EXHAUST_SENDS(HASTEN)},
         {"choose_and_ask_room", .always = EXHAUST_SENDS(ASK_ROOM)},
         {"hasten_room", .always = EXHAUST_SENDS(ASK_ROOM)},
-        {"withdraw_room", .always = EXHAUST_SENDS(WITHDRAW_ROOM),
+        {"withdraw_room", .always = EXHAUST_SENDS(WITHDRAW_ROOM) | EXHAUST_SENDS(SETTLE_SWAP),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
-        {"refuse_load", .always = EXHAUST_SENDS(SETTLE_LOAD),
+        {"refuse_load", .always = EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_SWAP),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {"claim", .always = EXHAUST_SENDS(CLAIM)},
         {"refuse_yield", .always = EXHAUST_SENDS(KEPT)},
@@ -98,14 +113,15 @@ int main(void)
         {"open_and_settle", .always = EXHAUST_SENDS(OPEN_PINS) | EXHAUST_SENDS(SETTLE_LOAD),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {"settle_load", .always = EXHAUST_SENDS(SETTLE_LOAD)},
-        {"withdraw", .always = EXHAUST_SENDS(WITHDRAW), .sometimes = EXHAUST_SENDS(TELL_LOCK),
+        {"withdraw", .always = EXHAUST_SENDS(WITHDRAW) | EXHAUST_SENDS(SETTLE_SWAP), .sometimes = EXHAUST_SENDS(TELL_LOCK),
          .when = AWAITING},
-        {"withdraw_and_fail", .always = EXHAUST_SENDS(WITHDRAW) | EXHAUST_SENDS(SETTLE_LOAD),
+        {"withdraw_and_fail", .always = EXHAUST_SENDS(WITHDRAW) | EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_SWAP),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {.name = "ask_seal"},
         {"release", .always = EXHAUST_SENDS(UNCLAIM)},
         {"settle_evict", .always = EXHAUST_SENDS(SETTLE_EVICT)},
-        {"settle_evict_and_leave", .always = EXHAUST_SENDS(SETTLE_EVICT),
+        {"settle_evict_and_leave",
+         .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(SETTLE_SWAP),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {"settle_evict_and_claim", .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(CLAIM)},
         {"refuse_evict", .always = EXHAUST_SENDS(SETTLE_EVICT)},
@@ -114,6 +130,26 @@ int main(void)
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {"refuse_evict_and_hold",
          .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(HOLD),
+         .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
+        {"open_settle_and_swap", .always = EXHAUST_SENDS(OPEN_PINS) | EXHAUST_SENDS(SETTLE_LOAD) |
+                                           EXHAUST_SENDS(SWAP)},
+        {"refuse_evict_and_swap",
+         .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(SETTLE_SWAP)},
+        {"refuse_evict_settle_and_swap", .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(KEPT) |
+                                                   EXHAUST_SENDS(SETTLE_LOAD) |
+                                                   EXHAUST_SENDS(SWAP)},
+        {"settle_swaps", .always = EXHAUST_SENDS(SETTLE_SWAP)},
+        {"refuse_swap", .always = EXHAUST_SENDS(SETTLE_SWAP)},
+        {.name = "choose_side"},
+        {"swap", .always = EXHAUST_SENDS(SWAP)},
+        {"swap_to", .always = EXHAUST_SENDS(SWAP)},
+        {"stop_swap", .always = EXHAUST_SENDS(STOP_SWAP)},
+        {"settle_and_swap_back", .always = EXHAUST_SENDS(SETTLE_SWAP) | EXHAUST_SENDS(SWAP)},
+        {"fail_and_swap_back", .always = EXHAUST_SENDS(SETTLE_SWAP) | EXHAUST_SENDS(SWAP)},
+        {"rest", .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
+        {"settle_and_rest", .always = EXHAUST_SENDS(SETTLE_SWAP),
+         .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
+        {"fail_and_rest", .always = EXHAUST_SENDS(SETTLE_SWAP),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {.name = "remember_failure"},
         {.name = "ask_advise"},
@@ -133,10 +169,12 @@ int main(void)
                     EXHAUST_SENDS(OPEN_PINS) | EXHAUST_SENDS(TELL_LOCK) |
                     EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_EVICT) |
                     EXHAUST_SENDS(SETTLE_ADVISE) | EXHAUST_SENDS(HOLD) | EXHAUST_SENDS(ASK_ROOM) |
-                    EXHAUST_SENDS(WITHDRAW_ROOM) | EXHAUST_SENDS(KEPT),
+                    EXHAUST_SENDS(WITHDRAW_ROOM) | EXHAUST_SENDS(KEPT) | EXHAUST_SENDS(SWAP) |
+                    EXHAUST_SENDS(STOP_SWAP) | EXHAUST_SENDS(SETTLE_SWAP),
         PIECE_WORLD,
-        .signal_waits = EXHAUST_BIT(TENSOR_ADMITTING) | EXHAUST_BIT(TENSOR_LOADING) | EXHAUST_BIT(TENSOR_HELD) |
-                        EXHAUST_BIT(TENSOR_EVICTING),
+        .signal_waits = EXHAUST_BIT(TENSOR_ADMITTING) | EXHAUST_BIT(TENSOR_LOADING) |
+                        EXHAUST_BIT(TENSOR_HELD) | EXHAUST_BIT(TENSOR_EVICTING) |
+                        EXHAUST_BIT(TENSOR_SWAPPING) | EXHAUST_BIT(TENSOR_STOPPING),
         .floating = EXHAUST_BIT(TRESOR__EFFECT_ADVISE),
     };
     return exhaust_run(&fixture);

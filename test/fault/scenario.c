@@ -76,6 +76,21 @@ static void load(uint32_t strategy)
         violate("a load that succeeded left a tensor absent");
 }
 
+/* Whatever fails, every tensor stays readable; where nothing does, all pages are on that side. */
+static void swap(uint32_t strategy)
+{
+    struct tresor_counters counters = {.size_bytes = sizeof counters};
+    uint32_t before = verify();
+    int32_t code =
+        count(session_do(&run.session, TRESOR_VERB_SWAP, session_all(&run.session), strategy));
+    if (verify() != before)
+        violate("a swap has taken tensors away");
+    tresor_get_counters(run.session.context, &counters);
+    uint64_t other = strategy == TRESOR_STRATEGY_READ ? counters.mapped_bytes : counters.private_bytes;
+    if (code == TRESOR_OK && other > 0)
+        violate("a swap that succeeded left pages behind");
+}
+
 static struct range range_of(uint32_t tensor)
 {
     struct tresor_tensor_info info = {.size_bytes = sizeof info};
@@ -275,6 +290,8 @@ static void use_source(void)
     advise_everything();
     load(TRESOR_STRATEGY_MMAP);
     advise_everything();
+    swap(TRESOR_STRATEGY_READ);
+    swap(TRESOR_STRATEGY_MMAP);
     evict_in_use();
     lock();
     unlock();
@@ -288,6 +305,7 @@ static void use_source(void)
     evict();
     split();
     load_mixed();
+    swap(TRESOR_STRATEGY_READ);
     use_group();
     close_source();
 }

@@ -32,6 +32,9 @@ static int32_t ask(struct host *host, enum tresor_verb verb, const struct tresor
         return tresor_unlock(host->context, items, count, options, request);
     case TRESOR_VERB_STREAM:
         return tresor_stream(host->context, items, count, options, request);
+    case TRESOR_VERB_SWAP:
+        return tresor_swap(host->context, items, count,
+                           random_below(&host->seed, TRESOR_STRATEGY_READ + 1), options, request);
     default:
         return tresor_advise(host->context, items, count,
                              random_below(&host->seed, TRESOR_ADVICE_DONTNEED + 1), options,
@@ -45,7 +48,7 @@ static uint32_t choose_flags(struct host *host, enum tresor_verb verb)
     bool is_special = random_once_in(&host->seed, 3);
     if (is_special && verb == TRESOR_VERB_LOAD)
         flags |= TRESOR_REQUEST_PIN;
-    if (is_special && verb == TRESOR_VERB_EVICT)
+    if (is_special && (verb == TRESOR_VERB_EVICT || verb == TRESOR_VERB_SWAP))
         flags |= TRESOR_REQUEST_WAIT;
     if (verb == TRESOR_VERB_LOAD && random_once_in(&host->seed, 4))
         flags |= TRESOR_REQUEST_WAIT;
@@ -91,7 +94,7 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
     }
     made->wants_pins = options.flags & TRESOR_REQUEST_PIN;
     made->wants_items = made->wants_pins || options.flags & TRESOR_REQUEST_ITEMS;
-    made->is_patient = options.flags & TRESOR_REQUEST_WAIT;
+    made->is_patient = verb == TRESOR_VERB_EVICT && options.flags & TRESOR_REQUEST_WAIT;
     return made;
 }
 

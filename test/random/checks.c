@@ -26,6 +26,7 @@ bool host_may_end(const struct host *host, const struct host_request *request, i
                (model == MODELS_GOOD - 1 && code == TRESOR_ERROR_UNSUPPORTED);
     case TRESOR_VERB_EVICT:
     case TRESOR_VERB_UNLOCK:
+    case TRESOR_VERB_SWAP:
         return code == TRESOR_ERROR_BUSY;
     case TRESOR_VERB_LOCK:
         return code == TRESOR_ERROR_NOT_RESIDENT || code == TRESOR_ERROR_LOCK_LIMIT;

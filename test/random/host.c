@@ -73,6 +73,7 @@ static void choose_faults(struct host *host)
     static const uint32_t rates[] = {300, 60, 20};
     host->is_disturbed = host->plan.has_faults;
     host->faulty.refusals_stay = host->plan.has_faults;
+    host->faulty.moves_unmap = host->plan.seed % 2 == 0;
     host->faulty.judge = faults_judge;
     host->faulty.judge_cookie = &host->faults;
     host->faults.seed = host->plan.seed ^ UINT64_C(0x5deece66d);

@@ -90,6 +90,11 @@ static void advise(struct host *host)
     host_submit(host, TRESOR_VERB_ADVISE);
 }
 
+static void swap(struct host *host)
+{
+    host_submit(host, TRESOR_VERB_SWAP);
+}
+
 static void acquire(struct host *host)
 {
     uint32_t index = host_choose_source(host, HOST_OPEN);
@@ -267,6 +272,7 @@ void host_move(struct host *host)
         {1, settle},      {1, touch_file},   {5, stream},    {5, return_chunks},
         {3, split},      {3, host_set_budget}, {1, host_set_policy}, {2, host_set_priority},
         {4, host_plan},  {9, host_follow_plan}, {2, host_seek},
+        {9, swap},
     };
     enum {
         COUNT = sizeof moves / sizeof moves[0]

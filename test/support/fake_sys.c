@@ -236,9 +236,11 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
     struct fake_sys *fake = self(cookie);
     if (length == 0 || offset % FAKE_PAGE_BYTES != 0)
         return -EINVAL;
-    if (kind == TRESOR__SYS_MAP_FILE && !file_of(fake, descriptor))
+    bool is_of_file = kind == TRESOR__SYS_MAP_FILE || kind == TRESOR__SYS_MAP_FILE_HOLE;
+    if (is_of_file && !file_of(fake, descriptor))
         return -EBADF;
-    if (kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE && range_set_touches(&fake->used, range_of(address, length)))
+    bool is_hole = kind == TRESOR__SYS_MAP_FILE_HOLE || kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE;
+    if (is_hole && range_set_touches(&fake->used, range_of(address, length)))
         return -EEXIST;
     bool is_new = !address;
     if (is_new)
@@ -253,8 +255,11 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
     range_set_remove(&fake->locked, range_of(address, length));
     bound(fake, range_of(address, length), false);
     *mapped = address;
-    if (kind == TRESOR__SYS_MAP_FILE)
+    if (is_of_file)
         map_pages(fake, address, length, descriptor, offset);
+    /* What fills a hole is looked at without a populate, and has its page faults. */
+    for (size_t at = 0; kind == TRESOR__SYS_MAP_FILE_HOLE && at < length; at += FAKE_PAGE_BYTES)
+        populate_page(fake, (uint8_t *)address + at);
     return 0;
 }
 

@@ -251,9 +251,9 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
                                .offset = offset,
                                .kind = (int)kind};
     int64_t result;
-    if (kind == TRESOR__SYS_MAP_FILE)
+    bool is_hole = kind == TRESOR__SYS_MAP_FILE_HOLE || kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE;
+    if (kind == TRESOR__SYS_MAP_FILE || kind == TRESOR__SYS_MAP_FILE_HOLE)
         faulty_need_open(faulty, FAULTY_MAP, descriptor);
-    bool is_hole = kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE;
     if (address && !is_hole)
         faulty_need_mapped(faulty, FAULTY_MAP, faulty_pages_of(faulty, address, length));
     if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)

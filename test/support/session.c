@@ -302,7 +302,9 @@ int32_t session_submit(struct session *session, enum tresor_verb verb,
     };
     *request = (struct tresor_request){0};
     int32_t code =
-        verb == TRESOR_VERB_ADVISE
+        verb == TRESOR_VERB_SWAP
+            ? tresor_swap(session->context, items, count, strategy, &options, request)
+        : verb == TRESOR_VERB_ADVISE
             ? tresor_advise(session->context, items, count, strategy, &options, request)
             : verbs[verb](session->context, items, count, &options, request);
     return session_note(session, code, *request);

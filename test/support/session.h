@@ -86,7 +86,7 @@ int32_t session_close(struct session *session);
 struct tresor_item session_all(struct session *session);
 struct tresor_item session_tensor(struct session *session, uint32_t tensor);
 
-/** Submit a verb on items: LOAD by `strategy`, ADVISE with `strategy` as its advice. ITEM events are asked for. */
+/** Submit a verb on items: LOAD by and SWAP to `strategy`, ADVISE with `strategy` as its advice. ITEM events are asked for. */
 int32_t session_submit(struct session *session, enum tresor_verb verb,
                        const struct tresor_item *items, size_t count, uint32_t strategy,
                        struct tresor_request *request);

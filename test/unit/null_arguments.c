@@ -71,6 +71,9 @@ static void requests(void **state)
     refuse(tresor_lock(context, &item, 1, NULL, NULL));
     refuse(tresor_unlock(context, &item, 1, NULL, NULL));
     refuse(tresor_advise(context, &item, 1, TRESOR_ADVICE_NORMAL, NULL, NULL));
+    refuse(tresor_swap(context, NULL, 1, TRESOR_STRATEGY_READ, NULL, &request));
+    refuse(tresor_swap(context, &item, 0, TRESOR_STRATEGY_READ, NULL, &request));
+    refuse(tresor_swap(context, &item, 1, TRESOR_STRATEGY_READ, NULL, NULL));
     refuse(tresor_copy(context, item, 0, 1, NULL, NULL, &request));
     refuse(tresor_copy(context, item, 0, 1, &byte, NULL, NULL));
     struct tresor_counters after = fake_world_counters(&world);

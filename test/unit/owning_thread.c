@@ -76,6 +76,8 @@ static void call_the_items(struct tresor_context *context, struct tresor_source 
     CALL(tresor_lock, context, &item, 1, NULL, &request);
     CALL(tresor_unlock, context, &item, 1, NULL, &request);
     CALL(tresor_advise, context, &item, 1, TRESOR_ADVICE_NORMAL, NULL, &request);
+    CALL(tresor_swap, context, &item, 1, TRESOR_STRATEGY_READ, NULL, &request);
+    CALL(tresor_set_strategy, context, TRESOR_STRATEGY_READ);
     CALL(tresor_stream, context, &item, 1, NULL, &request);
     CALL(tresor_copy, context, item, 0, 1, destination, NULL, &request);
 }
@@ -108,7 +110,7 @@ static void another_thread_is_refused(void **state)
     for (uint32_t i = 0; i < call_count; i++)
         if (calls[i].code != TRESOR_ERROR_THREAD)
             fail_msg("%s answered %s", calls[i].name, tresor_error_name(calls[i].code));
-    assert_int_equal(call_count, 31);
+    assert_int_equal(call_count, 33);
     struct tresor_counters after = fake_world_counters(&world);
     assert_memory_equal(&before, &after, sizeof before);
     assert_error(session_finish(&world.session, request, NULL), TRESOR_OK);

@@ -55,6 +55,7 @@ bool bench_memory(const struct settings *settings);
 bool bench_open(const struct settings *settings);
 bool bench_plan(const struct settings *settings);
 bool bench_small(const struct settings *settings);
+bool bench_swap(const struct settings *settings);
 bool bench_warm(const struct settings *settings);
 bool bench_populate(const struct settings *settings);
 bool bench_windows(const struct settings *settings);

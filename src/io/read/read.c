@@ -144,6 +144,15 @@ static void unmap(const struct tresor__read *job, struct tresor__outbox *out)
                    job->keeps_bytes > 0);
 }
 
+/* A part of it is the file's, and no memory to keep. */
+static bool is_half_swapped(const struct tresor__ledger *ledger, struct tresor__extent extent)
+{
+    for (uint32_t i = extent.first; i < extent.last; i++)
+        if (ledger->intervals[i].swapped_bytes > 0)
+            return true;
+    return false;
+}
+
 static bool is_any_lent(const struct tresor__ledger *ledger, struct tresor__extent extent)
 {
     for (uint32_t i = extent.first; i < extent.last; i++)
@@ -157,8 +166,10 @@ static void reserve_spare(struct tresor__read *job)
 {
     struct tresor__io *io = file_of(job)->io;
     uint64_t bytes = extent_bytes(file_of(job), job->spent);
-    bool fits = io->room.spare_bytes + bytes <= io->spare_bytes_max;
-    job->keeps_bytes = fits && !is_any_lent(&file_of(job)->ledger, job->spent) ? bytes : 0;
+    const struct tresor__ledger *ledger = &file_of(job)->ledger;
+    bool fits = io->room.spare_bytes + bytes <= io->spare_bytes_max &&
+                !is_any_lent(ledger, job->spent) && !is_half_swapped(ledger, job->spent);
+    job->keeps_bytes = fits ? bytes : 0;
     io->room.spare_bytes += job->keeps_bytes;
 }
 
