@@ -64,9 +64,9 @@ static void make_group(struct place *place)
     place->group = groups.memory.version != TRESOR__CGROUP_NONE ? groups.memory : groups.unified;
     if (place->group.version == TRESOR__CGROUP_NONE)
         return;
-    int length = snprintf(folder, sizeof folder, "%.*s/tresor_bench_%d_%d",
-                          (int)place->group.folder_bytes, place->group.folder, (int)getpid(),
-                          (int)(place - places));
+    int length =
+        snprintf(folder, sizeof folder, "%.*s/tresor_bench_%d_%d", (int)place->group.folder_bytes,
+                 place->group.folder, (int)getpid(), (int)(place - places));
     if (length >= (int)sizeof folder || mkdir(folder, 0700) != 0)
         return;
     memcpy(place->group.folder, folder, (size_t)length + 1);
@@ -122,7 +122,8 @@ void cage_start(struct cage *cage, cage_work *work, const void *argument)
     pid_t child = fork();
     if (child < 0)
         give_up("no child: %s", strerror(errno));
-    *cage = (struct cage){.child = child, .commands = commands[child == 0 ? 0 : 1],
+    *cage = (struct cage){.child = child,
+                          .commands = commands[child == 0 ? 0 : 1],
                           .answers = answers[child == 0 ? 1 : 0]};
     close(commands[child == 0 ? 1 : 0]);
     close(answers[child == 0 ? 0 : 1]);

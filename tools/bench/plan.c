@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A model twice as large as its memory, walked over and over: by a plan, against raw direct reads of what does not fit, and
- * against a mapping with as much memory. */
+/* A model twice as large as its memory, walked over and over: by a plan, against raw direct reads
+ * of what does not fit, and against a mapping with as much memory. */
 #include <stdio.h>
 
 #include <tresor/tresor.h>
@@ -16,7 +16,8 @@
 
 enum {
     COMMON_READAHEAD_BYTES = 128 * 1024,
-    WARM_PASSES = 1, /* and one more when ways are compared: then each pass is like the one before */
+    WARM_PASSES =
+        1, /* and one more when ways are compared: then each pass is like the one before */
 };
 
 struct side {
@@ -87,17 +88,20 @@ static void show_processor(const char *name, const struct side *side)
 static void show_counters(const char *name, const struct side *side)
 {
     const struct pass *pass = &side->passes[side->pass_count - 1];
-    printf("%-44s read %.0f MiB of %.0f, %llu evicted, %llu wasted, %llu misses, %llu late, at most "
-           "%.0f MiB charged\n",
-           name, (double)pass->read_bytes / MIB, (double)pass->used_bytes / MIB,
-           (unsigned long long)pass->evicted, (unsigned long long)pass->wasted,
-           (unsigned long long)pass->misses, (unsigned long long)pass->late,
-           (double)pass->charged_most_bytes / MIB);
+    printf(
+        "%-44s read %.0f MiB of %.0f, %llu evicted, %llu wasted, %llu misses, %llu late, at most "
+        "%.0f MiB charged\n",
+        name, (double)pass->read_bytes / MIB, (double)pass->used_bytes / MIB,
+        (unsigned long long)pass->evicted, (unsigned long long)pass->wasted,
+        (unsigned long long)pass->misses, (unsigned long long)pass->late,
+        (double)pass->charged_most_bytes / MIB);
 }
 
 static struct steady steady_of(const struct duel *duel, const char *path)
 {
-    return (struct steady){.path = path, .walk = &duel->walk, .budget_bytes = duel->budget_bytes,
+    return (struct steady){.path = path,
+                           .walk = &duel->walk,
+                           .budget_bytes = duel->budget_bytes,
                            .strategy = TRESOR_STRATEGY_READ};
 }
 
@@ -194,7 +198,8 @@ static void show_variant(struct duel *duel, const struct settings *settings, con
     cage_end(&duel->ours.cage);
 }
 
-/* How far ahead, by which reads, and whether tensors or layers are used together; 0 is the default. */
+/* How far ahead, by which reads, and whether tensors or layers are used together; 0 is the default.
+ */
 bool bench_windows(const struct settings *settings)
 {
     static const uint64_t windows_mib[] = {0, 32, 64, 128, 256};
