@@ -21,6 +21,7 @@
 static struct place {
     struct tresor__cgroup group; /* below the one that the program was started in */
     volatile sig_atomic_t child; /* 0: free */
+    int commands;                /* the parent's end */
     bool is_made;
 } places[CAGES_MAX];
 
@@ -98,10 +99,19 @@ static void send(int descriptor, const void *message, size_t size_bytes)
         give_up("a pipe broke");
 }
 
+/* Those of the other children, which would never see their end while this one has it too. */
+static void close_inherited(const struct place *own)
+{
+    for (int i = 0; i < CAGES_MAX; i++)
+        if (places[i].child > 0 && &places[i] != own)
+            close(places[i].commands);
+}
+
 _Noreturn static void be_child(struct cage *cage, struct place *place, cage_work *work,
                                const void *argument)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close_inherited(place);
     cage->is_limited = place->is_made && write_file(&place->group, "cgroup.procs", "0");
     cage->child = 0;
     place->child = getpid();
@@ -130,6 +140,7 @@ void cage_start(struct cage *cage, cage_work *work, const void *argument)
     if (child == 0)
         be_child(cage, place, work, argument);
     place->child = child;
+    place->commands = cage->commands;
     if (!receive(cage->answers, &cage->is_limited, sizeof cage->is_limited))
         give_up("a child ended before it began");
 }
