@@ -21,6 +21,7 @@
 static struct place {
     struct tresor__cgroup group; /* below the one that the program was started in */
     volatile sig_atomic_t child; /* 0: free */
+    int commands;                /* the parent's end */
     bool is_made;
 } places[CAGES_MAX];
 
@@ -64,9 +65,9 @@ static void make_group(struct place *place)
     place->group = groups.memory.version != TRESOR__CGROUP_NONE ? groups.memory : groups.unified;
     if (place->group.version == TRESOR__CGROUP_NONE)
         return;
-    int length = snprintf(folder, sizeof folder, "%.*s/tresor_bench_%d_%d",
-                          (int)place->group.folder_bytes, place->group.folder, (int)getpid(),
-                          (int)(place - places));
+    int length =
+        snprintf(folder, sizeof folder, "%.*s/tresor_bench_%d_%d", (int)place->group.folder_bytes,
+                 place->group.folder, (int)getpid(), (int)(place - places));
     if (length >= (int)sizeof folder || mkdir(folder, 0700) != 0)
         return;
     memcpy(place->group.folder, folder, (size_t)length + 1);
@@ -98,10 +99,19 @@ static void send(int descriptor, const void *message, size_t size_bytes)
         give_up("a pipe broke");
 }
 
+/* Those of the other children, which would never see their end while this one has it too. */
+static void close_inherited(const struct place *own)
+{
+    for (int i = 0; i < CAGES_MAX; i++)
+        if (places[i].child > 0 && &places[i] != own)
+            close(places[i].commands);
+}
+
 _Noreturn static void be_child(struct cage *cage, struct place *place, cage_work *work,
                                const void *argument)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close_inherited(place);
     cage->is_limited = place->is_made && write_file(&place->group, "cgroup.procs", "0");
     cage->child = 0;
     place->child = getpid();
@@ -122,13 +132,15 @@ void cage_start(struct cage *cage, cage_work *work, const void *argument)
     pid_t child = fork();
     if (child < 0)
         give_up("no child: %s", strerror(errno));
-    *cage = (struct cage){.child = child, .commands = commands[child == 0 ? 0 : 1],
+    *cage = (struct cage){.child = child,
+                          .commands = commands[child == 0 ? 0 : 1],
                           .answers = answers[child == 0 ? 1 : 0]};
     close(commands[child == 0 ? 1 : 0]);
     close(answers[child == 0 ? 0 : 1]);
     if (child == 0)
         be_child(cage, place, work, argument);
     place->child = child;
+    place->commands = cage->commands;
     if (!receive(cage->answers, &cage->is_limited, sizeof cage->is_limited))
         give_up("a child ended before it began");
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A child process that works when it is told to, in a memory control group of its own where one can be made, so that two
- * ways of doing one thing have the same memory, the page cache that they use counted.
+ * A child process that works when it is told to, in a memory control group of its own where one can
+ * be made, so that two ways of doing one thing have the same memory, the page cache that they use
+ * counted.
  */
 #ifndef TRESOR_BENCH_CAGE_H
 #define TRESOR_BENCH_CAGE_H
@@ -29,7 +30,8 @@ struct pass {
 
 struct cage {
     pid_t child;
-    int commands; /* of the parent to the child: a byte for each pass; the end of the file ends it */
+    int commands; /* of the parent to the child: a byte for each pass; the end of the file ends it
+                   */
     int answers;
     bool is_limited;
 };
@@ -37,7 +39,8 @@ struct cage {
 /** What the child does: prepare, cage_limit, then answer as long as cage_await says so. */
 typedef void cage_work(struct cage *cage, const void *argument);
 
-/** Start a child; the parent must have no other threads. Gives up where it fails. It is ready when this returns. */
+/** Start a child; the parent must have no other threads. Gives up where it fails. It is ready when
+ * this returns. */
 void cage_start(struct cage *cage, cage_work *work, const void *argument);
 
 /** One pass, and what it took. Gives up where the child has ended. */
@@ -46,8 +49,8 @@ struct pass cage_run(struct cage *cage);
 /** End the child and remove its group. */
 void cage_end(struct cage *cage);
 
-/** In the child: no more than so many bytes beside what it has now; tells the parent that it is ready, and whether there is
- * a limit. */
+/** In the child: no more than so many bytes beside what it has now; tells the parent that it is
+ * ready, and whether there is a limit. */
 void cage_limit(struct cage *cage, uint64_t size_bytes);
 bool cage_await(const struct cage *cage);
 void cage_answer(const struct cage *cage, const struct pass *pass);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A mixture of experts in a quarter of its memory: each step uses some experts of one layer, some much more often than
- * others. By policies, against a mapping with as much memory. */
+/* A mixture of experts in a quarter of its memory: each step uses some experts of one layer, some
+ * much more often than others. By policies, against a mapping with as much memory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,8 @@ enum {
     ROLES = 3, /* tensors of an expert */
     USED = 8,
     PASS_STEPS = 50,
-    WARM_PASSES = 4, /* until a pass hits as often as the one before */
+    WARM_PASSES =
+        1, /* and one more when ways are compared: then a pass hits as often as the one before */
 };
 
 struct expert {

@@ -35,7 +35,9 @@ struct recipe {
 static void make(const struct settings *settings, const char *name, const struct recipe *recipe,
                  char *path, size_t size_bytes)
 {
-    enum { NUMBER_BYTES = 24 };
+    enum {
+        NUMBER_BYTES = 24
+    };
     char size[NUMBER_BYTES];
     char tensors[NUMBER_BYTES];
     char vocabulary[NUMBER_BYTES];
@@ -49,10 +51,9 @@ static void make(const struct settings *settings, const char *name, const struct
     snprintf(vocabulary, sizeof vocabulary, "%u", recipe->vocabulary);
     snprintf(seed, sizeof seed, "%u", recipe->seed);
     snprintf(experts, sizeof experts, "%u", recipe->experts);
-    const char *arguments[] = {settings->tool, "generate", "--format",  "gguf",
-                               "--size",       size,       "--tensors", tensors,
-                               "--vocabulary", vocabulary, "--seed",    seed,
-                               path,           NULL,       NULL,        NULL};
+    const char *arguments[] = {
+        settings->tool, "generate", "--format", "gguf", "--size", size, "--tensors", tensors,
+        "--vocabulary", vocabulary, "--seed",   seed,   path,     NULL, NULL,        NULL};
     if (recipe->experts > 0) {
         arguments[12] = "--experts";
         arguments[13] = experts;
@@ -97,7 +98,8 @@ void models_large_mapped(const struct settings *settings, char *path, size_t siz
 
 void models_experts(const struct settings *settings, char *path, size_t size_bytes)
 {
-    make_large(settings, "experts", (struct recipe){.tensors = 30, .experts = 64}, path, size_bytes);
+    make_large(settings, "experts", (struct recipe){.tensors = 30, .experts = 64}, path,
+               size_bytes);
 }
 
 void models_experts_mapped(const struct settings *settings, char *path, size_t size_bytes)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A model twice as large as its memory, walked over and over: by a plan, against raw direct reads of what does not fit, and
- * against a mapping with as much memory. */
+/* A model twice as large as its memory, walked over and over: by a plan, against raw direct reads
+ * of what does not fit, and against a mapping with as much memory. */
 #include <stdio.h>
 
 #include <tresor/tresor.h>
@@ -16,7 +16,8 @@
 
 enum {
     COMMON_READAHEAD_BYTES = 128 * 1024,
-    WARM_PASSES = 1, /* and one more when ways are compared: then each pass is like the one before */
+    WARM_PASSES =
+        1, /* and one more when ways are compared: then each pass is like the one before */
 };
 
 struct side {
@@ -87,17 +88,20 @@ static void show_processor(const char *name, const struct side *side)
 static void show_counters(const char *name, const struct side *side)
 {
     const struct pass *pass = &side->passes[side->pass_count - 1];
-    printf("%-44s read %.0f MiB of %.0f, %llu evicted, %llu wasted, %llu misses, %llu late, at most "
-           "%.0f MiB charged\n",
-           name, (double)pass->read_bytes / MIB, (double)pass->used_bytes / MIB,
-           (unsigned long long)pass->evicted, (unsigned long long)pass->wasted,
-           (unsigned long long)pass->misses, (unsigned long long)pass->late,
-           (double)pass->charged_most_bytes / MIB);
+    printf(
+        "%-44s read %.0f MiB of %.0f, %llu evicted, %llu wasted, %llu misses, %llu late, at most "
+        "%.0f MiB charged\n",
+        name, (double)pass->read_bytes / MIB, (double)pass->used_bytes / MIB,
+        (unsigned long long)pass->evicted, (unsigned long long)pass->wasted,
+        (unsigned long long)pass->misses, (unsigned long long)pass->late,
+        (double)pass->charged_most_bytes / MIB);
 }
 
 static struct steady steady_of(const struct duel *duel, const char *path)
 {
-    return (struct steady){.path = path, .walk = &duel->walk, .budget_bytes = duel->budget_bytes,
+    return (struct steady){.path = path,
+                           .walk = &duel->walk,
+                           .budget_bytes = duel->budget_bytes,
                            .strategy = TRESOR_STRATEGY_READ};
 }
 
@@ -173,29 +177,41 @@ bool bench_plan(const struct settings *settings)
     return met;
 }
 
-/* How far ahead, by which reads, and whether tensors or layers are used together. */
+static void show_variant(struct duel *duel, const struct settings *settings, const char *use,
+                         uint64_t window_bytes, uint64_t block_bytes)
+{
+    struct steady steady = steady_of(duel, duel->path);
+    char name[64];
+    char window[24] = "as it is";
+    char block[24] = "as they are";
+    steady.window_bytes = window_bytes;
+    steady.block_bytes = block_bytes;
+    if (window_bytes > 0)
+        snprintf(window, sizeof window, "%llu MiB", (unsigned long long)window_bytes >> 20);
+    if (block_bytes > 0)
+        snprintf(block, sizeof block, "%llu KiB", (unsigned long long)block_bytes >> 10);
+    snprintf(name, sizeof name, "by %s, window %s, blocks %s", use, window, block);
+    start_side(&duel->ours, steady_plan, &steady);
+    show(name, run_ours, run_raw, duel, settings->pairs);
+    show_processor("", &duel->ours);
+    show_counters("", &duel->ours);
+    cage_end(&duel->ours.cage);
+}
+
+/* How far ahead, by which reads, and whether tensors or layers are used together; 0 is the default.
+ */
 bool bench_windows(const struct settings *settings)
 {
-    static const uint32_t windows_mib[] = {0, 32, 64, 128, 256};
-    static const uint32_t blocks_kib[] = {512, 1024, 4096};
+    static const uint64_t windows_mib[] = {0, 32, 64, 128, 256};
+    static const uint64_t blocks_kib[] = {512, 1024, 4096};
+    static const char *const uses[] = {"tensor", "layer"};
     static struct duel duel;
-    char name[64];
     for (uint32_t by_layer = 0; by_layer < 2; by_layer++) {
         prepare(&duel, settings, by_layer != 0);
-        for (uint32_t i = 0; i < sizeof windows_mib / sizeof windows_mib[0] + sizeof blocks_kib / sizeof blocks_kib[0]; i++) {
-            struct steady steady = steady_of(&duel, duel.path);
-            uint32_t windows = sizeof windows_mib / sizeof windows_mib[0];
-            steady.window_bytes = i < windows ? (uint64_t)windows_mib[i] << 20 : 0;
-            steady.block_bytes = i < windows ? 0 : (uint64_t)blocks_kib[i - windows] << 10;
-            snprintf(name, sizeof name, "by %s, window %llu MiB, blocks %llu KiB",
-                     by_layer ? "layer" : "tensor", (unsigned long long)steady.window_bytes >> 20,
-                     (unsigned long long)steady.block_bytes >> 10);
-            start_side(&duel.ours, steady_plan, &steady);
-            show(name, run_ours, run_raw, &duel, settings->pairs);
-            show_processor("", &duel.ours);
-            show_counters("", &duel.ours);
-            cage_end(&duel.ours.cage);
-        }
+        for (size_t i = 0; i < sizeof windows_mib / sizeof windows_mib[0]; i++)
+            show_variant(&duel, settings, uses[by_layer], windows_mib[i] << 20, 0);
+        for (size_t i = 0; i < sizeof blocks_kib / sizeof blocks_kib[0]; i++)
+            show_variant(&duel, settings, uses[by_layer], 0, blocks_kib[i] << 10);
         finish(&duel);
     }
     return true;

@@ -108,8 +108,7 @@ static void use_step(struct planned *planned)
     const struct range *ranges;
     uint32_t step = planned->course.step;
     uint32_t count = ranges_of(planned->course.walk, step, &ranges);
-    int32_t code =
-        tresor_acquire_wait(planned->loading.context, planned->items[step], -1, NULL);
+    int32_t code = tresor_acquire_wait(planned->loading.context, planned->items[step], -1, NULL);
     if (code != TRESOR_OK)
         give_up("a step cannot be used: %s", tresor_error_name(code));
     for (uint32_t i = 0; i < count; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Walks through a model that is larger than its memory, over and over: by a plan under a budget, and by a mapping. Each in a
- * cage, as work for cage_start. */
+/* Walks through a model that is larger than its memory, over and over: by a plan under a budget,
+ * and by a mapping. Each in a cage, as work for cage_start. */
 #ifndef TRESOR_BENCH_STEADY_H
 #define TRESOR_BENCH_STEADY_H
 
@@ -20,8 +20,9 @@ struct steady {
     uint32_t strategy;
 };
 
-/* The argument is a struct steady. A pass goes on from where the last one ended: an eighth of the walk that is not measured,
- * for what was brought in while nobody walked, and then all of it once. */
+/* The argument is a struct steady. A pass goes on from where the last one ended: an eighth of the
+ * walk that is not measured, for what was brought in while nobody walked, and then all of it once.
+ */
 void steady_plan(struct cage *cage, const void *argument);
 void steady_mapping(struct cage *cage, const void *argument);
 

@@ -25,10 +25,12 @@ static size_t layer_bytes(const struct tresor_tensor_info *info)
     return end ? (size_t)(end - info->name) + 1 : 0;
 }
 
-static bool in_one_layer(const struct tresor_tensor_info *one, const struct tresor_tensor_info *other)
+static bool in_one_layer(const struct tresor_tensor_info *one,
+                         const struct tresor_tensor_info *other)
 {
     size_t length = layer_bytes(one);
-    return length > 0 && length == layer_bytes(other) && memcmp(one->name, other->name, length) == 0;
+    return length > 0 && length == layer_bytes(other) &&
+           memcmp(one->name, other->name, length) == 0;
 }
 
 static void add(struct walk *walk, const struct tresor_tensor_info *info, uint32_t tensor,
@@ -36,9 +38,8 @@ static void add(struct walk *walk, const struct tresor_tensor_info *info, uint32
 {
     if (begins_step)
         walk->firsts[walk->step_count++] = tensor;
-    walk->ranges[tensor] = (struct range){.offset_bytes = info->offset_bytes,
-                                          .size_bytes = info->tensor_bytes,
-                                          .tensor = tensor};
+    walk->ranges[tensor] = (struct range){
+        .offset_bytes = info->offset_bytes, .size_bytes = info->tensor_bytes, .tensor = tensor};
     walk->firsts[walk->step_count] = tensor + 1;
     walk->total_bytes += info->tensor_bytes;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Walks through a model: steps, each of some ranges of its file, every byte of which is summed. And how mapping loaders
- * make them. */
+/* Walks through a model: steps, each of some ranges of its file, every byte of which is summed. And
+ * how mapping loaders make them. */
 #ifndef TRESOR_BENCH_WALK_H
 #define TRESOR_BENCH_WALK_H
 
@@ -29,7 +29,8 @@ void walk_release(struct walk *walk);
 /** Read every byte. */
 void walk_sum(const void *bytes, size_t size_bytes);
 
-/** A file as mapping loaders have it: all of it mapped; the kernel may be told that it will be read in sequence. */
+/** A file as mapping loaders have it: all of it mapped; the kernel may be told that it will be read
+ * in sequence. */
 struct mapped {
     char *bytes;
     size_t size_bytes;
