@@ -169,7 +169,8 @@ bool tresor__context_may_sleep(const struct tresor_context *context)
     return context->controller.in_flight > 0 || context->controller.draining > 0 ||
            context->controller.patient_count > 0 ||
            (context->controller.stageless.head != TRESOR_NONE &&
-            context->controller.stages_out > 0);
+            context->controller.stages_out > 0) ||
+           tresor__budget_awaits_users(&context->controller);
 }
 
 /* Nothing is under way, but a watch may tell something, or a plan goes on when another thread has used what is there. */
@@ -253,7 +254,8 @@ static bool is_starved(const struct tresor_context *context, uint32_t index)
     bool lacks_stage = request->verb == TRESOR_VERB_STREAM &&
                        controller->streams[index].stageless.queued &&
                        controller->events.head != TRESOR_NONE;
-    bool lacks_release = request->is_patient && controller->pinned_count > 0;
+    bool lacks_release =
+        (request->is_patient || request->awaits_room) && controller->pinned_count > 0;
     return controller->in_flight == 0 && (lacks_pair || lacks_stage || lacks_release);
 }
 
@@ -267,12 +269,14 @@ static int32_t work_until_end(struct tresor_context *context, uint32_t index, bo
         /* Its own events may be what it waits for. */
         if (discard_items && tresor__events_discard(&context->controller, index))
             continue;
-        if (tresor__context_may_sleep(context) && !is_starved(context, index))
+        bool is_plan = context->controller.requests[index].verb == TRESOR_VERB_PLAN;
+        if ((is_plan || tresor__context_may_sleep(context)) && !is_starved(context, index))
             context->backend->wait(context->backend, -1);
         else
             return tresor__turns_has_starving(&context->controller) ||
                            context->controller.stageless.head != TRESOR_NONE ||
-                           context->controller.pinned_count > 0
+                           context->controller.pinned_count > 0 ||
+                           tresor__budget_is_awaited(&context->controller)
                        ? TRESOR_ERROR_AGAIN
                        : TRESOR_ERROR_BACKEND;
     }

@@ -404,27 +404,39 @@ static int64_t read_at(const struct tresor__sys *sys, const struct tresor__effec
     return sys->read(sys->cookie, effect->descriptor, address, (size_t)length, offset);
 }
 
+/* How much of what begins there the cache holds without a hole, by halves; `*may_ask` is false where it does not tell. */
+static uint64_t known_cached(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                             uint64_t offset, uint64_t step, uint64_t page, bool *may_ask)
+{
+    for (uint64_t bytes = 0; step > 0; step = step / 2 / page * page) {
+        *may_ask = sys->cached_bytes(sys->cookie, effect->descriptor, offset, step, &bytes) == 0;
+        if (!*may_ask || bytes == 0)
+            return 0;
+        if (bytes >= step)
+            return step;
+    }
+    return 0;
+}
+
 /*
  * How much to try to copy out of the page cache: what misses there makes the kernel read ahead, though the call does not
- * wait for it, and what is to be read directly shall not be read twice. So the cache is asked before, and where it holds a
- * part, that is tried page by page. Where it may not be asked (cachestat(2) tells the owner of a file only), as much is
- * tried as was found so far, so that no more than that is read in vain.
+ * wait for it, and what is read directly again and again would come to be cached as a whole. So the cache is asked before.
+ * Where it may not be asked (cachestat(2) tells the owner of a file only), a page is tried first, and then as much as was
+ * found so far, so that no more than that is read in vain.
  */
 static uint64_t cached_guess(const struct tresor__sys *sys, const struct tresor__effect *effect,
                              uint64_t done, bool *may_ask)
 {
-    uint64_t bytes = 0;
     uint64_t rest = effect->length - done;
     uint64_t step = rest < CACHED_STEP_BYTES || done == 0 ? rest : CACHED_STEP_BYTES;
     int64_t page = sys->page_bytes(sys->cookie);
     uint64_t least = page > 0 ? (uint64_t)page : rest;
     if (*may_ask) {
-        *may_ask = sys->cached_bytes(sys->cookie, effect->descriptor, effect->offset + done, step,
-                                     &bytes) == 0;
-        if (*may_ask && (bytes == 0 || bytes >= step))
-            return bytes == 0 ? 0 : step;
+        uint64_t known = known_cached(sys, effect, effect->offset + done, step, least, may_ask);
+        if (*may_ask)
+            return known;
     }
-    uint64_t guess = !*may_ask && done > least ? done : least;
+    uint64_t guess = done > least ? done : least;
     return guess < rest ? guess : rest;
 }
 

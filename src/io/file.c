@@ -85,11 +85,21 @@ void tresor__io_give_block(struct tresor__io *io, uint32_t block)
     io->free_count++;
 }
 
+/* Not the room of what is admitted and yet to be filled. */
+static bool has_stage_room(const struct tresor__io *io)
+{
+    const struct tresor__room *room = &io->room;
+    uint64_t kept =
+        room->committed_bytes + room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
+    uint64_t bytes = tresor__io_stage_room(io);
+    return bytes <= tresor__room_left(room) && kept <= room->limit_bytes &&
+           bytes <= room->limit_bytes - kept;
+}
+
 bool tresor__io_has_stage(const struct tresor__io *io)
 {
     return io->free_stage != TRESOR_NONE &&
-           (io->stages[io->free_stage].is_charged ||
-            tresor__io_stage_room(io) <= tresor__room_left(&io->room));
+           (io->stages[io->free_stage].is_charged || has_stage_room(io));
 }
 
 /* What was used last is used next, so that no more memory is made than streams use at a time. */

@@ -34,6 +34,47 @@ static void count_pages(struct tresor__ledger *ledger, uint32_t number)
     ledger->room->charged_bytes += charged ? bytes : -bytes;
 }
 
+static bool is_leaving(const struct tresor__interval *interval)
+{
+    return interval->users > 0 && interval->users == interval->yielding;
+}
+
+static void count_leaving(struct tresor__ledger *ledger, uint32_t number, bool was_leaving)
+{
+    bool leaving = is_leaving(&ledger->intervals[number]);
+    uint64_t bytes = interval_mapped_bytes(ledger, number);
+    if (leaving == was_leaving)
+        return;
+    ledger->leaving_bytes += leaving ? bytes : -bytes;
+    ledger->room->leaving_bytes += leaving ? bytes : -bytes;
+}
+
+static void add_user(struct tresor__ledger *ledger, uint32_t number)
+{
+    bool was_leaving = is_leaving(&ledger->intervals[number]);
+    ledger->intervals[number].users++;
+    count_leaving(ledger, number, was_leaving);
+}
+
+static void remove_user(struct tresor__ledger *ledger, uint32_t number)
+{
+    bool was_leaving = is_leaving(&ledger->intervals[number]);
+    assert(ledger->intervals[number].users > 0);
+    ledger->intervals[number].users--;
+    count_leaving(ledger, number, was_leaving);
+}
+
+void tresor__ledger_yield(struct tresor__ledger *ledger, uint32_t index, bool yields)
+{
+    const struct tresor__span *span = &ledger->spans[index];
+    for (uint32_t i = span->first_interval; i < span->first_interval + span->interval_count; i++) {
+        bool was_leaving = is_leaving(&ledger->intervals[i]);
+        assert(yields || ledger->intervals[i].yielding > 0);
+        ledger->intervals[i].yielding += yields ? 1 : UINT32_MAX;
+        count_leaving(ledger, i, was_leaving);
+    }
+}
+
 static void commit(struct tresor__ledger *ledger, uint32_t number, bool committed)
 {
     uint64_t bytes = interval_mapped_bytes(ledger, number);
@@ -47,16 +88,6 @@ uint64_t tresor__ledger_need(const struct tresor__ledger *ledger, uint32_t index
     uint64_t bytes = 0;
     for (uint32_t i = span->first_interval; i < span->first_interval + span->interval_count; i++)
         if (ledger->intervals[i].users == 0)
-            bytes += interval_mapped_bytes(ledger, i);
-    return bytes;
-}
-
-uint64_t tresor__ledger_gain(const struct tresor__ledger *ledger, uint32_t index)
-{
-    const struct tresor__span *span = &ledger->spans[index];
-    uint64_t bytes = 0;
-    for (uint32_t i = span->first_interval; i < span->first_interval + span->interval_count; i++)
-        if (ledger->intervals[i].users == 1)
             bytes += interval_mapped_bytes(ledger, i);
     return bytes;
 }
@@ -205,7 +236,7 @@ void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index,
     for (uint32_t i = 0; i < span->interval_count; i++) {
         uint32_t number = span->first_interval + i;
         struct tresor__interval *interval = &ledger->intervals[number];
-        interval->users++;
+        add_user(ledger, number);
         if (interval->users == 1) {
             commit(ledger, number, true);
             interval->wanted = (uint8_t)backing;
@@ -247,8 +278,8 @@ void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t index, bool 
     for (uint32_t i = 0; i < span->interval_count; i++) {
         uint32_t number = span->first_interval + i;
         struct tresor__interval *interval = &ledger->intervals[number];
-        assert(interval->users > 0);
-        if (--interval->users > 0)
+        remove_user(ledger, number);
+        if (interval->users > 0)
             continue;
         commit(ledger, number, false);
         if (interval->fill == TRESOR__FILL_WANTED) {
@@ -508,6 +539,7 @@ void tresor__ledger_drop_spares(struct tresor__ledger *ledger)
 uint64_t tresor__ledger_leave_room(struct tresor__ledger *ledger)
 {
     ledger->room->committed_bytes -= ledger->committed_bytes;
+    ledger->room->leaving_bytes -= ledger->leaving_bytes;
     ledger->room->spare_bytes -= ledger->spare_bytes;
     ledger->room->leaked_bytes -= ledger->leaked_bytes;
     ledger->room->seam_count -= ledger->seams.count;

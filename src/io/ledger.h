@@ -65,6 +65,7 @@ struct tresor__interval {
     uint64_t swapped_bytes; /* from its start, that have the other backing than `backing` */
     uint32_t users;
     uint32_t locks;
+    uint32_t yielding; /* of the users, those that are asked to go */
     uint32_t first_cover; /* its tensors are ledger.covers from here to the next interval's */
     uint32_t releaser;    /* the tensor that waits for its release, or TRESOR_NONE */
     uint32_t unlocker;    /* the tensor that waits for its unlock, or TRESOR_NONE */
@@ -161,6 +162,7 @@ struct tresor__swap_chunk {
 struct tresor__room {
     uint64_t limit_bytes;     /* that may be charged; UINT64_MAX: no limit */
     uint64_t committed_bytes; /* of intervals that have users, whether their pages are there yet or not */
+    uint64_t leaving_bytes;   /* of the committed, those whose users all are asked to go */
     uint64_t charged_bytes;   /* of intervals whose pages are there or may be: being filled, full, not yet
                                  released, kept as spare, or left by an unmap that was refused */
     uint64_t spare_bytes;     /* of the charged, those that are kept */
@@ -206,6 +208,7 @@ struct tresor__ledger {
     uint64_t locked_bytes;
     uint64_t leaked_bytes;
     uint64_t spare_bytes;
+    uint64_t leaving_bytes;
     uint64_t committed_bytes;
     uint64_t charged_bytes;
     uint64_t exchange_bytes; /* of the charged: what a place that gives its pages has more than the one that gets them */
@@ -318,8 +321,9 @@ uint64_t tresor__ledger_need(const struct tresor__ledger *ledger, uint32_t span)
 /** Put a mark on a tensor's intervals; the bytes of those that did not have it. */
 uint64_t tresor__ledger_mark(struct tresor__ledger *ledger, uint32_t span, uint32_t mark);
 
-/** What is committed no more when a tensor is unclaimed now: its intervals that have no other user. Pure. */
-uint64_t tresor__ledger_gain(const struct tresor__ledger *ledger, uint32_t span);
+/** A tensor that is a user is asked to go, or not any more: what nobody else uses, of those who stay, is leaving. After it
+ * was unclaimed it is still to be said that it is not asked any more. */
+void tresor__ledger_yield(struct tresor__ledger *ledger, uint32_t span, bool yields);
 
 /** Locks of a resident tensor, counted as users are. */
 void tresor__ledger_lock(struct tresor__ledger *ledger, uint32_t span);

@@ -249,6 +249,7 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
     uint64_t leaked = 0;
     uint64_t spare = 0;
     uint64_t committed = 0;
+    uint64_t leaving = 0;
     uint64_t charged = 0;
     for (uint32_t i = 0; i < ledger->interval_count; i++) {
         const struct tresor__interval *interval = &ledger->intervals[i];
@@ -272,6 +273,8 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
             spare += bytes;
         if (interval->users > 0)
             committed += bytes;
+        if (interval->users > 0 && interval->yielding == interval->users)
+            leaving += bytes;
         assert(interval->charged == (tresor__interval_has_pages(interval) && !interval->lent));
         if (interval->charged)
             charged += bytes;
@@ -288,6 +291,7 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
     assert(leaked == ledger->leaked_bytes && leaked <= ledger->room->leaked_bytes);
     assert(spare == ledger->spare_bytes);
     assert(committed == ledger->committed_bytes && committed <= ledger->room->committed_bytes);
+    assert(leaving == ledger->leaving_bytes && leaving <= ledger->room->leaving_bytes);
     charged += ledger->exchange_bytes;
     assert(charged == ledger->charged_bytes && charged <= ledger->room->charged_bytes);
     check_seams(ledger);

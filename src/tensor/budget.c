@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "tensor/controller.h"
+#include "tensor/pins.h"
 #include "tensor/plan.h"
 
 enum {
@@ -63,10 +64,12 @@ static void set_room(struct tresor__controller *controller)
     uint64_t budget_bytes = controller->budget.budget_bytes;
     uint64_t fixed = room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
     uint64_t needed = room->committed_bytes + fixed;
+    uint64_t lost = controller->leaked_bytes; /* by sources that are closed */
+    uint64_t left = budget_bytes > lost ? budget_bytes - lost : 0;
     if (budget_bytes == 0)
         room->limit_bytes = UINT64_MAX;
     else
-        room->limit_bytes = needed > budget_bytes ? needed : budget_bytes;
+        room->limit_bytes = needed > left ? needed : left;
 }
 
 static tresor__policy *policy_of(const struct tresor__controller *controller)
@@ -165,11 +168,10 @@ static void unrank(struct tresor__controller *controller, struct tresor__piece *
         tresor__ranking_remove(ranking_of(controller, piece), policy_of(controller), piece->index);
 }
 
-static void end_yielding(struct tresor__budget *budget, struct tresor__piece *piece)
+static void set_yielding(struct tresor__controller *controller, struct tresor__piece *piece, bool yields)
 {
-    budget->leaving_bytes -= piece->yielding_bytes;
-    piece->yielding_bytes = 0;
-    piece->is_yielding = false;
+    piece->is_yielding = yields;
+    tresor__ledger_yield(ledger_of(controller, piece), piece->index, yields);
 }
 
 void tresor__budget_claimed(struct tresor__controller *controller, struct tresor__piece *piece)
@@ -189,7 +191,7 @@ void tresor__budget_resident(struct tresor__controller *controller, struct treso
 void tresor__budget_kept(struct tresor__controller *controller, struct tresor__piece *piece)
 {
     if (piece->is_yielding)
-        end_yielding(&controller->budget, piece);
+        set_yielding(controller, piece, false);
     rank(controller, piece);
     controller->budget.is_due = true;
 }
@@ -203,7 +205,7 @@ void tresor__budget_left(struct tresor__controller *controller, struct tresor__p
     if (piece->is_yielding) {
         budget->evicted++;
         budget->wasted += piece->is_prefetched;
-        end_yielding(budget, piece);
+        set_yielding(controller, piece, false);
     }
     piece->is_prefetched = false;
     unrank(controller, piece);
@@ -315,9 +317,9 @@ static struct tresor__piece *take_first(struct tresor__controller *controller)
 static void choose(struct tresor__controller *controller, struct chain *chosen,
                    struct tresor__piece *piece)
 {
-    piece->is_yielding = true;
-    piece->yielding_bytes = tresor__ledger_gain(ledger_of(controller, piece), piece->index);
-    chosen->bytes += piece->yielding_bytes;
+    uint64_t before = controller->io.room.leaving_bytes;
+    set_yielding(controller, piece, true);
+    chosen->bytes += controller->io.room.leaving_bytes - before;
     chain(chosen, piece);
 }
 
@@ -329,7 +331,7 @@ static void choose_unnamed(struct tresor__controller *controller, struct chain *
         struct tresor__piece *piece = take_first(controller);
         if (!piece)
             break;
-        if (tresor__budget_may_go(controller, piece, serial))
+        if (piece->size_bytes > 0 && tresor__budget_may_go(controller, piece, serial))
             choose(controller, chosen, piece);
         else
             chain(&aside, piece);
@@ -343,8 +345,7 @@ static void give_up(struct tresor__controller *controller, const struct chain *c
     while (next != TRESOR__NOBODY) {
         struct tresor__piece *piece = piece_of(controller, next);
         next = piece->room.next;
-        piece->is_yielding = false;
-        piece->yielding_bytes = 0;
+        set_yielding(controller, piece, false);
         rank(controller, piece);
     }
 }
@@ -352,7 +353,6 @@ static void give_up(struct tresor__controller *controller, const struct chain *c
 static void ask_to_go(struct tresor__controller *controller, const struct chain *chosen)
 {
     uint64_t next = chosen->first;
-    controller->budget.leaving_bytes += chosen->bytes;
     while (next != TRESOR__NOBODY) {
         struct tresor__piece *piece = piece_of(controller, next);
         next = piece->room.next;
@@ -391,6 +391,18 @@ static uint64_t pages_of(struct tresor__controller *controller, const struct tre
            tresor__ledger_start(ledger, span->first_interval);
 }
 
+static uint64_t measure(struct tresor__controller *controller, struct tresor__slot *slot, uint64_t item,
+                        uint32_t mark)
+{
+    uint64_t bytes = 0;
+    uint32_t pieces = tresor__items_count(slot, item);
+    for (uint32_t i = 0; i < pieces; i++) {
+        const struct tresor__piece *piece = &slot->pieces[tresor__items_piece(slot, item, i)];
+        bytes += tresor__ledger_mark(ledger_of(controller, piece), piece->index, mark);
+    }
+    return bytes;
+}
+
 /* The serial of the first that waits for it, whose other tensors stay; a plan's own may go for each other. */
 static uint32_t serial_of(const struct tresor__controller *controller,
                           const struct tresor__piece *piece)
@@ -411,8 +423,30 @@ static void admit(struct tresor__controller *controller, struct tresor__piece *p
 
 static void refuse(struct tresor__controller *controller, struct tresor__piece *piece, int32_t code)
 {
+    tresor__pins_set_coming(&controller->slots[piece->tensor.source], piece->index, false);
     unlink_piece(controller, piece);
     step(controller, piece, TENSOR_ON_REFUSED, code);
+}
+
+static void mark_request(struct tresor__controller *controller, struct tresor__request *request)
+{
+    struct tresor__slot *slot = &controller->slots[request->source];
+    uint32_t mark = ++controller->io.mark;
+    uint32_t item = request->first_item;
+    while (item != TRESOR_NONE) {
+        request->page_bytes += measure(controller, slot, controller->items[item].item, mark);
+        item = controller->items[item].next;
+    }
+}
+
+bool tresor__budget_is_too_big(struct tresor__controller *controller,
+                               struct tresor__request *request, const struct tresor__piece *piece)
+{
+    if (request->verb == TRESOR_VERB_PLAN)
+        return tresor__plan_measure_step(controller, piece) > tresor__budget_most(controller);
+    if (request->page_bytes == 0)
+        mark_request(controller, request);
+    return request->page_bytes > tresor__budget_most(controller);
 }
 
 enum verdict {
@@ -426,16 +460,16 @@ static bool is_moving(const struct tresor__controller *controller)
 {
     const struct tresor__budget *budget = &controller->budget;
     const struct tresor__io *io = &controller->io;
-    return budget->loading > 0 || budget->leaving_bytes > 0 ||
+    return budget->loading > 0 || io->room.leaving_bytes > 0 ||
            io->room.scratch_bytes > io->room.stuck_bytes ||
            (budget->swapping > 0 && io->swaps_awaiting_room == 0);
 }
 
 static enum verdict judge(struct tresor__controller *controller, struct tresor__piece *piece)
 {
-    const struct tresor__budget *budget = &controller->budget;
     uint64_t limit = tresor__budget_limit(controller);
     uint64_t committed = controller->io.room.committed_bytes;
+    uint64_t leaving = controller->io.room.leaving_bytes;
     uint64_t need = tresor__ledger_need(ledger_of(controller, piece), piece->index);
     if (pages_of(controller, piece) > tresor__budget_most(controller)) {
         refuse(controller, piece, TRESOR_ERROR_TOO_BIG);
@@ -446,8 +480,8 @@ static enum verdict judge(struct tresor__controller *controller, struct tresor__
         return ADMITTED;
     }
     uint64_t missing = committed + need - limit;
-    if (missing <= budget->leaving_bytes ||
-        make_room(controller, missing - budget->leaving_bytes, piece, serial_of(controller, piece)))
+    if (missing <= leaving ||
+        make_room(controller, missing - leaving, piece, serial_of(controller, piece)))
         return COMING;
     if (is_moving(controller))
         return COMING;
@@ -458,7 +492,8 @@ static enum verdict judge(struct tresor__controller *controller, struct tresor__
     return ADMITTED;
 }
 
-/* The most urgent first, each urgency in the order of its asking. */
+/* The most urgent first, each urgency in the order of its asking. With many that may wait for long, only those are looked at
+ * that may not. */
 static void look_at_awaiting(struct tresor__controller *controller)
 {
     uint32_t passed = 0;
@@ -467,8 +502,11 @@ static void look_at_awaiting(struct tresor__controller *controller)
         while (next != TRESOR__NOBODY) {
             struct tresor__piece *piece = piece_of(controller, next);
             next = piece->room.next;
+            if (passed >= PASSED_MAX && tresor__waits_are_patient(controller, piece))
+                continue;
             enum verdict verdict = judge(controller, piece);
-            if (verdict == COMING || (verdict == BLOCKED && ++passed == PASSED_MAX))
+            passed += verdict == BLOCKED;
+            if (verdict == COMING)
                 return;
         }
     }
@@ -492,23 +530,44 @@ static void settle_request(struct tresor__controller *controller, int32_t code)
                            &(struct tresor__input){.event = REQUEST_ON_SETTLED, .value = code});
 }
 
+/* While a stage was used already, it comes back some day. */
+static void refuse_stages(struct tresor__controller *controller, int32_t code)
+{
+    struct tresor__io *io = &controller->io;
+    if (!io->awaits_stage_room || io->room.staged_bytes > 0)
+        return;
+    tresor__turns_refuse_stages(controller, code);
+    io->awaits_stage_room = false;
+}
+
+/* Nobody may want a stage any more; and a lower budget may not hold one. */
+static void look_at_stages(struct tresor__controller *controller)
+{
+    struct tresor__io *io = &controller->io;
+    uint64_t taken = io->room.leaked_bytes + controller->leaked_bytes + tresor__io_stage_room(io);
+    io->awaits_stage_room = controller->budget.budget_bytes > 0 && io->awaits_stage_room &&
+                            tresor__turns_want_stage(controller);
+    if (taken > controller->budget.budget_bytes)
+        refuse_stages(controller, TRESOR_ERROR_TOO_BIG);
+}
+
 /* All that is left is in use: what asks for more than that, or a lower budget, fails unless it said that it waits. */
 static void refuse_those_above(struct tresor__controller *controller)
 {
     const struct tresor__budget *budget = &controller->budget;
+    refuse_stages(controller, TRESOR_ERROR_BUSY);
     if (controller->io.swaps_awaiting_room > 0)
         tresor__waits_refuse_swaps(controller);
     if (budget->request != TRESOR_NONE && !controller->requests[budget->request].awaits_room)
         settle_request(controller, TRESOR_ERROR_BUSY);
 }
 
-/* More is committed than may be: others go, for a swap's next chunk or for nobody's good. */
+/* More is committed than may be: others go, for a stage, for a swap's next chunk or for nobody's good. */
 static void shrink(struct tresor__controller *controller)
 {
-    struct tresor__budget *budget = &controller->budget;
     uint64_t limit = tresor__budget_limit(controller);
     uint64_t committed = controller->io.room.committed_bytes;
-    uint64_t leaving = budget->leaving_bytes;
+    uint64_t leaving = controller->io.room.leaving_bytes;
     if (committed > limit && committed - limit > leaving &&
         !make_room(controller, committed - limit - leaving, NULL, 0) && !is_moving(controller))
         refuse_those_above(controller);
@@ -518,6 +577,7 @@ void tresor__budget_run(struct tresor__controller *controller)
 {
     struct tresor__budget *budget = &controller->budget;
     budget->is_due = false;
+    look_at_stages(controller);
     if (budget->budget_bytes > 0)
         shrink(controller);
     look_at_awaiting(controller); /* who asked before the budget was taken away is admitted too */
@@ -531,8 +591,31 @@ void tresor__budget_settle(struct tresor__controller *controller)
     const struct tresor__room *room = &controller->io.room;
     bool is_below = room->committed_bytes <= tresor__budget_limit(controller) &&
                     room->charged_bytes <= budget->budget_bytes;
+    uint64_t fixed = room->staged_bytes + room->leaked_bytes;
     if (budget->request != TRESOR_NONE && (budget->budget_bytes == 0 || is_below))
         settle_request(controller, TRESOR_OK);
+    else if (room->committed_bytes == 0 && room->charged_bytes <= fixed && fixed > budget->budget_bytes)
+        settle_request(controller, TRESOR_ERROR_BUSY); /* stages keep their memory, and so does the system what it refused to unmap */
+}
+
+bool tresor__budget_is_awaited(const struct tresor__controller *controller)
+{
+    const struct tresor__budget *budget = &controller->budget;
+    bool is_awaited = budget->request != TRESOR_NONE || controller->io.awaits_stage_room;
+    for (uint32_t i = 0; i < TRESOR__URGENCY_COUNT; i++)
+        is_awaited = is_awaited || budget->awaiting[i].head != TRESOR__NOBODY;
+    return is_awaited;
+}
+
+bool tresor__budget_awaits_users(const struct tresor__controller *controller)
+{
+    uint64_t users = 0;
+    if (!tresor__budget_is_awaited(controller))
+        return false;
+    for (uint32_t i = 0; i < controller->limits.sources; i++)
+        if (controller->slots[i].source.state == SOURCE_READY)
+            users += tresor__pins_users(&controller->slots[i]);
+    return users > controller->pinned_count;
 }
 
 void tresor__budget_cancel(struct tresor__controller *controller, uint32_t request)
@@ -603,13 +686,7 @@ uint64_t tresor__budget_measure(struct tresor__controller *controller, struct tr
 {
     uint64_t bytes = 0;
     uint32_t mark = ++controller->io.mark;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t pieces = tresor__items_count(slot, items[i]);
-        for (uint32_t k = 0; k < pieces; k++) {
-            const struct tresor__piece *piece =
-                &slot->pieces[tresor__items_piece(slot, items[i], k)];
-            bytes += tresor__ledger_mark(ledger_of(controller, piece), piece->index, mark);
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        bytes += measure(controller, slot, items[i], mark);
     return bytes;
 }

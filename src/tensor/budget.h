@@ -23,7 +23,6 @@ struct tresor__budget {
     uint32_t policy;       /* enum tresor_policy, not DEFAULT */
     bool is_due;           /* something has changed that those who await room may wait for */
     struct tresor__room_queue awaiting[TRESOR__URGENCY_COUNT];
-    uint64_t leaving_bytes; /* of pieces that were asked to go and have not answered */
     uint32_t loading;       /* pieces that are claimed and not filled */
     uint32_t swapping;      /* pieces whose pages move */
     uint32_t round;         /* of looking at what is in use; what was found so is passed over in the same one */
@@ -49,7 +48,17 @@ void tresor__budget_set(struct tresor__controller *controller, uint64_t budget_b
 /** Look at those who await room, once: admit, refuse, and ask others to go. Only where it is due. */
 void tresor__budget_run(struct tresor__controller *controller);
 
-/** End the BUDGET under way if what it asked for is so. */
+/** Whether what the piece's request needs at a time has become more than the whole budget: a LOAD's tensors, or a plan's step. */
+bool tresor__budget_is_too_big(struct tresor__controller *controller,
+                               struct tresor__request *request, const struct tresor__piece *piece);
+
+/** Whether something waits for room that a user on another thread may leave. O(pieces). */
+bool tresor__budget_awaits_users(const struct tresor__controller *controller);
+
+/** Whether something waits for room. */
+bool tresor__budget_is_awaited(const struct tresor__controller *controller);
+
+/** End the BUDGET under way if what it asked for is so, or cannot become so. */
 void tresor__budget_settle(struct tresor__controller *controller);
 void tresor__budget_cancel(struct tresor__controller *controller, uint32_t request);
 

@@ -257,10 +257,11 @@ static bool is_quiet(const struct tresor__controller *controller, const struct t
     return tresor__pins_held(slot) == 0 && tresor__gate_users(slot) == 0;
 }
 
+/* Answers to seals of its tensors are under way; those that the budget asked for are no request's. */
 static bool has_drained(const struct tresor__controller *controller, uint32_t source)
 {
     const struct tresor__slot *slot = &controller->slots[source];
-    return slot->source.state == SOURCE_DRAINING && is_quiet(controller, slot);
+    return slot->source.state == SOURCE_DRAINING && controller->seal_count == 0 && is_quiet(controller, slot);
 }
 
 bool tresor__controller_has_quiet(const struct tresor__controller *controller)

@@ -180,6 +180,10 @@ void tresor__turns_add_copy(struct tresor__controller *controller, uint32_t copy
 void tresor__turns_add_stream(struct tresor__controller *controller, uint32_t stream);
 /** Put a stream at the end of those that await a free stage. */
 void tresor__turns_await_stage(struct tresor__controller *controller, uint32_t stream);
+/** Whether one of them still wants a stage: it may have been cancelled. */
+bool tresor__turns_want_stage(struct tresor__controller *controller);
+/** What they have in hand fails: there will be no stage. */
+void tresor__turns_refuse_stages(struct tresor__controller *controller, int32_t code);
 /** Put a file at the end of those whose next extent finds no room. */
 void tresor__turns_await_room(struct tresor__controller *controller, uint32_t source, uint32_t file);
 /** Put a file at the end of those whose swap's next chunk finds no room. */
@@ -246,11 +250,15 @@ bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor
 void tresor__waits_settle_one(struct tresor__controller *controller, uint32_t pair, int32_t code,
                               const struct tresor__failure *failure);
 
-/** Not now: of the tensor's loads those fail with BUSY that do not wait for room. */
+/** Not now: of the tensor's loads those fail with BUSY that do not wait for room, and those with TOO_BIG that never find
+ * any since the budget was lowered. */
 void tresor__waits_refuse_room(struct tresor__controller *controller, struct tresor__piece *piece);
 
 /** Not now: of the swaps that await room those fail with BUSY that do not wait for it. */
 void tresor__waits_refuse_swaps(struct tresor__controller *controller);
+/** Whether all of the tensor's loads wait for room. */
+bool tresor__waits_are_patient(const struct tresor__controller *controller,
+                               const struct tresor__piece *piece);
 
 /** Withdraw the loads of a request's tensors of which that holds. */
 typedef bool tresor__waits_filter(const struct tresor__controller *controller,

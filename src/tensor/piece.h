@@ -117,10 +117,10 @@ struct tresor__piece {
     uint32_t kept_round; /* the budget's round in which it was found in use */
     uint8_t plan;        /* that names it, from 1 on; 0: none */
     bool is_yielding;    /* the budget has asked for it, and awaits the answer */
+    bool is_kept;        /* its plan would have it stay */
     bool is_prefetched;  /* it was loaded ahead of its use, and has not been used since */
     struct tresor__use use;
     uint64_t consumed; /* stamp of the last use that its plan has counted */
-    uint64_t yielding_bytes;
     struct tresor__room_link room;
 };
 

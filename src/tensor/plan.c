@@ -10,6 +10,7 @@ enum {
     STEPS_SKIPPED_MAX = 8, /* that are passed because a later one was used */
     ASKED_MAX = 256,       /* of one turn */
     ENTRIES_MAX = 1 << 28,
+    RATIO_PLACES = 16,   /* binary, of the part that is kept */
 };
 
 #define NEVER UINT64_MAX
@@ -282,9 +283,18 @@ static void step_load(struct tresor__controller *controller, const struct tresor
         &(struct tresor__input){.event = TENSOR_ON_LOAD, .value = value});
 }
 
+/* The same of those whose pieces are not kept, which are all that has to be loaded. */
+static uint64_t passing_distance(const struct tresor__plan *plan, uint32_t entry)
+{
+    uint64_t start = plan->entries[entry].passing_bytes;
+    uint64_t cursor = plan->entries[plan->cursor].passing_bytes;
+    return entry >= plan->cursor ? start - cursor : plan->passing_bytes - cursor + start;
+}
+
 static bool is_near(const struct tresor__plan *plan, uint32_t entry)
 {
-    return plan->entries[entry].step == plan->step || distance(plan, entry) < plan->window_bytes;
+    uint64_t bytes = plan->is_spread ? passing_distance(plan, entry) : distance(plan, entry);
+    return plan->entries[entry].step == plan->step || bytes < plan->window_bytes;
 }
 
 static void ask(struct tresor__controller *controller, const struct tresor__plan *plan,
@@ -341,9 +351,102 @@ static void hasten_step(struct tresor__controller *controller, struct tresor__pl
     }
 }
 
+/* --- who stays --- */
+
+static uint64_t largest_passing(const struct tresor__controller *controller,
+                                const struct tresor__plan *plan)
+{
+    uint64_t largest = 0;
+    for (uint32_t i = 0; i < plan->entry_count; i++) {
+        const struct tresor__piece *piece = piece_at(controller, plan, i);
+        if (!piece->is_kept && piece->size_bytes > largest)
+            largest = piece->size_bytes;
+    }
+    return largest;
+}
+
+/* The bytes of all pieces that are larger than that; they stay, or do not. */
+static uint64_t keep_larger(const struct tresor__controller *controller,
+                            const struct tresor__plan *plan, uint64_t size_bytes, bool is_kept)
+{
+    uint64_t kept = 0;
+    for (uint32_t i = 0; i < plan->entry_count; i++)
+        piece_at(controller, plan, i)->is_kept = false;
+    for (uint32_t i = 0; i < plan->entry_count; i++) {
+        struct tresor__piece *piece = piece_at(controller, plan, i);
+        if (piece->is_kept || piece->size_bytes <= size_bytes)
+            continue;
+        piece->is_kept = true;
+        kept += piece->size_bytes;
+    }
+    for (uint32_t i = 0; !is_kept && i < plan->entry_count; i++)
+        piece_at(controller, plan, i)->is_kept = false;
+    return kept;
+}
+
+/* The few that are much larger than the others stay, so that what passes needs no room for them. Their bytes. */
+static uint64_t keep_largest(const struct tresor__controller *controller,
+                             const struct tresor__plan *plan, uint64_t limit)
+{
+    uint64_t size_bytes = plan->window_bytes;
+    while (size_bytes > 0 && keep_larger(controller, plan, size_bytes / 4 * 3, false) <= limit / 4)
+        size_bytes = size_bytes / 4 * 3;
+    uint64_t kept = keep_larger(controller, plan, size_bytes, false);
+    return kept <= limit / 4 ? keep_larger(controller, plan, size_bytes, true) : 0;
+}
+
+/* One stays wherever, of what has come so far, less does than should: `wanted` bytes of `total`. */
+static void keep_evenly(const struct tresor__controller *controller, struct tresor__plan *plan,
+                        uint64_t wanted, uint64_t total)
+{
+    uint64_t ratio = total > 0 ? (wanted << RATIO_PLACES) / total : 0;
+    uint64_t seen = 0;
+    uint64_t kept = 0;
+    for (uint32_t i = 0; i < plan->entry_count; i++) {
+        struct tresor__piece *piece = piece_at(controller, plan, i);
+        uint64_t bytes = piece->size_bytes;
+        if (piece->is_kept)
+            continue;
+        seen += bytes;
+        if (kept + bytes > wanted || kept + bytes / 2 > (seen * ratio) >> RATIO_PLACES)
+            continue;
+        piece->is_kept = true;
+        kept += bytes;
+    }
+}
+
+static void count_passing(const struct tresor__controller *controller, struct tresor__plan *plan)
+{
+    plan->passing_bytes = 0;
+    for (uint32_t i = 0; i < plan->entry_count; i++) {
+        const struct tresor__piece *piece = piece_at(controller, plan, i);
+        plan->entries[i].passing_bytes = plan->passing_bytes;
+        plan->passing_bytes += piece->is_kept ? 0 : piece->size_bytes;
+    }
+}
+
+/* What is not kept has the window, or room for one that is used and the next. */
+static void spread(struct tresor__controller *controller, struct tresor__plan *plan)
+{
+    uint64_t limit = tresor__budget_most(controller);
+    if (limit == plan->spread_bytes)
+        return;
+    plan->spread_bytes = limit;
+    keep_larger(controller, plan, UINT64_MAX, true);
+    plan->is_spread = plan->is_cyclic && limit < plan->total_bytes;
+    uint64_t kept = plan->is_spread ? keep_largest(controller, plan, limit) : 0;
+    uint64_t largest = largest_passing(controller, plan);
+    uint64_t passing = plan->window_bytes > 2 * largest ? plan->window_bytes : 2 * largest;
+    plan->is_spread = plan->is_spread && plan->window_bytes >= largest && limit > kept + passing;
+    if (plan->is_spread)
+        keep_evenly(controller, plan, limit - passing - kept, plan->total_bytes - kept);
+    count_passing(controller, plan);
+}
+
 void tresor__plan_run(struct tresor__controller *controller, struct tresor__request *request)
 {
     struct tresor__plan *plan = tresor__plan_of(controller, request->index);
+    spread(controller, plan);
     bool has_moved = false;
     while (!is_over(plan) && advance(controller, plan))
         has_moved = true;
@@ -365,6 +468,24 @@ void tresor__plans_look(struct tresor__controller *controller)
     for (uint32_t i = 0; i < TRESOR__PLANS_MAX; i++)
         if (controller->plans[i])
             tresor__turns_add_request(controller, controller->plans[i]->request);
+}
+
+uint64_t tresor__plan_measure_step(struct tresor__controller *controller,
+                                   const struct tresor__piece *piece)
+{
+    uint32_t mark = ++controller->io.mark;
+    uint64_t bytes = 0;
+    const struct tresor__plan *plan = piece->plan > 0 ? controller->plans[piece->plan - 1] : NULL;
+    if (!plan || is_over(plan) || piece->plan_entry == TRESOR_NONE ||
+        plan->entries[piece->plan_entry].step != plan->step)
+        return 0;
+    for (uint32_t i = plan->steps[plan->step]; i < plan->steps[plan->step + 1]; i++) {
+        const struct tresor__piece *used = piece_at(controller, plan, i);
+        struct tresor__file *file =
+            &controller->slots[plan->source].source.model.files[used->file].io;
+        bytes += tresor__ledger_mark(&file->ledger, used->index, mark);
+    }
+    return bytes;
 }
 
 /* --- seeking --- */
@@ -409,6 +530,7 @@ struct search {
     const struct tresor__plan *plan;
     uint64_t least_distance; /* who is needed within it stays */
     uint64_t behind_bytes;   /* who was used longer ago stays */
+    bool spares_kept;
     uint32_t serial;
 };
 
@@ -417,7 +539,8 @@ static bool may_go(const struct tresor__controller *controller, const struct sea
 {
     const struct tresor__piece *piece = piece_at(controller, search->plan, entry);
     bool is_passed = entry < search->plan->cursor && piece->plan_entry == TRESOR_NONE;
-    return (piece->plan_entry == entry || is_passed) &&
+    return piece->size_bytes > 0 && (piece->plan_entry == entry || is_passed) &&
+           !(search->spares_kept && piece->is_kept) &&
            tresor__budget_may_go(controller, piece, search->serial);
 }
 
@@ -474,6 +597,14 @@ struct tresor__piece *tresor__plans_victim(struct tresor__controller *controller
     };
     if (piece->plan_entry == TRESOR_NONE)
         search.least_distance = plan->window_bytes;
-    struct tresor__piece *victim = find_victim(controller, &search);
+    struct tresor__piece *victim = NULL;
+    if (plan->is_spread) {
+        struct search passing = search;
+        passing.behind_bytes = NEVER;
+        passing.spares_kept = true;
+        victim = find_victim(controller, &passing);
+    }
+    if (!victim && (is_due || !plan->is_spread))
+        victim = find_victim(controller, &search);
     return victim || !is_due ? victim : find_any(controller, true, serial);
 }

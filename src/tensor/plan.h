@@ -4,6 +4,9 @@
  * a window wide; room for it is made by what is needed last (L. A. Belady, "A study of replacement algorithms for a
  * virtual-storage computer", IBM Systems Journal 5(2), 1966). Ahead of its use a piece only has others go that were
  * used just before, so that what is kept for the next round stays; at its use, whoever is needed later.
+ *
+ * A cycle that is larger than the budget is read for as long as it is used: what is kept is spread evenly over it, for
+ * Belady's rule keeps whole stretches, during whose use the disk would rest. As many are loaded in a round.
  */
 #ifndef TRESOR_TENSOR_PLAN_H
 #define TRESOR_TENSOR_PLAN_H
@@ -23,6 +26,7 @@ struct tresor__plan_entry {
     uint32_t next;        /* the next use of the same piece, round and round where it is cyclic; TRESOR_NONE: none */
     uint32_t step;
     uint64_t start_bytes; /* of all uses before it */
+    uint64_t passing_bytes; /* of those, the ones whose pieces are not kept */
 };
 
 struct tresor__plan {
@@ -31,6 +35,9 @@ struct tresor__plan {
     uint16_t source;
     uint8_t backing; /* enum tresor__backing that its loads use */
     bool is_cyclic;
+    bool is_spread; /* pieces that stay are chosen, evenly */
+    uint64_t spread_bytes; /* the budget's limit that they were chosen for */
+    uint64_t passing_bytes; /* of all uses whose pieces are not kept */
     uint64_t window_bytes;
     uint64_t total_bytes;
     uint32_t entry_count;
@@ -68,6 +75,10 @@ bool tresor__plans_stand(const struct tresor__controller *controller);
 /** The plan of a request, NULL where it has none. */
 struct tresor__plan *tresor__plan_of(const struct tresor__controller *controller,
                                      uint32_t request);
+
+/** Pages that the step in use takes if the piece is of it, those that tensors share once; 0 if not. */
+uint64_t tresor__plan_measure_step(struct tresor__controller *controller,
+                                   const struct tresor__piece *piece);
 
 /**
  * Who of those that plans name shall go next for the good of `piece` (NULL: for nobody's, and nobody is spared). Not

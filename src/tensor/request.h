@@ -47,6 +47,7 @@ struct tresor__request {
     uint32_t done;
     uint32_t failed;
     uint32_t cancelled;
+    uint64_t page_bytes; /* LOAD: that all its tensors take, each counted once; 0: not known yet */
     uint64_t done_bytes;
     uint64_t total_bytes;
     uint64_t progress_bytes; /* a PROGRESS event at most every so many; 0: none */

@@ -192,6 +192,8 @@ static void settle_waits(struct tresor__controller *controller,
         [TRESOR__MESSAGE_SETTLE_UNLOCK] = TRESOR__WAIT_UNLOCK,
     };
     struct tresor__piece *piece = &controller->slots[sender->source].pieces[sender->slot];
+    if (message->kind == TRESOR__MESSAGE_SETTLE_LOCK || message->kind == TRESOR__MESSAGE_SETTLE_UNLOCK)
+        controller->budget.is_due = true; /* what is not locked any more may go */
     tresor__waits_settle(controller, piece, waits[message->kind], message->code,
                          message->kind == TRESOR__MESSAGE_SETTLE_ADVISE);
     bool goes_on = piece->tensor.state == TENSOR_HELD || piece->tensor.state == TENSOR_SWAPPING;
@@ -306,10 +308,11 @@ static void withdraw_request(struct tresor__controller *controller, uint32_t ind
     else if (request->verb == TRESOR_VERB_COPY)
         step(controller, &(struct tresor__address){TRESOR__MACHINE_COPY, request->source, index},
              COPY_ON_CANCEL, 0);
-    else if (request->verb == TRESOR_VERB_STREAM)
+    else if (request->verb == TRESOR_VERB_STREAM) {
         step(controller, &(struct tresor__address){TRESOR__MACHINE_STREAM, request->source, index},
              STREAM_ON_CANCEL, 0);
-    else if (tresor__waits_withdraw(controller, request, PAIRS))
+        controller->budget.is_due = true; /* perhaps others need not go for its stage any more */
+    } else if (tresor__waits_withdraw(controller, request, PAIRS))
         tresor__turns_add_request(controller, index);
 }
 

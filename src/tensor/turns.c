@@ -217,6 +217,36 @@ void tresor__turns_await_stage(struct tresor__controller *controller, uint32_t s
     controller->budget.is_due = true;
 }
 
+static bool wants_stage(const struct tresor__stream *stream)
+{
+    return stream->state == STREAM_FILLING && !stream->is_cancelled && !stream->is_stopped;
+}
+
+bool tresor__turns_want_stage(struct tresor__controller *controller)
+{
+    uint32_t id = controller->stageless.head;
+    while (id != TRESOR_NONE && !wants_stage(&controller->streams[id & ((1u << KIND_SHIFT) - 1)]))
+        id = stageless_of(controller, id)->next;
+    return id != TRESOR_NONE;
+}
+
+/* None of them has a stage, so none has a failure to tell before this one. */
+void tresor__turns_refuse_stages(struct tresor__controller *controller, int32_t code)
+{
+    uint32_t id = pop(controller, &controller->stageless, stageless_of);
+    while (id != TRESOR_NONE) {
+        struct tresor__stream *stream = &controller->streams[id & ((1u << KIND_SHIFT) - 1)];
+        if (wants_stage(stream)) {
+            assert(stream->first_stage == TRESOR_NONE);
+            stream->is_stopped = true;
+            stream->failed_pair = stream->pair;
+            stream->failure = (struct tresor__failure){.code = code};
+            add(controller, id);
+        }
+        id = pop(controller, &controller->stageless, stageless_of);
+    }
+}
+
 static bool can_feed_stageless(const struct tresor__controller *controller)
 {
     return controller->stageless.head != TRESOR_NONE && tresor__io_has_stage(&controller->io);

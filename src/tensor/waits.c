@@ -281,12 +281,25 @@ void tresor__waits_refuse_room(struct tresor__controller *controller, struct tre
     uint32_t index = piece->first_wait;
     while (index != TRESOR_NONE) {
         const struct tresor__pair *pair = pair_of(controller, index);
-        const struct tresor__request *request = &controller->requests[pair->request];
+        struct tresor__request *request = &controller->requests[pair->request];
         uint32_t next = pair->next_of_tensor;
-        if (pair->wait == TRESOR__WAIT_LOAD && !request->awaits_room)
+        if (pair->wait == TRESOR__WAIT_LOAD && tresor__budget_is_too_big(controller, request, piece))
+            settle(controller, index, TRESOR_ERROR_TOO_BIG);
+        else if (pair->wait == TRESOR__WAIT_LOAD && !request->awaits_room)
             settle(controller, index, TRESOR_ERROR_BUSY);
         index = next;
     }
+}
+
+bool tresor__waits_are_patient(const struct tresor__controller *controller,
+                               const struct tresor__piece *piece)
+{
+    for (uint32_t i = piece->first_wait; i != TRESOR_NONE; i = controller->pairs[i].next_of_tensor) {
+        const struct tresor__pair *pair = &controller->pairs[i];
+        if (pair->wait == TRESOR__WAIT_LOAD && !controller->requests[pair->request].awaits_room)
+            return false;
+    }
+    return true;
 }
 
 static bool may_withdraw(const struct tresor__piece *piece, uint8_t wait)

@@ -50,6 +50,8 @@ static uint32_t choose_flags(struct host *host, enum tresor_verb verb)
         flags |= TRESOR_REQUEST_PIN;
     if (is_special && (verb == TRESOR_VERB_EVICT || verb == TRESOR_VERB_SWAP))
         flags |= TRESOR_REQUEST_WAIT;
+    if (verb == TRESOR_VERB_LOAD && random_once_in(&host->seed, 4))
+        flags |= TRESOR_REQUEST_WAIT;
     return flags;
 }
 
@@ -72,6 +74,11 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
         .progress_bytes = random_once_in(&host->seed, 3) ? 1 + random_below(&host->seed, 200000) : 0,
     };
     int32_t code = ask(host, verb, items, count, &options, &request);
+    bool has_room = verb == TRESOR_VERB_LOAD     ? !host_may_be_too_big(host, items, count)
+                    : verb == TRESOR_VERB_STREAM ? host_has_stage_room(host)
+                                                 : true;
+    if (code == TRESOR_ERROR_TOO_BIG && !has_room)
+        return NULL;
     host_expect(host, code,
                 host_is_full(host) || items_named(host) + count > host->options.items_max,
                 tresor_verb_name(verb));

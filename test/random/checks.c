@@ -4,8 +4,18 @@
 
 #include <string.h>
 
-bool host_may_end(enum tresor_verb verb, int32_t code, uint32_t model)
+/* What is in use, or was, may leave a LOAD too little room; and a lower budget may. */
+static bool may_load_end(const struct host_request *request, int32_t code)
 {
+    if (code == TRESOR_ERROR_TOO_BIG)
+        return request->may_lack_room;
+    return code == TRESOR_ERROR_BUSY && request->may_lack_room && !request->is_patient;
+}
+
+bool host_may_end(const struct host *host, const struct host_request *request, int32_t code)
+{
+    enum tresor_verb verb = request->verb;
+    uint32_t model = host->sources[request->source].model;
     if (code == TRESOR_OK)
         return verb != TRESOR_VERB_OPEN || model < MODELS_GOOD;
     if (code == TRESOR_ERROR_CANCELLED)
@@ -20,6 +30,14 @@ bool host_may_end(enum tresor_verb verb, int32_t code, uint32_t model)
         return code == TRESOR_ERROR_BUSY;
     case TRESOR_VERB_LOCK:
         return code == TRESOR_ERROR_NOT_RESIDENT || code == TRESOR_ERROR_LOCK_LIMIT;
+    case TRESOR_VERB_LOAD:
+        return may_load_end(request, code);
+    case TRESOR_VERB_BUDGET:
+        return code == TRESOR_ERROR_BUSY && request->may_lack_room;
+    case TRESOR_VERB_STREAM:
+        return (code == TRESOR_ERROR_BUSY || code == TRESOR_ERROR_TOO_BIG) && request->may_lack_room;
+    case TRESOR_VERB_PLAN:
+        return code == TRESOR_ERROR_TOO_BIG && request->may_lack_room;
     default:
         return false;
     }

@@ -20,7 +20,8 @@ static void see_item(struct host *host, struct host_request *request,
     /* The source may have been closed before the event was taken, and even another be open in its place. */
     bool is_gone = tresor_item_get_piece(host->context, event->item, 0, NULL, NULL) != TRESOR_OK;
     bool may_lack = request->wants_pins && (request->is_cancelled || is_gone);
-    bool has_data = event->verb == TRESOR_VERB_LOAD && event->done && (!may_lack || is_pinned);
+    bool is_load = event->verb == TRESOR_VERB_LOAD || event->verb == TRESOR_VERB_PLAN;
+    bool has_data = is_load && event->done && (!may_lack || is_pinned);
     if (is_pinned != (has_data && request->wants_pins))
         host_violate(host, "an ITEM of %s has the flags %u", tresor_verb_name(event->verb),
                      event->flags);
@@ -39,15 +40,17 @@ static void check_counts(struct host *host, const struct host_request *request,
     const char *name = tresor_verb_name(event->verb);
     bool is_good = event->error.code == TRESOR_OK;
     bool is_partial = event->done > 0 && event->done < event->total;
+    bool is_cut_short = request->verb == TRESOR_VERB_PLAN && event->error.code == TRESOR_ERROR_CANCELLED;
     if (event->done + event->failed + event->cancelled != event->total ||
-        is_good != (event->done == event->total))
+        (is_good != (event->done == event->total) && !is_cut_short))
         host_violate(host, "%s of %u ended with %s: %u done, %u failed, %u cancelled", name,
                      event->total, tresor_error_name(event->error.code), event->done, event->failed,
                      event->cancelled);
     if (is_partial != ((event->flags & TRESOR_EVENT_PARTIAL) != 0))
         host_violate(host, "%s with %u of %u done has the flags %u", name, event->done,
                      event->total, event->flags);
-    bool has_items = request->verb >= TRESOR_VERB_LOAD && request->verb != TRESOR_VERB_COPY;
+    bool has_items = request->verb >= TRESOR_VERB_LOAD && request->verb != TRESOR_VERB_COPY &&
+                     request->verb != TRESOR_VERB_BUDGET;
     if (!has_items || request->loses_items)
         return;
     if (request->items[1] != event->failed ||
@@ -86,7 +89,7 @@ static void see_end(struct host *host, struct host_request *request,
     if (code == TRESOR_ERROR_BACKEND)
         host_violate(host, "%s blames the backend", tresor_verb_name(event->verb));
     if (!host->is_disturbed &&
-        !host_may_end(request->verb, code, host->sources[request->source].model))
+        !host_may_end(host, request, code))
         host_violate(host, "%s ended with %s, and nothing had failed",
                      tresor_verb_name(event->verb), tresor_error_name(code));
     if (request->verb == TRESOR_VERB_OPEN || request->verb == TRESOR_VERB_CLOSE)

@@ -31,6 +31,8 @@ static void observe(void *cookie, const struct tresor_transition *transition)
     if (transition->sequence != ++host->transitions)
         host_violate(host, "step %ju of %s follows step %ju", (uintmax_t)transition->sequence,
                      transition->machine, (uintmax_t)(host->transitions - 1));
+    if (host->context)
+        host_look_at_room(host);
 }
 
 static uint32_t choose_small(struct host *host)
@@ -61,6 +63,8 @@ static void choose_options(struct host *host)
         .stages_max = 1 + random_below(&host->seed, 6),
         .stage_bytes = UNIT_BYTES,
         .direct = random_below(&host->seed, TRESOR_DIRECT_OFF + 1),
+        .budget_bytes = host_choose_budget(host),
+        .policy = random_below(&host->seed, TRESOR_POLICY_PRIORITY + 1),
     };
 }
 
@@ -133,6 +137,7 @@ struct host_request *host_note(struct host *host, int32_t code, struct tresor_re
     struct host_request *made = &host->requests[host->request_count++];
     *made = (struct host_request){.value = request.value, .verb = verb, .source = source};
     host->live_count++;
+    host_note_use(host);
     if (host->live_count > host->options.requests_max)
         host_violate(host, "%u requests of %u", host->live_count, host->options.requests_max);
     return made;
@@ -162,7 +167,10 @@ int32_t host_dispatch(struct host *host)
     uint64_t steps = host->transitions;
     uint64_t answers = host->shuffled.answers;
     uint32_t in_flight = host->context->controller.in_flight;
+    host_note_use(host);
     int32_t more = tresor_dispatch(host->context);
+    host_note_use(host);
+    host_look_at_room(host);
     if (more < 0)
         host_violate(host, "dispatch answered %s", tresor_error_name(more));
     /* What workers do in the meantime is not seen here. */
@@ -281,6 +289,44 @@ static void release_all(struct host *host)
         host_release(host, host->use_count - 1);
 }
 
+static void release_and_settle(struct host *host)
+{
+    do {
+        release_all(host);
+        host_settle(host);
+    } while (host->use_count > 0 && !host->violation[0]);
+}
+
+/* Those who wait for room may hold the pairs that an unlocking needs. */
+static void cancel_those_who_wait(struct host *host)
+{
+    for (uint32_t i = 0; i < host->request_count; i++) {
+        struct host_request *request = &host->requests[i];
+        if (!request->is_patient || request->has_ended)
+            continue;
+        request->is_cancelled = true;
+        tresor_cancel(host->context, (struct tresor_request){request->value});
+    }
+    release_and_settle(host);
+}
+
+/* With nothing in use and nothing locked nobody has a reason to wait for room. */
+static void unlock_for_those_who_wait(struct host *host)
+{
+    if (host->live_count > 0 && host->context->controller.free_pair == TRESOR_NONE)
+        cancel_those_who_wait(host);
+    for (uint32_t i = 0; i < HOST_SOURCES && host->live_count > 0; i++) {
+        struct tresor_item item = {0};
+        struct tresor_request request = {0};
+        if (host->sources[i].state != HOST_OPEN || host_is_full(host))
+            continue;
+        tresor_item_of_source(host->context, host->sources[i].handle, &item);
+        int32_t code = tresor_unlock(host->context, &item, 1, NULL, &request);
+        host_note(host, code, request, TRESOR_VERB_UNLOCK, i);
+        release_and_settle(host);
+    }
+}
+
 void host_end(struct host *host)
 {
     release_all(host);
@@ -288,12 +334,13 @@ void host_end(struct host *host)
     if (is_sudden)
         host_return_chunks(host, UINT32_MAX);
     if (host->context && !is_sudden) {
-        do {
-            release_all(host);
-            host_settle(host);
-        } while (host->use_count > 0 && !host->violation[0]);
+        host_cancel_plans(host);
+        release_and_settle(host);
+        unlock_for_those_who_wait(host);
         host_check_rest(host);
         heal(host);
+        host_lift_budget(host);
+        release_and_settle(host);
         if (!host->is_disturbed) {
             empty(host);
             split_all(host);

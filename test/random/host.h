@@ -20,6 +20,7 @@ enum {
     HOST_REQUESTS_LEFT = 40, /* for one move and the end */
     HOST_USES = 24,
     HOST_LIST = 128, /* pieces of one item */
+    HOST_STEPS = 12, /* of one plan */
 };
 
 /** What a seed decides before the first move. */
@@ -66,6 +67,7 @@ struct host_request {
     bool wants_items;
     bool wants_pins;
     bool is_patient;
+    bool may_lack_room; /* since it was made, something was in use, or the budget was lowered */
     bool is_cancelled;
     bool loses_items; /* a finish has discarded some */
     bool has_ended;
@@ -77,6 +79,15 @@ struct host_request {
     uint8_t *memory;   /* COPY: what it writes to, until its end */
     const uint8_t *bytes;
     uint64_t length_bytes;
+    struct tresor_item steps[HOST_STEPS]; /* PLAN: what is used in which order */
+    uint32_t step_count;
+};
+
+/** What may be in use, judged at every step of every machine. */
+struct host_room {
+    uint64_t budget_bytes; /* that was seen last */
+    uint64_t most_bytes;   /* that may be committed, or charged: the budget, or less than before while it is lowered */
+    uint64_t leaked_bytes; /* that were seen last */
 };
 
 /** An item and its pieces. */
@@ -98,6 +109,7 @@ struct host {
     struct shuffled shuffled;
     struct tresor_context_options options;
     struct tresor_context *context;
+    struct host_room room;
     bool is_disturbed; /* something but a cancel may make requests fail */
     uint64_t transitions;
     struct host_source sources[HOST_SOURCES];
@@ -183,10 +195,47 @@ uint32_t host_take(struct host *host, uint32_t limit);
 /** An event that was taken. */
 void host_see(struct host *host, const struct tresor_event *event);
 
+/* --- budgets.c --- */
+
+/** Look at what is in use, in the middle of a dispatch. */
+void host_look_at_room(struct host *host);
+
+/** Note whose room may be taken by what is in use. */
+void host_note_use(struct host *host);
+
+/** None, or one that is small beside the models. */
+uint64_t host_choose_budget(struct host *host);
+
+/** Another budget, another policy, other priorities. */
+void host_set_budget(struct host *host);
+void host_set_policy(struct host *host);
+void host_set_priority(struct host *host);
+
+/** No budget any more, and all plans cancelled. */
+void host_lift_budget(struct host *host);
+void host_cancel_plans(struct host *host);
+
+/** Whether a call may say TOO_BIG: the items' pages, at the most, are more than the budget. */
+bool host_may_be_too_big(struct host *host, const struct tresor_item *items, uint32_t count);
+
+/** Whether the budget has room for one stage. */
+bool host_has_stage_room(const struct host *host);
+
+/** A plan of random items; use what one needs now; go on elsewhere in it. */
+void host_plan(struct host *host);
+void host_follow_plan(struct host *host);
+void host_seek(struct host *host);
+
 /* --- users.c --- */
 
 /** An item of an open source; false where none could be made. */
 bool host_choose_item(struct host *host, uint32_t source, struct host_item *item);
+
+/** The pieces of an item. */
+bool host_know_item(struct host *host, uint32_t source, struct host_item *item);
+
+/** Acquire this item now; whether it was there. */
+bool host_acquire_item(struct host *host, const struct host_item *item);
 
 /** Acquire, and look at the bytes; release what was acquired, after another look; release what was
  * not. */
@@ -200,7 +249,7 @@ void host_take_pin(struct host *host, uint32_t source, const struct tresor_event
 /* --- checks.c --- */
 
 /** Whether a verb may end like that where only cancels disturb it. */
-bool host_may_end(enum tresor_verb verb, int32_t code, uint32_t model);
+bool host_may_end(const struct host *host, const struct host_request *request, int32_t code);
 
 /** Note what a source that has just opened promises. */
 void host_look_at_source(struct host *host, uint32_t source);

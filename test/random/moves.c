@@ -143,18 +143,19 @@ static bool may_block(const struct host *host)
 static bool has_patient(const struct host *host)
 {
     for (uint32_t i = 0; i < host->request_count; i++)
-        if (host->requests[i].is_patient && !host->requests[i].has_ended)
+        if ((host->requests[i].is_patient || host->requests[i].verb == TRESOR_VERB_PLAN) &&
+            !host->requests[i].has_ended)
             return true;
     return false;
 }
 
 /* AGAIN is right only where events that the host has not taken, and may not be thrown away, hold
- * the pairs, or evictions that wait for the host itself. */
+ * the pairs, or requests that wait for the host itself. */
 static void check_again(struct host *host, const struct host_request *request, bool discards)
 {
     struct tresor_event event;
     if (tresor_next_event(host->context, &event) != 1) {
-        if (host->use_count > 0 && has_patient(host))
+        if (has_patient(host))
             return;
         host_violate(host, "finish answered AGAIN, and no event is to be taken");
         return;
@@ -168,9 +169,10 @@ static void finish(struct host *host)
 {
     struct tresor_event event = {0};
     struct host_request *request = choose_request(host);
+    bool stands = request && (request->is_patient || request->verb == TRESOR_VERB_PLAN);
     if (!request || request->has_ended || !may_block(host) ||
-        (request->is_patient && host->use_count > 0))
-        return;
+        (stands && (host->use_count > 0 || request->verb != TRESOR_VERB_EVICT)))
+        return; /* it could wait for this thread itself */
     request->loses_items = true;
     host_return_chunks(host, UINT32_MAX); /* nobody else would */
     bool discards = random_below(&host->seed, 2) == 0;
@@ -268,7 +270,8 @@ void host_move(struct host *host)
         {8, acquire},     {6, release},      {6, cancel},    {5, host_load_and_cancel},
         {2, finish},      {3, wait},         {16, dispatch}, {8, take},
         {1, settle},      {1, touch_file},   {5, stream},    {5, return_chunks},
-        {3, split},       {9, swap},
+        {3, split},       {9, swap},         {3, host_set_budget}, {1, host_set_policy},
+        {2, host_set_priority}, {4, host_plan}, {9, host_follow_plan}, {2, host_seek},
     };
     enum {
         COUNT = sizeof moves / sizeof moves[0]

@@ -60,10 +60,21 @@ static int32_t choose_kind(struct host *host, const struct host_source *source,
     }
 }
 
+bool host_know_item(struct host *host, uint32_t index, struct host_item *item)
+{
+    uint64_t bytes = 0;
+    item->source = index;
+    if (tresor_item_measure(host->context, item->handle, &item->count, &bytes) != TRESOR_OK ||
+        item->count == 0 || item->count > HOST_LIST)
+        host_violate(host, "an item of %u pieces", item->count);
+    for (uint32_t i = 0; i < item->count && !host->violation[0]; i++)
+        item->pieces[i] = host_piece(host, index, item->handle, i);
+    return !host->violation[0];
+}
+
 bool host_choose_item(struct host *host, uint32_t index, struct host_item *item)
 {
     const struct host_source *source = &host->sources[index];
-    uint64_t bytes = 0;
     item->source = index;
     int32_t code = choose_kind(host, source, &item->handle);
     if (code != TRESOR_OK) {
@@ -73,12 +84,7 @@ bool host_choose_item(struct host *host, uint32_t index, struct host_item *item)
             host_violate(host, "no item: %s", tresor_error_name(code));
         return false;
     }
-    if (tresor_item_measure(host->context, item->handle, &item->count, &bytes) != TRESOR_OK ||
-        item->count == 0 || item->count > HOST_LIST)
-        host_violate(host, "an item of %u pieces", item->count);
-    for (uint32_t i = 0; i < item->count && !host->violation[0]; i++)
-        item->pieces[i] = host_piece(host, index, item->handle, i);
-    return !host->violation[0];
+    return host_know_item(host, index, item);
 }
 
 static void add_use(struct host *host, struct host_source *source, const struct host_item *item)
@@ -87,6 +93,28 @@ static void add_use(struct host *host, struct host_source *source, const struct 
     source->uses++;
     for (uint32_t i = 0; i < item->count; i++)
         source->pieces[item->pieces[i]].users++;
+    host_note_use(host);
+}
+
+bool host_acquire_item(struct host *host, const struct host_item *item)
+{
+    struct host_source *source = &host->sources[item->source];
+    const void *data = NULL;
+    if (host->use_count == HOST_USES)
+        return false;
+    int32_t code = tresor_acquire(host->context, item->handle, &data);
+    if (code == TRESOR_ERROR_NOT_RESIDENT)
+        return false;
+    if (code != TRESOR_OK) {
+        host_violate(host, "acquire answered %s", tresor_error_name(code));
+        return false;
+    }
+    host->uses[host->use_count] = *item;
+    add_use(host, source, item);
+    if (data != source->pieces[item->pieces[0]].address)
+        host_violate(host, "acquire answered another address");
+    host_check_bytes(host, item);
+    return true;
 }
 
 void host_acquire(struct host *host, uint32_t index)

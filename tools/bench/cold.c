@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "ending.h"
 #include "measure.h"
 #include "page_cache.h"
 
@@ -108,25 +109,6 @@ void readahead_restore(void)
         kept.is_set = 0;
 }
 
-static void restore_and_end(int number)
-{
-    readahead_restore();
-    raise(number); /* its handler was reset when it was called */
-}
-
-static void restore_whatever_comes(void)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGABRT, SIGSEGV, SIGBUS};
-    static bool is_done;
-    struct sigaction action = {.sa_handler = restore_and_end, .sa_flags = (int)SA_RESETHAND};
-    if (is_done)
-        return;
-    is_done = true;
-    atexit(readahead_restore);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        sigaction(numbers[i], &action, NULL);
-}
-
 bool readahead_set(const char *path, uint64_t bytes)
 {
     char text[32];
@@ -135,7 +117,7 @@ bool readahead_set(const char *path, uint64_t bytes)
     int descriptor = open_setting(path, O_WRONLY, kept.path, sizeof kept.path);
     if (descriptor < 0)
         return false;
-    restore_whatever_comes();
+    ending_add(readahead_restore);
     kept.is_set = 1;
     int length = snprintf(text, sizeof text, "%llu", (unsigned long long)bytes / 1024);
     bool is_written = write(descriptor, text, (size_t)length) == length;

@@ -49,12 +49,15 @@ bool bench_cold(const struct settings *settings);
 bool bench_cycle(const struct settings *settings);
 bool bench_donate(const struct settings *settings);
 bool bench_dispatch(const struct settings *settings);
+bool bench_experts(const struct settings *settings);
 bool bench_gaps(const struct settings *settings);
 bool bench_memory(const struct settings *settings);
 bool bench_open(const struct settings *settings);
+bool bench_plan(const struct settings *settings);
 bool bench_small(const struct settings *settings);
 bool bench_swap(const struct settings *settings);
 bool bench_warm(const struct settings *settings);
 bool bench_populate(const struct settings *settings);
+bool bench_windows(const struct settings *settings);
 
 #endif

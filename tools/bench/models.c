@@ -23,35 +23,87 @@ static void run(const char *const *arguments)
         give_up("%s generate failed", arguments[0]);
 }
 
-static void make(const struct settings *settings, const char *name, const char *size,
-                 const char *tensors, const char *vocabulary, char *path, size_t size_bytes)
+/* What is generated. */
+struct recipe {
+    uint64_t size_bytes;
+    uint32_t tensors;
+    uint32_t vocabulary;
+    uint32_t experts;
+    uint32_t seed;
+};
+
+static void make(const struct settings *settings, const char *name, const struct recipe *recipe,
+                 char *path, size_t size_bytes)
 {
+    enum { NUMBER_BYTES = 24 };
+    char size[NUMBER_BYTES];
+    char tensors[NUMBER_BYTES];
+    char vocabulary[NUMBER_BYTES];
+    char seed[NUMBER_BYTES];
+    char experts[NUMBER_BYTES];
     snprintf(path, size_bytes, "%s/%s.gguf", settings->folder, name);
     if (access(path, R_OK) == 0)
         return;
+    snprintf(size, sizeof size, "%llu", (unsigned long long)recipe->size_bytes);
+    snprintf(tensors, sizeof tensors, "%u", recipe->tensors);
+    snprintf(vocabulary, sizeof vocabulary, "%u", recipe->vocabulary);
+    snprintf(seed, sizeof seed, "%u", recipe->seed);
+    snprintf(experts, sizeof experts, "%u", recipe->experts);
     const char *arguments[] = {settings->tool, "generate", "--format",  "gguf",
                                "--size",       size,       "--tensors", tensors,
-                               "--vocabulary", vocabulary, path,        NULL};
+                               "--vocabulary", vocabulary, "--seed",    seed,
+                               path,           NULL,       NULL,        NULL};
+    if (recipe->experts > 0) {
+        arguments[12] = "--experts";
+        arguments[13] = experts;
+        arguments[14] = path;
+    }
     run(arguments);
 }
 
 void models_small(const struct settings *settings, char *path, size_t size_bytes)
 {
-    make(settings, "small", "1M", "12", "259", path, size_bytes);
+    struct recipe recipe = {.size_bytes = 1 << 20, .tensors = 12, .vocabulary = 259};
+    make(settings, "small", &recipe, path, size_bytes);
 }
 
 void models_vocabulary(const struct settings *settings, char *path, size_t size_bytes)
 {
-    make(settings, "vocabulary", "64M", "2000", "128000", path, size_bytes);
+    struct recipe recipe = {.size_bytes = 64 << 20, .tensors = 2000, .vocabulary = 128000};
+    make(settings, "vocabulary", &recipe, path, size_bytes);
+}
+
+/* Those of the size that was asked for, which is part of their names. */
+static void make_large(const struct settings *settings, const char *kind, struct recipe recipe,
+                       char *path, size_t size_bytes)
+{
+    char name[64];
+    recipe.size_bytes = settings->model_bytes;
+    recipe.vocabulary = 259;
+    snprintf(name, sizeof name, "%s-%llu%s", kind, (unsigned long long)settings->model_bytes,
+             recipe.seed > 0 ? "-mapped" : "");
+    make(settings, name, &recipe, path, size_bytes);
 }
 
 void models_large(const struct settings *settings, char *path, size_t size_bytes)
 {
-    char name[64];
-    char size[32];
-    snprintf(size, sizeof size, "%llu", (unsigned long long)settings->model_bytes);
-    snprintf(name, sizeof name, "large-%s", size);
-    make(settings, name, size, "201", "259", path, size_bytes);
+    make_large(settings, "large", (struct recipe){.tensors = 201}, path, size_bytes);
+}
+
+void models_large_mapped(const struct settings *settings, char *path, size_t size_bytes)
+{
+    make_large(settings, "large", (struct recipe){.tensors = 201, .seed = 1}, path, size_bytes);
+}
+
+void models_experts(const struct settings *settings, char *path, size_t size_bytes)
+{
+    make_large(settings, "experts", (struct recipe){.tensors = 30, .experts = 64}, path, size_bytes);
+}
+
+void models_experts_mapped(const struct settings *settings, char *path, size_t size_bytes)
+{
+    make_large(settings, "experts", (struct recipe){.tensors = 30, .experts = 64, .seed = 1}, path,
+               size_bytes);
 }
 
 size_t models_bytes(const char *path)

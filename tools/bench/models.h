@@ -15,6 +15,13 @@ void models_small(const struct settings *settings, char *path, size_t size_bytes
 void models_vocabulary(const struct settings *settings, char *path, size_t size_bytes);
 void models_large(const struct settings *settings, char *path, size_t size_bytes);
 
+/** Another of that size, with the same tensors and other bytes, for what must not find the first one's pages in the cache. */
+void models_large_mapped(const struct settings *settings, char *path, size_t size_bytes);
+
+/** Of settings->model_bytes in three layers of 64 experts, whose tensors can be split; and another. */
+void models_experts(const struct settings *settings, char *path, size_t size_bytes);
+void models_experts_mapped(const struct settings *settings, char *path, size_t size_bytes);
+
 /** 100,000 tensors of 16 KiB, one after the other. */
 void models_many(const struct settings *settings, char *path, size_t size_bytes);
 

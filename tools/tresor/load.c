@@ -17,6 +17,10 @@ enum {
     KEY_COLD,
     KEY_TENSOR,
     KEY_SPLIT,
+    KEY_BUDGET,
+    KEY_POLICY,
+    KEY_PASSES,
+    KEY_WINDOW,
     KEY_TRACE,
     KEY_JSON,
 };
@@ -32,6 +36,10 @@ static const struct option_row rows[] = {
     {KEY_SPLIT, "split", NULL,
      "split tensors of three dimensions, like experts, and load their\n"
      "slices one by one: what is counted then are slices too"},
+    WALK_OPTION_BUDGET(KEY_BUDGET),
+    WALK_OPTION_POLICY(KEY_POLICY),
+    WALK_OPTION_PASSES(KEY_PASSES),
+    WALK_OPTION_WINDOW(KEY_WINDOW),
     {KEY_TRACE, "trace", "FILE", "write every transition of the machines, one line of JSON each"},
     {KEY_JSON, "json", NULL, "print one JSON object, also if FILE cannot be opened"},
 };
@@ -40,7 +48,9 @@ static const struct command_usage usage = {
     .command = "load",
     .operands = "FILE",
     .about = "Load a model's tensors into memory, and say how long it took.\n"
-             "What the system refuses to lock is told, but the tensors stay loaded.",
+             "What the system refuses to lock is told, but the tensors stay loaded.\n"
+             "With --budget, --policy or --passes the model is walked instead, and each\n"
+             "pass is reported.",
     .options = rows,
     .option_count = sizeof rows / sizeof rows[0],
 };
@@ -70,6 +80,9 @@ static int load(const struct option_reader *reader, const struct load_options *o
         .lock_wanted = options->lock,
         .cold_wanted = options->cold,
         .is_split = options->split,
+        .walk = {.is_wanted = walk_is_wanted(&options->walk),
+                 .policy = walk_policy_name(options->walk.policy),
+                 .budget_bytes = options->walk.budget_bytes},
         .counters = {.size_bytes = sizeof result.counters},
         .degraded = {.list = json_array()},
         .failures = {.list = json_array(), .lines_max = ERROR_LINES_MAX},
@@ -77,6 +90,7 @@ static int load(const struct option_reader *reader, const struct load_options *o
     const int code = load_and_report(reader, options, &result);
     json_decref(result.degraded.list);
     json_decref(result.failures.list);
+    walk_result_free(&result.walk);
     return code;
 }
 
@@ -103,6 +117,14 @@ static bool take_option(const struct option_reader *reader, int key, struct load
     case KEY_SPLIT:
         options->split = true;
         return true;
+    case KEY_BUDGET:
+        return walk_options_take_budget(reader, &options->walk);
+    case KEY_POLICY:
+        return walk_options_take_policy(reader, &options->walk);
+    case KEY_PASSES:
+        return walk_options_take_passes(reader, &options->walk);
+    case KEY_WINDOW:
+        return walk_options_take_window(reader, &options->walk);
     case KEY_TRACE:
         options->trace_path = reader->value;
         return true;
@@ -123,7 +145,8 @@ static int run(struct option_reader *reader, struct load_options *options)
     }
     if (key == OPTIONS_STOP)
         return reader->exit_code;
-    if (!model_options_finish(reader, &options->model))
+    if (!model_options_finish(reader, &options->model) ||
+        !walk_options_finish(reader, &options->walk, options->lock))
         return TOOL_USAGE;
     return load(reader, options);
 }

@@ -14,9 +14,11 @@
 #include "load_cold.h"
 #include "model_options.h"
 #include "trace.h"
+#include "walk.h"
 
 struct load_options {
     struct model_options model;
+    struct walk_options walk;
     const char *trace_path;
     bool lock;
     bool cold;
@@ -38,6 +40,7 @@ struct load_result {
     uint32_t locked;
     bool cold_wanted;
     bool is_split; /* slices are counted as tensors are */
+    struct walk_result walk;
     struct page_cache_count cold; /* before the load, of all files */
     struct dispatch_times times;  /* of the load's dispatches */
     struct tresor_counters counters;

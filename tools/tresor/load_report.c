@@ -13,7 +13,8 @@ static double seconds(const struct load_result *result)
 
 static double bytes_per_second(const struct load_result *result)
 {
-    return result->load_ns > 0 ? (double)result->bytes / seconds(result) : 0;
+    const uint64_t bytes = result->walk.is_wanted ? result->walk.used_bytes : result->bytes;
+    return result->load_ns > 0 ? (double)bytes / seconds(result) : 0;
 }
 
 static double microseconds(uint64_t duration_ns)
@@ -21,8 +22,12 @@ static double microseconds(uint64_t duration_ns)
     return (double)duration_ns / 1e3;
 }
 
-static json_t *json_of_dispatch(const struct dispatch_times *times)
+/** Null for a walk, whose dispatches are also sleeps. */
+static json_t *json_of_dispatch(const struct load_result *result)
 {
+    const struct dispatch_times *times = &result->times;
+    if (result->walk.is_wanted)
+        return json_null();
     return json_pack("{s:I, s:f, s:f, s:f, s:f, s:f}", "calls", (json_int_t)times->wall.count,
                      "p50_us", microseconds(latencies_at(&times->wall, 500000)), "p99_us",
                      microseconds(latencies_at(&times->wall, 990000)), "p999_us",
@@ -55,6 +60,8 @@ void load_print_text(const struct load_result *result)
     printf("strategy %s, backend %s%s: %.3f s, %s/s\n", result->strategy, result->backend,
            is_direct(result) ? ", direct" : "", seconds(result),
            human_size((uint64_t)bytes_per_second(result)).text);
+    if (result->walk.is_wanted)
+        walk_print_text(&result->walk);
     if (result->lock_wanted)
         printf("locked: %" PRIu32 " of %" PRIu32 " tensors%s, %s of memory\n", result->locked,
                result->loaded, result->is_split ? " and slices" : "",
@@ -78,7 +85,7 @@ static json_t *json_of_ways(const struct load_result *result)
 {
     return json_pack("{s:s, s:s?, s:b, s:o, s:o, s:O, s:O, s:{s:I, s:I}}", "strategy",
                      result->strategy, "backend", result->backend, "direct", is_direct(result),
-                     "cold", json_of_cold(result), "dispatch", json_of_dispatch(&result->times),
+                     "cold", json_of_cold(result), "dispatch", json_of_dispatch(result),
                      "degraded", result->degraded.list, "errors", result->failures.list, "machine",
                      "steps", (json_int_t)result->counters.steps, "events",
                      (json_int_t)result->counters.events);
@@ -88,7 +95,9 @@ void load_print_json(const struct load_result *result)
 {
     json_t *report = json_of_figures(result);
     json_t *ways = json_of_ways(result);
-    if (report && ways && json_object_update(report, ways) == 0) {
+    json_t *walk = result->walk.is_wanted ? walk_json(&result->walk) : json_object();
+    if (report && ways && walk && json_object_update(report, ways) == 0 &&
+        json_object_update(report, walk) == 0) {
         json_dumpf(report, stdout, 0);
         putchar('\n');
     } else {
@@ -96,4 +105,5 @@ void load_print_json(const struct load_result *result)
     }
     json_decref(report);
     json_decref(ways);
+    json_decref(walk);
 }

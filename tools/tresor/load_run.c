@@ -62,6 +62,40 @@ static void load_item(const struct opened *opened, struct tresor_item item,
     result->bytes = done.bytes;
 }
 
+/** What is loaded are tensors that were used at least once. */
+static void walk_item(const struct load_options *options, const struct opened *opened,
+                      struct tresor_item item, struct load_result *result)
+{
+    struct progress progress = {0};
+    struct walk walk = {
+        .opened = opened,
+        .options = &options->walk,
+        .strategy = options->model.strategy,
+        .failures = &result->failures,
+        .degraded = &result->degraded,
+        .progress = &progress,
+    };
+    result->failures.progress = &progress;
+    tresor_item_measure(opened->context, item, &result->requested, NULL);
+    const uint64_t processor_before_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID);
+    const bool is_whole = walk_run(&walk, item, &result->walk);
+    result->processor_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID) - processor_before_ns;
+    result->failures.progress = NULL;
+    for (uint32_t i = 0; walk.steps.list && i < walk.steps.count; i++) {
+        result->loaded += walk.steps.list[i].is_used;
+        result->bytes += walk.steps.list[i].is_used ? walk.steps.list[i].size_bytes : 0;
+    }
+    for (uint32_t i = 0; i < result->walk.pass_count; i++)
+        result->load_ns += result->walk.passes[i].duration_ns;
+    result->failed = walk.has_failed && !interrupt_signal();
+    result->walk.is_whole = is_whole;
+    if (interrupt_signal() && result->failures.count == 0) {
+        const struct tresor_error error = error_of_code(TRESOR_ERROR_CANCELLED);
+        failures_add(&result->failures, &error);
+    }
+    walk_steps_free(&walk.steps);
+}
+
 static void lock_item(const struct opened *opened, struct tresor_item item,
                       struct load_result *result)
 {
@@ -91,11 +125,29 @@ static int load_opened(const struct option_reader *reader, const struct load_opt
     if (options->cold)
         load_evict_files(opened, &result->cold);
     interrupt_catch();
-    load_item(opened, item, result);
+    if (result->walk.is_wanted)
+        walk_item(options, opened, item, result);
+    else
+        load_item(opened, item, result);
     if (options->lock && !interrupt_signal())
         lock_item(opened, item, result);
     failures_end(&result->failures);
-    return result->loaded == result->requested ? TOOL_DONE : TOOL_SOME_FAILED;
+    return result->loaded == result->requested &&
+                   (!result->walk.is_wanted || result->walk.is_whole)
+               ? TOOL_DONE
+               : TOOL_SOME_FAILED;
+}
+
+static uint32_t policy_of(const struct walk_options *options)
+{
+    switch (options->policy) {
+    case WALK_POLICY_LFRU:
+        return TRESOR_POLICY_LFRU;
+    case WALK_POLICY_PRIORITY:
+        return TRESOR_POLICY_PRIORITY;
+    default:
+        return TRESOR_POLICY_LRU;
+    }
 }
 
 int load_run(const struct option_reader *reader, const struct load_options *options,
@@ -113,6 +165,8 @@ int load_run(const struct option_reader *reader, const struct load_options *opti
         .direct = options->model.direct,
         .numa = options->model.numa,
         .numa_nodes = options->model.numa_nodes,
+        .policy = policy_of(&options->walk),
+        .budget_bytes = options->walk.budget_bytes,
     };
     int code = TOOL_BAD_FILE;
     result->failures.opened = &opened;
