@@ -455,14 +455,20 @@ enum verdict {
     BLOCKED,  /* what it needs is in use */
 };
 
-/* Something will end by itself, and may leave room: a swap does once it has room for its own chunk. */
+/* Something will end by itself, and may leave room. */
 static bool is_moving(const struct tresor__controller *controller)
 {
     const struct tresor__budget *budget = &controller->budget;
+    return budget->loading > 0 || controller->io.room.leaving_bytes > 0 || budget->swapping > 0;
+}
+
+/* The same but for swaps that await room themselves. */
+static bool is_moving_beside_swaps(const struct tresor__controller *controller)
+{
     const struct tresor__io *io = &controller->io;
-    return budget->loading > 0 || io->room.leaving_bytes > 0 ||
+    return controller->budget.loading > 0 || io->room.leaving_bytes > 0 ||
            io->room.scratch_bytes > io->room.stuck_bytes ||
-           (budget->swapping > 0 && io->swaps_awaiting_room == 0);
+           (controller->budget.swapping > 0 && io->swaps_awaiting_room == 0);
 }
 
 static enum verdict judge(struct tresor__controller *controller, struct tresor__piece *piece)
@@ -551,13 +557,15 @@ static void look_at_stages(struct tresor__controller *controller)
         refuse_stages(controller, TRESOR_ERROR_TOO_BIG);
 }
 
-/* All that is left is in use: what asks for more than that, or a lower budget, fails unless it said that it waits. */
+/* All that is left is in use. Swaps come first: their tensors may go when they have ended. */
 static void refuse_those_above(struct tresor__controller *controller)
 {
     const struct tresor__budget *budget = &controller->budget;
-    refuse_stages(controller, TRESOR_ERROR_BUSY);
-    if (controller->io.swaps_awaiting_room > 0)
+    if (controller->io.swaps_awaiting_room > 0) {
         tresor__waits_refuse_swaps(controller);
+        return;
+    }
+    refuse_stages(controller, TRESOR_ERROR_BUSY);
     if (budget->request != TRESOR_NONE && !controller->requests[budget->request].awaits_room)
         settle_request(controller, TRESOR_ERROR_BUSY);
 }
@@ -569,7 +577,8 @@ static void shrink(struct tresor__controller *controller)
     uint64_t committed = controller->io.room.committed_bytes;
     uint64_t leaving = controller->io.room.leaving_bytes;
     if (committed > limit && committed - limit > leaving &&
-        !make_room(controller, committed - limit - leaving, NULL, 0) && !is_moving(controller))
+        !make_room(controller, committed - limit - leaving, NULL, 0) &&
+        !is_moving_beside_swaps(controller))
         refuse_those_above(controller);
 }
 

@@ -254,7 +254,7 @@ void tresor__waits_settle_one(struct tresor__controller *controller, uint32_t pa
  * any since the budget was lowered. */
 void tresor__waits_refuse_room(struct tresor__controller *controller, struct tresor__piece *piece);
 
-/** Not now: of the swaps that await room those fail with BUSY that do not wait for it. */
+/** Not now: the swaps that await room fail with BUSY. */
 void tresor__waits_refuse_swaps(struct tresor__controller *controller);
 /** Whether all of the tensor's loads wait for room. */
 bool tresor__waits_are_patient(const struct tresor__controller *controller,
