@@ -459,7 +459,9 @@ enum verdict {
 static bool is_moving(const struct tresor__controller *controller)
 {
     const struct tresor__budget *budget = &controller->budget;
-    return budget->loading > 0 || controller->io.room.leaving_bytes > 0 || budget->swapping > 0;
+    const struct tresor__io *io = &controller->io;
+    return budget->loading > 0 || budget->swapping > 0 || io->room.leaving_bytes > 0 ||
+           io->room.scratch_bytes > io->room.stuck_bytes || io->swaps_awaiting_room > 0;
 }
 
 /* The same but for swaps that await room themselves. */
@@ -647,6 +649,16 @@ static void each_resident(struct tresor__controller *controller, each_piece *vis
     }
 }
 
+/* What is evicted and wanted again was asked for when there was no budget. */
+static void admit_returning(struct tresor__controller *controller)
+{
+    for (uint32_t i = 0; i < controller->limits.sources; i++) {
+        struct tresor__slot *slot = &controller->slots[i];
+        for (uint32_t k = 0; slot->source.state == SOURCE_READY && k < slot->ranking.capacity; k++)
+            slot->pieces[k].tensor.asks_room = true;
+    }
+}
+
 static void drop_spares(struct tresor__controller *controller)
 {
     for (uint32_t i = 0; i < controller->limits.sources; i++) {
@@ -668,6 +680,8 @@ void tresor__budget_set(struct tresor__controller *controller, uint64_t budget_b
     budget->is_due = true;
     budget->round++;
     each_resident(controller, budget_bytes > 0 ? rank : unrank);
+    if (budget_bytes > 0)
+        admit_returning(controller);
     bound_pages(controller);
     if (budget_bytes > 0 && controller->io.room.spare_bytes > 0)
         drop_spares(controller);
