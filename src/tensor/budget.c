@@ -455,13 +455,24 @@ enum verdict {
     BLOCKED,  /* what it needs is in use */
 };
 
+/* A source that nobody uses any more takes its tensors along. */
+static bool is_any_closing(const struct tresor__controller *controller)
+{
+    for (uint32_t i = 0; i < controller->limits.sources && controller->draining > 0; i++)
+        if (controller->slots[i].source.state == SOURCE_DRAINING &&
+            tresor__pins_held(&controller->slots[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Something will end by itself, and may leave room. */
 static bool is_moving(const struct tresor__controller *controller)
 {
     const struct tresor__budget *budget = &controller->budget;
     const struct tresor__io *io = &controller->io;
     return budget->loading > 0 || budget->swapping > 0 || io->room.leaving_bytes > 0 ||
-           io->room.scratch_bytes > io->room.stuck_bytes || io->swaps_awaiting_room > 0;
+           io->room.scratch_bytes > io->room.stuck_bytes || io->swaps_awaiting_room > 0 ||
+           is_any_closing(controller);
 }
 
 /* The same but for swaps that await room themselves. */
@@ -602,7 +613,7 @@ void tresor__budget_settle(struct tresor__controller *controller)
     const struct tresor__room *room = &controller->io.room;
     bool is_below = room->committed_bytes <= tresor__budget_limit(controller) &&
                     room->charged_bytes <= budget->budget_bytes;
-    uint64_t fixed = room->staged_bytes + room->leaked_bytes;
+    uint64_t fixed = room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
     if (budget->request != TRESOR_NONE && (budget->budget_bytes == 0 || is_below))
         settle_request(controller, TRESOR_OK);
     else if (room->committed_bytes == 0 && room->charged_bytes <= fixed && fixed > budget->budget_bytes)

@@ -100,16 +100,6 @@ static uint32_t resident(void)
     return found;
 }
 
-static void set_budget(uint64_t budget_bytes)
-{
-    struct tresor_request request = {0};
-    int32_t code = tresor_budget(context(), budget_bytes, NULL, &request);
-    assert_error(session_note(&world.session, code, request), TRESOR_OK);
-    limit = budget_bytes > limit ? budget_bytes : limit;
-    assert_error(finish(request), TRESOR_OK);
-    limit = budget_bytes > 0 ? budget_bytes : UINT64_MAX;
-}
-
 static void acquire(uint32_t tensors, bool acquires)
 {
     for (uint32_t i = 0; i < TENSORS; i++)
@@ -210,7 +200,8 @@ static void a_swap_may_be_cancelled_while_it_awaits_room(void **state)
         struct tresor_request request = ask(TRESOR_VERB_SWAP, 0x0f, 0);
         for (uint32_t i = 0; i < steps; i++)
             session_pump(&world.session);
-        assert_error(tresor_cancel(context(), request), TRESOR_OK);
+        if (!session_end(&world.session, request))
+            assert_error(tresor_cancel(context(), request), TRESOR_OK);
         int32_t code = finish(request);
         assert_true(code == TRESOR_ERROR_CANCELLED || code == TRESOR_ERROR_BUSY);
         assert_int_equal(resident(), 0x0f);
