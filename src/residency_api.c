@@ -161,7 +161,6 @@ static uint32_t flags_of(enum tresor_verb verb)
     case TRESOR_VERB_LOAD:
         return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_PIN | TRESOR_REQUEST_WAIT;
     case TRESOR_VERB_EVICT:
-    case TRESOR_VERB_SWAP:
         return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_WAIT;
     case TRESOR_VERB_BUDGET:
         return TRESOR_REQUEST_WAIT;
@@ -290,8 +289,7 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     made->wants_pins = options.flags & TRESOR_REQUEST_PIN;
     made->wants_items = made->wants_pins || options.flags & TRESOR_REQUEST_ITEMS;
     made->is_patient = verb == TRESOR_VERB_EVICT && options.flags & TRESOR_REQUEST_WAIT;
-    made->awaits_room = (verb == TRESOR_VERB_LOAD || verb == TRESOR_VERB_SWAP) &&
-                        options.flags & TRESOR_REQUEST_WAIT;
+    made->awaits_room = verb == TRESOR_VERB_LOAD && options.flags & TRESOR_REQUEST_WAIT;
     made->is_strategy_asked = options.strategy != TRESOR_STRATEGY_DEFAULT;
     made->strategy =
         (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT ? controller->limits.strategy

@@ -487,9 +487,22 @@ static bool is_moving(struct tresor__controller *controller)
     budget->awaits_turns = controller->turns.head != TRESOR_NONE;
     return budget->awaits_turns ||
            atomic_load_explicit(&controller->released, memory_order_relaxed) ||
-           budget->loading > 0 || is_closing(controller) || io->room.leaving_bytes > 0 ||
+           budget->loading > 0 || budget->swapping > 0 || is_closing(controller) ||
+           io->room.leaving_bytes > 0 || io->swaps_awaiting_room > 0 ||
+           io->room.scratch_bytes > io->room.stuck_bytes;
+}
+
+/* The same but for swaps that await room themselves. */
+static bool is_moving_beside_swaps(struct tresor__controller *controller)
+{
+    const struct tresor__io *io = &controller->io;
+    controller->budget.awaits_turns = controller->turns.head != TRESOR_NONE;
+    return controller->budget.awaits_turns ||
+           atomic_load_explicit(&controller->released, memory_order_relaxed) ||
+           controller->budget.loading > 0 || is_closing(controller) ||
+           io->room.leaving_bytes > 0 ||
            io->room.scratch_bytes > io->room.stuck_bytes ||
-           (budget->swapping > 0 && io->swaps_awaiting_room == 0);
+           (controller->budget.swapping > 0 && io->swaps_awaiting_room == 0);
 }
 
 static enum verdict judge(struct tresor__controller *controller, struct tresor__piece *piece)
@@ -579,25 +592,28 @@ static void look_at_stages(struct tresor__controller *controller)
         refuse_stages(controller, TRESOR_ERROR_TOO_BIG);
 }
 
-/* All that is left is in use: what asks for more than that, or a lower budget, fails unless it said that it waits. */
+/* All that is left is in use. Swaps come first: their tensors may go when they have ended. */
 static void refuse_those_above(struct tresor__controller *controller)
 {
     const struct tresor__budget *budget = &controller->budget;
-    refuse_stages(controller, TRESOR_ERROR_BUSY);
-    if (controller->io.swaps_awaiting_room > 0)
+    if (controller->io.swaps_awaiting_room > 0) {
         tresor__waits_refuse_swaps(controller);
+        return;
+    }
+    refuse_stages(controller, TRESOR_ERROR_BUSY);
     if (budget->request != TRESOR_NONE && !controller->requests[budget->request].awaits_room)
         settle_request(controller, TRESOR_ERROR_BUSY);
 }
 
-/* More is committed than may be: others go, for a swap's next chunk or for nobody's good. */
+/* More is committed than may be: others go, for a stage, for a swap's next chunk or for nobody's good. */
 static void shrink(struct tresor__controller *controller)
 {
     uint64_t limit = tresor__budget_limit(controller);
     uint64_t committed = controller->io.room.committed_bytes;
     uint64_t leaving = controller->io.room.leaving_bytes;
     if (committed > limit && committed - limit > leaving &&
-        !make_room(controller, committed - limit - leaving, NULL, 0) && !is_moving(controller))
+        !make_room(controller, committed - limit - leaving, NULL, 0) &&
+        !is_moving_beside_swaps(controller))
         refuse_those_above(controller);
 }
 

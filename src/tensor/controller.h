@@ -254,11 +254,11 @@ void tresor__waits_settle_one(struct tresor__controller *controller, uint32_t pa
  * any since the budget was lowered. */
 void tresor__waits_refuse_room(struct tresor__controller *controller, struct tresor__piece *piece);
 
+/** Not now: the swaps that await room fail with BUSY. */
+void tresor__waits_refuse_swaps(struct tresor__controller *controller);
 /** Whether all of the tensor's loads wait for room. */
 bool tresor__waits_are_patient(const struct tresor__controller *controller,
                                const struct tresor__piece *piece);
-/** Not now: of the swaps that await room those fail with BUSY that do not wait for it. */
-void tresor__waits_refuse_swaps(struct tresor__controller *controller);
 
 /** Withdraw the loads of a request's tensors of which that holds. */
 typedef bool tresor__waits_filter(const struct tresor__controller *controller,

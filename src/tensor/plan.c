@@ -428,7 +428,7 @@ static void count_passing(const struct tresor__controller *controller, struct tr
 /* What is not kept has the window, or room for one that is used and the next. */
 static void spread(struct tresor__controller *controller, struct tresor__plan *plan)
 {
-    uint64_t limit = tresor__budget_limit(controller);
+    uint64_t limit = tresor__budget_most(controller);
     if (limit == plan->spread_bytes)
         return;
     plan->spread_bytes = limit;

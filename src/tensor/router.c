@@ -196,7 +196,8 @@ static void settle_waits(struct tresor__controller *controller,
         controller->budget.is_due = true; /* what is not locked any more may go */
     tresor__waits_settle(controller, piece, waits[message->kind], message->code,
                          message->kind == TRESOR__MESSAGE_SETTLE_ADVISE);
-    if (message->kind == TRESOR__MESSAGE_SETTLE_EVICT && piece->tensor.state != TENSOR_HELD)
+    bool goes_on = piece->tensor.state == TENSOR_HELD || piece->tensor.state == TENSOR_SWAPPING;
+    if (message->kind == TRESOR__MESSAGE_SETTLE_EVICT && !goes_on)
         tresor__waits_settle(controller, piece, TRESOR__WAIT_PATIENT, message->code, false);
 }
 

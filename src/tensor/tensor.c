@@ -366,6 +366,23 @@ static void ask_seal(void *context, const struct tresor__input *input, struct tr
     ask(tensor, out, TRESOR__EFFECT_SEAL, TENSOR_ON_SEAL_OK, 0);
 }
 
+/* Who waits for its eviction has waited for its swap too. */
+static void settle_and_seal(void *context, const struct tresor__input *input,
+                            struct tresor__outbox *out)
+{
+    note_side(context);
+    settle_side(context, out, TRESOR_OK);
+    ask_seal(context, input, out);
+}
+
+/* Input value: why the swap has failed. */
+static void fail_and_seal(void *context, const struct tresor__input *input,
+                          struct tresor__outbox *out)
+{
+    settle_side(context, out, (int32_t)input->value);
+    ask_seal(context, input, out);
+}
+
 static void refuse_yield(void *context, const struct tresor__input *input,
                          struct tresor__outbox *out)
 {
@@ -452,13 +469,6 @@ static void refuse_evict_settle_and_swap(void *context, const struct tresor__inp
     settle_load(context, input, out);
     say(context, out, TRESOR__MESSAGE_KEPT, TRESOR_OK);
     swap(context, input, out);
-}
-
-static void refuse_evict_and_swap(void *context, const struct tresor__input *input,
-                                  struct tresor__outbox *out)
-{
-    refuse_evict(context, input, out);
-    refuse_swap(context, input, out);
 }
 
 static void remember_failure(void *context, const struct tresor__input *input,

@@ -307,6 +307,7 @@ static bool may_withdraw(const struct tresor__piece *piece, uint8_t wait)
     return wait == TRESOR__WAIT_LOAD || is_swap(wait) ||
            (wait == TRESOR__WAIT_PATIENT && (piece->tensor.state == TENSOR_HELD ||
                                              piece->tensor.state == TENSOR_SEALING ||
+                                             piece->tensor.state == TENSOR_SWAPPING ||
                                              piece->tensor.state == TENSOR_STOPPING)) ||
            (wait == TRESOR__WAIT_LOCK && piece->lock.state == LOCK_AWAITING);
 }
@@ -359,7 +360,7 @@ void tresor__waits_refuse_swaps(struct tresor__controller *controller)
     for (uint32_t i = 0; i < controller->limits.requests; i++) {
         const struct tresor__request *request = &controller->requests[i];
         bool is_asking = request->state == REQUEST_VISITING || request->state == REQUEST_PENDING;
-        if (request->verb == TRESOR_VERB_SWAP && is_asking && !request->awaits_room)
+        if (request->verb == TRESOR_VERB_SWAP && is_asking)
             refuse_swaps_of(controller, request);
     }
 }

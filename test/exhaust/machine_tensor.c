@@ -75,10 +75,10 @@ int main(void)
         [TENSOR_ADMITTING] = WANTED | BY_READ | AWAITING | URGENT | BUDGETED | SWAPS,
         [TENSOR_LOADING] = WANTED | BY_READ | AWAITING | URGENT | SWAPS,
         [TENSOR_RESIDENT] = WANTED | BY_READ | LOCKS,
-        [TENSOR_SWAPPING] = BY_READ | AWAITING | SWAPS,
+        [TENSOR_SWAPPING] = BY_READ | AWAITING | SWAPS | PATIENT,
         [TENSOR_STOPPING] = BY_READ | AWAITING | SWAPS | EVICT | PATIENT,
         [TENSOR_SEALING] = WANTED | BY_READ | AWAITING | URGENT | PATIENT | SWAPS,
-        [TENSOR_HELD] = BY_READ | LOCKS | URGENT | PATIENT | SWAPS,
+        [TENSOR_HELD] = BY_READ | LOCKS | URGENT | PATIENT,
         [TENSOR_EVICTING] = WANTED | BY_READ | FAILING | AWAITING | URGENT | BUDGETED | SWAPS,
         [TENSOR_FAILED] = WANTED | BY_READ | URGENT | BUDGETED,
     };
@@ -133,8 +133,8 @@ int main(void)
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {"open_settle_and_swap", .always = EXHAUST_SENDS(OPEN_PINS) | EXHAUST_SENDS(SETTLE_LOAD) |
                                            EXHAUST_SENDS(SWAP)},
-        {"refuse_evict_and_swap",
-         .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(SETTLE_SWAP)},
+        {"settle_and_seal", .always = EXHAUST_SENDS(SETTLE_SWAP)},
+        {"fail_and_seal", .always = EXHAUST_SENDS(SETTLE_SWAP)},
         {"refuse_evict_settle_and_swap", .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(KEPT) |
                                                    EXHAUST_SENDS(SETTLE_LOAD) |
                                                    EXHAUST_SENDS(SWAP)},

@@ -48,7 +48,7 @@ static uint32_t choose_flags(struct host *host, enum tresor_verb verb)
     bool is_special = random_once_in(&host->seed, 3);
     if (is_special && verb == TRESOR_VERB_LOAD)
         flags |= TRESOR_REQUEST_PIN;
-    if (is_special && (verb == TRESOR_VERB_EVICT || verb == TRESOR_VERB_SWAP))
+    if (is_special && verb == TRESOR_VERB_EVICT)
         flags |= TRESOR_REQUEST_WAIT;
     if (verb == TRESOR_VERB_LOAD && random_once_in(&host->seed, 4))
         flags |= TRESOR_REQUEST_WAIT;

@@ -270,9 +270,8 @@ void host_move(struct host *host)
         {8, acquire},     {6, release},      {6, cancel},    {5, host_load_and_cancel},
         {2, finish},      {3, wait},         {16, dispatch}, {8, take},
         {1, settle},      {1, touch_file},   {5, stream},    {5, return_chunks},
-        {3, split},      {3, host_set_budget}, {1, host_set_policy}, {2, host_set_priority},
-        {4, host_plan},  {9, host_follow_plan}, {2, host_seek},
-        {9, swap},
+        {3, split},       {9, swap},         {3, host_set_budget}, {1, host_set_policy},
+        {2, host_set_priority}, {4, host_plan}, {9, host_follow_plan}, {2, host_seek},
     };
     enum {
         COUNT = sizeof moves / sizeof moves[0]

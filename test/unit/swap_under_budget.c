@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Swaps under a budget: a chunk is in memory twice while it moves, so others go for it, or it waits, or it fails. */
+/* Swaps under a budget: a chunk is in memory twice while it moves, so others go for it, or it fails. */
 #include <tresor/tresor.h>
 
 #include "context.h"
@@ -100,16 +100,6 @@ static uint32_t resident(void)
     return found;
 }
 
-static void set_budget(uint64_t budget_bytes)
-{
-    struct tresor_request request = {0};
-    int32_t code = tresor_budget(context(), budget_bytes, NULL, &request);
-    assert_error(session_note(&world.session, code, request), TRESOR_OK);
-    limit = budget_bytes > limit ? budget_bytes : limit;
-    assert_error(finish(request), TRESOR_OK);
-    limit = budget_bytes > 0 ? budget_bytes : UINT64_MAX;
-}
-
 static void acquire(uint32_t tensors, bool acquires)
 {
     for (uint32_t i = 0; i < TENSORS; i++)
@@ -177,43 +167,84 @@ static void what_is_in_use_stays(void **state)
     acquire(0x0f, true);
     assert_error(finish(ask(TRESOR_VERB_SWAP, 0x01, 0)), TRESOR_ERROR_BUSY);
     assert_int_equal(counters().private_bytes, 0);
-    struct tresor_request waiting = ask(TRESOR_VERB_SWAP, 0x01, TRESOR_REQUEST_WAIT);
-    settle();
-    assert_null(session_end(&world.session, waiting));
-    /* A load beside it does not wait, and one that does comes behind it. */
-    assert_error(finish(ask(TRESOR_VERB_LOAD, 0x20, 0)), TRESOR_ERROR_BUSY);
-    struct tresor_request behind = ask(TRESOR_VERB_LOAD, 0x40, TRESOR_REQUEST_WAIT);
-    settle();
-    assert_null(session_end(&world.session, behind));
     acquire(0x0e, false);
-    assert_error(finish(waiting), TRESOR_OK);
+    assert_error(finish(ask(TRESOR_VERB_SWAP, 0x01, 0)), TRESOR_OK);
     assert_true(is_private(1));
-    assert_error(finish(behind), TRESOR_OK);
-    assert_true(resident() & 0x01);
     acquire(0x01, false);
     fake_world_close(&world);
 }
 
-static void who_waits_may_leave(void **state)
+/* What waits for room neither keeps a swap from it nor loses its own by one. */
+static void a_load_waits_beside_swaps(void **state)
 {
     (void)state;
     start(4 * PIECE_BYTES);
     load(0x0f);
-    struct tresor_request waiting = ask(TRESOR_VERB_SWAP, 0x0f, TRESOR_REQUEST_WAIT);
+    acquire(0x0f, true);
+    struct tresor_request waiting = ask(TRESOR_VERB_LOAD, 0x40, TRESOR_REQUEST_WAIT);
     settle();
+    assert_error(finish(ask(TRESOR_VERB_SWAP, 0x01, 0)), TRESOR_ERROR_BUSY);
     assert_null(session_end(&world.session, waiting));
-    assert_error(tresor_cancel(context(), waiting), TRESOR_OK);
-    assert_error(finish(waiting), TRESOR_ERROR_CANCELLED);
-    assert_int_equal(resident(), 0x0f);
-    assert_int_equal(context()->controller.io.awaited_scratch_bytes, 0);
-    waiting = ask(TRESOR_VERB_SWAP, 0x0f, TRESOR_REQUEST_WAIT);
-    settle();
-    set_budget(8 * PIECE_BYTES);
+    acquire(0x0f, false);
     assert_error(finish(waiting), TRESOR_OK);
-    assert_true(is_private(4));
-    assert_int_equal(resident(), 0x0f);
-    assert_int_equal(counters().evicted, 0);
+    assert_true(resident() & 0x40);
     fake_world_close(&world);
+}
+
+static void a_swap_may_be_cancelled_while_it_awaits_room(void **state)
+{
+    (void)state;
+    for (uint32_t steps = 0; steps < 12; steps++) {
+        start(4 * PIECE_BYTES);
+        load(0x0f);
+        struct tresor_request request = ask(TRESOR_VERB_SWAP, 0x0f, 0);
+        for (uint32_t i = 0; i < steps; i++)
+            session_pump(&world.session);
+        if (!session_end(&world.session, request))
+            assert_error(tresor_cancel(context(), request), TRESOR_OK);
+        int32_t code = finish(request);
+        assert_true(code == TRESOR_ERROR_CANCELLED || code == TRESOR_ERROR_BUSY);
+        assert_int_equal(resident(), 0x0f);
+        assert_int_equal(context()->controller.io.awaited_scratch_bytes, 0);
+        assert_int_equal(context()->controller.io.swaps_awaiting_room, 0);
+        assert_error(finish(ask(TRESOR_VERB_LOAD, 0xf0, 0)), TRESOR_OK);
+        fake_world_close(&world);
+    }
+}
+
+/* A patient eviction of what is in use does not hold up its swap, and comes behind it. */
+static void a_patient_eviction_comes_behind(void **state)
+{
+    (void)state;
+    for (uint32_t steps = 0; steps < 12; steps++) {
+        struct tresor_request swapping = {0};
+        struct tresor_request evicting = {0};
+        struct tresor_item item;
+        struct tresor_request_options waits = {.size_bytes = sizeof waits,
+                                               .flags = TRESOR_REQUEST_WAIT};
+        start(0);
+        load(0x0f);
+        acquire(0x02, true);
+        item = item_of(1);
+        for (uint32_t turn = 0; turn < 2; turn++) {
+            if (turn == steps % 2)
+                swapping = ask(TRESOR_VERB_SWAP, 0x02, 0);
+            else
+                assert_error(session_note(&world.session,
+                                          tresor_evict(context(), &item, 1, &waits, &evicting),
+                                          evicting),
+                             TRESOR_OK);
+            for (uint32_t i = 0; i < steps / 2; i++)
+                session_pump(&world.session);
+        }
+        assert_error(finish(swapping), TRESOR_OK);
+        assert_true(is_private(1));
+        assert_null(session_end(&world.session, evicting));
+        acquire(0x02, false);
+        assert_error(finish(evicting), TRESOR_OK);
+        assert_int_equal(resident(), 0x0d);
+        fake_world_close(&world);
+    }
 }
 
 /* Asked for while it is loaded, or while it awaits room to be. */
@@ -226,7 +257,7 @@ static void what_comes_is_swapped_when_it_is_there(void **state)
         struct tresor_request loading = ask(TRESOR_VERB_LOAD, 0x30, 0);
         for (uint32_t i = 0; i < steps; i++)
             session_pump(&world.session);
-        struct tresor_request swapping = ask(TRESOR_VERB_SWAP, 0x10, TRESOR_REQUEST_WAIT);
+        struct tresor_request swapping = ask(TRESOR_VERB_SWAP, 0x10, 0);
         assert_error(finish(loading), TRESOR_OK);
         assert_error(finish(swapping), TRESOR_OK);
         assert_int_equal(resident() & 0x10, 0x10);
@@ -244,7 +275,7 @@ static void what_does_not_come_has_nothing_to_move(void **state)
     acquire(0x03, true);
     struct tresor_request loading = ask(TRESOR_VERB_LOAD, 0x10, TRESOR_REQUEST_WAIT);
     settle();
-    struct tresor_request swapping = ask(TRESOR_VERB_SWAP, 0x10, TRESOR_REQUEST_WAIT);
+    struct tresor_request swapping = ask(TRESOR_VERB_SWAP, 0x10, 0);
     settle();
     assert_null(session_end(&world.session, swapping));
     assert_error(tresor_cancel(context(), loading), TRESOR_OK);
@@ -288,11 +319,10 @@ static void swaps_and_loads_at_once(void **state)
         for (uint32_t i = 0; i < steps % 20; i++)
             session_pump(&world.session);
         struct tresor_request loading = ask(TRESOR_VERB_LOAD, 0x70, steps < 20 ? TRESOR_REQUEST_WAIT : 0);
-        struct tresor_request second =
-            ask(TRESOR_VERB_SWAP, 0x70, steps < 40 ? TRESOR_REQUEST_WAIT : 0);
+        struct tresor_request second = ask(TRESOR_VERB_SWAP, 0x70, 0);
         settle();
         int32_t code = finish(second);
-        assert_true(code == TRESOR_OK || (code == TRESOR_ERROR_BUSY && steps >= 40));
+        assert_true(code == TRESOR_OK || code == TRESOR_ERROR_BUSY);
         code = finish(swapping);
         assert_true(code == TRESOR_OK || code == TRESOR_ERROR_BUSY);
         assert_error(finish(loading), TRESOR_OK);
@@ -310,7 +340,9 @@ int main(void)
         cmocka_unit_test(what_fits_goes_nobodys_way),
         cmocka_unit_test(all_that_there_is_fails),
         cmocka_unit_test(what_is_in_use_stays),
-        cmocka_unit_test(who_waits_may_leave),
+        cmocka_unit_test(a_load_waits_beside_swaps),
+        cmocka_unit_test(a_swap_may_be_cancelled_while_it_awaits_room),
+        cmocka_unit_test(a_patient_eviction_comes_behind),
         cmocka_unit_test(what_comes_is_swapped_when_it_is_there),
         cmocka_unit_test(what_does_not_come_has_nothing_to_move),
         cmocka_unit_test(a_budget_may_be_set_at_any_moment),
