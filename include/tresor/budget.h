@@ -20,7 +20,9 @@ extern "C" {
  * Under a budget a LOAD brings in as much as there is room for and has other tensors evicted to make more: those that no
  * plan names, in the order of the policy, then those that a plan needs last. What is acquired, locked or being loaded stays, and so does
  * what the same request has loaded. A LOAD of more than the whole budget is refused with TOO_BIG before anything is evicted;
- * where what is acquired or locked leaves too little room, its tensors fail with BUSY, or wait with TRESOR_REQUEST_WAIT. Two
+ * where what is acquired, locked or needed soon by a plan leaves too little room, its tensors fail with BUSY, or wait with
+ * TRESOR_REQUEST_WAIT; and with TOO_BIG where a lower budget has come that it does not fit. A STREAM whose first stage finds
+ * no room fails like that too. Two
  * requests that wait and hold what each other needs wait until the host gives something back.
  */
 
@@ -38,7 +40,7 @@ TRESOR_API const char *tresor_policy_name(uint32_t policy);
 /**
  * Set the budget, in bytes; 0: none. A higher one is there at once. For a lower one tensors are evicted; the request ends
  * when the memory in use is below it, with BUSY where what is acquired or locked is more than that (with
- * TRESOR_REQUEST_WAIT it goes on as that is released). Whatever becomes of the request, the budget is set: nothing is
+ * TRESOR_REQUEST_WAIT it goes on as that is released), or the memory of stages, which stays. Whatever becomes of the request, the budget is set: nothing is
  * brought in beyond it. A later one ends an earlier one that is still under way, as CANCELLED. Of `options` the
  * cookie and the flag WAIT count. Returns TRESOR_OK, INVALID, AGAIN or THREAD.
  */

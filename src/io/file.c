@@ -92,8 +92,8 @@ static bool has_stage_room(const struct tresor__io *io)
     uint64_t kept = room->committed_bytes + room->staged_bytes + room->leaked_bytes +
                     room->scratch_bytes;
     uint64_t bytes = tresor__io_stage_room(io);
-    return bytes <= tresor__room_left(room) && kept <= room->limit_bytes &&
-           bytes <= room->limit_bytes - kept;
+    uint64_t limit = room->budget_bytes > 0 ? room->budget_bytes : room->limit_bytes;
+    return bytes <= tresor__room_left(room) && kept <= limit && bytes <= limit - kept;
 }
 
 bool tresor__io_has_stage(const struct tresor__io *io)

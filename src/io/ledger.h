@@ -160,7 +160,8 @@ struct tresor__swap_chunk {
 
 /** Memory that all ledgers of a context share, in bytes of pages. */
 struct tresor__room {
-    uint64_t limit_bytes;     /* that may be committed and charged; UINT64_MAX: no limit */
+    uint64_t limit_bytes;     /* that may be charged at the most; UINT64_MAX: no limit */
+    uint64_t budget_bytes;    /* that may be charged where no more is committed already; 0: the limit */
     uint64_t committed_bytes; /* of intervals that have users, whether their pages are there yet or not */
     uint64_t leaving_bytes;   /* of the committed, those whose users all are asked to go */
     uint64_t charged_bytes;   /* of intervals whose pages are there or may be: being filled, full, not yet
@@ -180,7 +181,11 @@ static inline uint64_t tresor__room_left(const struct tresor__room *room)
 {
     uint64_t committed =
         room->committed_bytes + room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
-    uint64_t limit = committed > room->limit_bytes ? committed : room->limit_bytes;
+    uint64_t limit = room->limit_bytes;
+    if (room->budget_bytes > 0 && limit > room->budget_bytes)
+        limit = committed < limit ? committed : limit;
+    if (limit < room->budget_bytes && room->budget_bytes < room->limit_bytes)
+        limit = room->budget_bytes;
     return limit > room->charged_bytes ? limit - room->charged_bytes : 0;
 }
 

@@ -59,12 +59,14 @@ uint64_t tresor__budget_most(const struct tresor__controller *controller)
 
 static void set_room(struct tresor__controller *controller)
 {
+    struct tresor__room *room = &controller->io.room;
     uint64_t budget_bytes = controller->budget.budget_bytes;
     uint64_t lost = controller->leaked_bytes; /* by sources that are closed */
-    if (budget_bytes == 0)
-        controller->io.room.limit_bytes = UINT64_MAX;
-    else
-        controller->io.room.limit_bytes = budget_bytes > lost ? budget_bytes - lost : 0;
+    uint64_t left = budget_bytes > lost ? budget_bytes - lost : 1;
+    uint64_t needed =
+        room->committed_bytes + room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
+    room->budget_bytes = budget_bytes > 0 ? left : 0;
+    room->limit_bytes = budget_bytes == 0 ? UINT64_MAX : needed > left ? needed : left;
 }
 
 static tresor__policy *policy_of(const struct tresor__controller *controller)
