@@ -22,7 +22,7 @@
 #endif
 
 enum {
-    OPERATIONS = SLOW ? 200000 : 1200000,
+    OPERATIONS = SLOW ? 60000 : 300000,
     OPERATIONS_OF_WORLD = 1500,
     WALKS = 2, /* of each backing */
     IN_FLIGHT = 24,
