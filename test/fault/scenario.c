@@ -336,7 +336,12 @@ static void use_budget(void)
         total += pages * 4096;
         largest = pages * 4096 > largest ? pages * 4096 : largest;
     }
+    struct tresor_counters counters = {.size_bytes = sizeof counters};
+    session_do(&run.session, TRESOR_VERB_UNLOCK, session_all(&run.session), 0);
+    session_do(&run.session, TRESOR_VERB_EVICT, session_all(&run.session), 0);
+    tresor_get_counters(run.session.context, &counters);
     uint64_t budget_bytes = total / 2 > largest ? total / 2 : largest;
+    budget_bytes += counters.charged_bytes; /* of the stages, which stay */
     if (set_budget(budget_bytes)) {
         follow_plan(budget_bytes);
         load_in_turn(budget_bytes);
