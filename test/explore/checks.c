@@ -260,7 +260,7 @@ static void check_closed(void)
             world_violate("closed, and a descriptor is open");
     bool holds_range = world->headers > 0;
     for (uint32_t i = 0; i < WORLD_PARTS; i++)
-        holds_range = holds_range || world->files[i].has_window;
+        holds_range = holds_range || world->files[i].windows > 0;
     if (holds_range && controller()->leaked_bytes == 0)
         world_violate("closed, and a range of addresses is held");
     if (room->committed_bytes > 0 || room->charged_bytes != room->staged_bytes)

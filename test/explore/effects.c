@@ -116,6 +116,12 @@ const char *world_outcome_name(uint32_t outcome)
 
 /* --- pages --- */
 
+/* The first descriptors are parts' own, in their order; those for direct reads follow. */
+static uint32_t part_of(int descriptor)
+{
+    return (uint32_t)descriptor % DESCRIPTOR_FIRST;
+}
+
 static struct world_file *file_of(const struct tresor__effect *effect)
 {
     return &world->files[effect->file];
@@ -171,7 +177,7 @@ static void must_not_be_locked(struct pages pages, const char *what)
 static void must_be_within(const struct tresor__effect *effect, struct pages pages, uint8_t backing,
                            const char *what)
 {
-    if (!file_of(effect)->has_window)
+    if (file_of(effect)->windows == 0)
         world_violate("%s without a window", what);
     for (uint32_t i = pages.first; i < pages.last; i++)
         if (pages.list[i].backing != backing)
@@ -184,8 +190,7 @@ static int64_t map(const struct tresor__effect *effect, enum outcome outcome)
     struct pages pages = pages_of(effect);
     bool is_spare = effect->flags & TRESOR__MAP_SPARE;
     must_not_be_in_use(pages, "a map");
-    must_not_be_locked(pages, "a map");
-    if (!file_of(effect)->has_window)
+    if (file_of(effect)->windows == 0)
         world_violate("a map without a window");
     for (uint32_t i = pages.first; i < pages.last; i++)
         pages.list[i] = (struct world_page){
@@ -245,6 +250,8 @@ static int64_t replace(const struct tresor__effect *effect, enum outcome outcome
                         : *made;
         if (!is_torn)
             *made = (struct world_page){.backing = made->backing};
+        else if (made->backing == TRESOR__BACKING_FILE)
+            made->has_memory = false; /* the page cache has it once */
     }
     return is_torn && !(effect->flags & TRESOR__MAP_FILE) ? -ENOMEM : 0;
 }
@@ -276,7 +283,7 @@ static void put_bytes(const struct tresor__effect *effect, uint64_t count)
     for (uint32_t i = pages.first; i < pages.last; i++)
         pages.list[i].has_memory = true;
     uint64_t last = (effect->place + count + eighth - 1) / eighth;
-    if (effect->offset + count < model_size(effect->file))
+    if (effect->offset + count < model_size(part_of(effect->descriptor)))
         last = (effect->place + count) / eighth;
     for (uint64_t i = effect->place / eighth; i < last; i++)
         if (i / EIGHTHS < WORLD_PAGES)
@@ -293,7 +300,7 @@ static uint64_t shorten(uint64_t count, uint64_t eighth)
 
 static int64_t read_bytes(const struct tresor__effect *effect, enum outcome outcome)
 {
-    uint64_t size = model_size(effect->file);
+    uint64_t size = model_size(part_of(effect->descriptor));
     uint64_t rest = effect->offset < size ? size - effect->offset : 0;
     uint64_t count = effect->length < rest ? effect->length : rest;
     if (outcome == OUTCOME_SHORT)
@@ -331,12 +338,6 @@ static int64_t unlock(const struct tresor__effect *effect)
 }
 
 /* --- files --- */
-
-/* The first descriptors are parts' own, in their order; those for direct reads follow. */
-static uint32_t part_of(int descriptor)
-{
-    return (uint32_t)descriptor % DESCRIPTOR_FIRST;
-}
 
 static int64_t open_part(const struct tresor__effect *effect)
 {
@@ -382,9 +383,7 @@ static int64_t reserve(const struct tresor__effect *effect)
         world->headers++;
         return (int64_t)(uintptr_t)model_bytes(part_of(effect->descriptor));
     }
-    if (file_of(effect)->has_window)
-        world_violate("a second window");
-    file_of(effect)->has_window = true;
+    file_of(effect)->windows++;
     return ((int64_t)effect->file + 1) << 40;
 }
 
@@ -396,13 +395,12 @@ static int64_t release(const struct tresor__effect *effect)
             world_violate("a header is given back that is not mapped");
         return 0;
     }
-    if (!file->has_window)
+    if (file->windows-- == 0)
         world_violate("a window is given back that is not there");
     must_not_be_in_use((struct pages){file->pages, 0, WORLD_PAGES}, "a release");
     must_not_be_in_use((struct pages){file->scratch, 0, WORLD_PAGES}, "a release");
     for (uint32_t i = 0; i < WORLD_PAGES; i++)
         file->pages[i] = file->scratch[i] = (struct world_page){.backing = TRESOR__BACKING_NONE};
-    file->has_window = false;
     return 0;
 }
 
@@ -484,6 +482,8 @@ static int64_t succeed(const struct tresor__effect *effect, enum outcome outcome
 
 static int64_t become(const struct tresor__effect *effect, enum outcome outcome)
 {
+    if (effect->kind == TRESOR__EFFECT_LOCK && outcome != OUTCOME_OK)
+        unlock(effect); /* what was locked of it is not any more */
     switch (outcome) {
     case OUTCOME_HARD:
         return fail(effect);

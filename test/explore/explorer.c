@@ -166,13 +166,8 @@ static void list_choices(struct choices *choices)
     bool is_due = tresor__controller_is_due(controller);
     if (is_due)
         add(choices, CHOICE_TURN, 0, 0);
-    if (is_due || world->is_staged || controller->effect_count > 0)
+    if (is_due || controller->effect_count > 0)
         add(choices, CHOICE_DISPATCH, 0, 0);
-}
-
-static bool is_settled_after(uint8_t kind)
-{
-    return !spec->turns_singly || kind == CHOICE_DISPATCH;
 }
 
 /* What is asked for and refused leaves no trace. */
@@ -183,11 +178,22 @@ static void do_letter(uint8_t letter)
         world_violate("letter %u was refused, and has left a trace", letter);
 }
 
+/* Where turns are given singly, several answers may come before any of them. */
+static void answer(uint8_t effect, uint8_t outcome)
+{
+    world_answer(effect, outcome);
+    if (!spec->turns_singly || !world->is_staged)
+        return;
+    world->is_staged = false;
+    tresor__controller_deliver(&world->context->controller, &world->staged);
+    world_take_watch_effects();
+}
+
 static void apply(struct choice choice)
 {
     switch ((enum choice_kind)choice.kind) {
     case CHOICE_ANSWER:
-        world_answer(choice.a, choice.b);
+        answer(choice.a, choice.b);
         break;
     case CHOICE_DO:
         do_letter(choice.a);
@@ -213,8 +219,7 @@ static void apply(struct choice choice)
     case CHOICE_DISPATCH:
         break;
     }
-    /* An answer is delivered by the dispatch that polls it. */
-    if (is_settled_after(choice.kind) || choice.kind == CHOICE_ANSWER)
+    if (!spec->turns_singly || choice.kind == CHOICE_DISPATCH)
         host_settle(!spec->takes_late);
 }
 
@@ -386,6 +391,7 @@ static bool drain_once(void)
 /* Where another way came by before, the rest is known. */
 static void drain(void)
 {
+    host_settle(true);
     for (uint32_t i = 0; !world->violation[0] && set_add(&drained, identity_of_state()); i++) {
         if (i == DRAIN_STEPS_MAX)
             world_violate("it does not come to rest");

@@ -7,7 +7,7 @@
 
 enum {
     DISPATCHES_MAX = 200,
-    ITEMS_MAX = WORLD_TENSORS,
+    ITEMS_MAX = 2 * WORLD_TENSORS,
     PLAN_STEPS = 2,
 };
 
@@ -118,6 +118,8 @@ static int32_t ask(const struct op *op, struct tresor_request *request)
         .size_bytes = sizeof options, .flags = op->flags, .urgency = op->urgency};
     struct tresor_item items[ITEMS_MAX];
     uint32_t count = choose_items(op->pieces, items);
+    if (op->is_twice)
+        count += choose_items(op->pieces, items + count);
     struct tresor_context *context = world->context;
     switch (op->kind) {
     case OP_LOAD:
@@ -287,7 +289,8 @@ static void see_end(const struct tresor_event *event)
     if (request->verb == TRESOR_VERB_COPY)
         must_not_be_read(request);
     if (event->error.code == TRESOR_ERROR_CANCELLED && !request->is_cancelled && !slot()->source.cancelled &&
-        slot()->source.state == SOURCE_READY && request->verb != TRESOR_VERB_BUDGET)
+        slot()->source.state == SOURCE_READY && request->verb != TRESOR_VERB_BUDGET &&
+        request->verb != TRESOR_VERB_PLAN)
         world_violate("%s was cancelled by nobody", tresor_verb_name(event->verb));
     if (event->done + event->failed + event->cancelled != event->total)
         world_violate("%u done, %u failed and %u cancelled are not %u", event->done, event->failed,

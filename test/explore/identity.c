@@ -15,7 +15,7 @@
 #include "tensor/pins.h"
 
 enum {
-    STAMPS_MAX = 3 * WORLD_TENSORS * 2,
+    STAMPS_MAX = 3 * WORLD_PIECES,
     KIND_SHIFT = 28,
 };
 
@@ -57,8 +57,8 @@ static uint32_t rank_of_request(uint32_t index)
 {
     const struct tresor__request *requests = controller()->requests;
     uint32_t rank = 0;
-    if (index == TRESOR_NONE)
-        return index;
+    if (index == TRESOR_NONE || requests[index].state == REQUEST_FREE)
+        return TRESOR_NONE;
     for (uint32_t i = 0; i < controller()->limits.requests; i++)
         rank += requests[i].state != REQUEST_FREE && requests[i].serial < requests[index].serial;
     return rank;

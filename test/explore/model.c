@@ -13,6 +13,7 @@ enum {
     DTYPE_I8 = 24,
     BIG_KEYS = 40, /* of 2000 bytes each: more than 64 KiB */
     LAST_BYTES = 64 * 1024,
+    CROWD_BYTES = 32, /* of each in a crowd */
 };
 
 static struct model_set set;
@@ -46,34 +47,35 @@ static void make_file(const struct world_spec *spec)
     set.part_count = 1;
     while (count < WORLD_TENSORS && spec->quarters[count] > 0)
         count++;
-    gguf_put_header(bytes, spec->is_broken ? 99 : 3, count, keys + (spec->has_huge_header ? 1 : 0));
+    gguf_put_header(bytes, spec->is_broken ? 99 : 3, count + spec->crowd, keys + (spec->has_huge_header ? 1 : 0));
     put_keys(bytes, keys);
     if (spec->has_huge_header) {
         gguf_put_key(bytes, "huge", 8);
         bytes_put_u64(bytes, UINT64_C(1) << 31);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        char name[8];
-        uint64_t size = spec->quarters[i] * spec->page_bytes / 4;
+    for (uint32_t i = 0; i < count + spec->crowd; i++) {
+        char name[16];
+        uint64_t size = i < count ? spec->quarters[i] * spec->page_bytes / 4 : CROWD_BYTES;
         const uint64_t shape[] = {size / 2, 1, 2};
         snprintf(name, sizeof name, "%u", i);
         gguf_put_tensor(bytes, name, 3, shape, DTYPE_I8, offset);
         offset += size;
     }
     bytes_pad(bytes, 32);
-    sizes[0] = spec->has_huge_header ? UINT64_C(3) << 30 : bytes->size + offset;
+    sizes[0] = spec->has_huge_header ? UINT64_C(3) << 30 : bytes->size + (spec->is_cut ? offset / 2 : offset);
     bytes_put_zeros(bytes, LAST_BYTES); /* what is read first may reach behind the header */
 }
 
 void model_make_files(const struct world_spec *spec)
 {
-    static const struct model_tensor tensors[] = {{300, MODEL_NEXT, false}, {5000, MODEL_NEXT, false}};
+    static const struct model_tensor tensors[] = {
+        {300, MODEL_NEXT, false}, {5000, MODEL_NEXT, false}, {40, MODEL_NEXT, false}};
     memset(&set, 0, sizeof set);
     if (spec->shards == 0) {
         make_file(spec);
         return;
     }
-    model_set_make_shards(&set, "", tensors, 2, spec->shards);
+    model_set_make_shards(&set, "", tensors, spec->shards, spec->shards);
     for (uint32_t i = 0; i < set.part_count; i++)
         sizes[i] = set.parts[i].bytes.size;
 }

@@ -196,7 +196,7 @@ static struct tresor_context_options options_of(const struct world_spec *spec)
         .sources_max = 1,
         .requests_max = spec->live_max + 1,
         .items_max = 8,
-        .waits_max = spec->pairs > 0 ? spec->pairs : 8,
+        .waits_max = spec->pairs > 0 ? spec->pairs : 8 + spec->crowd,
         .blocks_max = spec->blocks > 0 ? spec->blocks : 2,
         .block_bytes = spec->block_units > 0 ? spec->block_units * (uint64_t)UNIT_BYTES : page,
         .populate_bytes = spec->populate_units > 0 ? spec->populate_units * (uint64_t)UNIT_BYTES : page,

@@ -16,6 +16,7 @@ enum {
     WORLD_PAGES = 12, /* of a file */
     WORLD_EFFECTS = 24,
     WORLD_TENSORS = 6,
+    WORLD_PIECES = 320,
     WORLD_REQUESTS = 4, /* live at a time */
     WORLD_CHUNKS = 4,
     WORLD_OPS = 24,
@@ -49,6 +50,7 @@ struct op {
     uint8_t strategy; /* enum tresor_strategy */
     uint8_t flags;    /* enum tresor_request_flag, or tresor_plan_flag */
     uint8_t urgency;  /* enum tresor_urgency */
+    bool is_twice;    /* each item is named twice */
     uint8_t argument; /* BUDGET: half pages; COPY: enum copy_kind; SEEK: step; LOAD: 1 tells its progress */
 };
 
@@ -99,10 +101,12 @@ struct world_spec {
     uint32_t states;     /* to be explored, where nothing else is said */
     uint64_t page_bytes; /* of the system; a multiple of 64 KiB */
     uint32_t quarters[WORLD_TENSORS]; /* size of each tensor in quarter pages, up to 0 */
+    uint32_t crowd;          /* so many tensors of some bytes more, in no page of their own */
     uint32_t shards;         /* 0: one file */
     bool has_big_header;     /* more than is read at first */
     bool has_huge_header;    /* one that promises more than the file has */
     bool is_broken;          /* the header is no header */
+    bool is_cut;             /* the file ends before its tensors do */
     bool begins_closed;      /* with no source open */
     uint32_t faults;         /* enum fault */
     const struct op *ops;    /* the alphabet */
@@ -131,7 +135,7 @@ struct world_page {
 };
 
 struct world_file {
-    bool has_window;
+    uint8_t windows; /* one, and those that were never given back */
     struct world_page pages[WORLD_PAGES];
     struct world_page scratch[WORLD_PAGES];
 };
@@ -147,7 +151,7 @@ struct host {
     bool is_open;
     struct world_request requests[WORLD_REQUESTS];
     uint32_t live;
-    uint8_t pins[WORLD_TENSORS * 2]; /* by piece */
+    uint8_t pins[WORLD_PIECES];
     uint64_t chunks[WORLD_CHUNKS];
     uint32_t chunk_count;
 };
