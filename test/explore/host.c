@@ -38,6 +38,9 @@ static uint32_t choose_items(uint8_t pieces, struct tresor_item *items)
     uint32_t count = 0;
     if (pieces == 0)
         tresor_item_of_source(world->context, world->host.source, &items[count++]);
+    if (pieces == LAST_PIECE)
+        return tresor_item_of_tensor(world->context, world->host.source,
+                                     model->directory.entry_count - 1, items) == TRESOR_OK;
     for (uint32_t i = 0; pieces >> i != 0 && slot()->source.state == SOURCE_READY; i++)
         if (pieces >> i & 1)
             items[count++] = item_of(first + i);

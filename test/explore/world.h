@@ -46,13 +46,15 @@ enum op_kind {
 
 struct op {
     uint8_t kind;
-    uint8_t pieces;   /* one bit each; 0: the source as a whole */
+    uint8_t pieces;   /* one bit each; 0: the source as a whole; LAST_PIECE */
     uint8_t strategy; /* enum tresor_strategy */
     uint8_t flags;    /* enum tresor_request_flag, or tresor_plan_flag */
     uint8_t urgency;  /* enum tresor_urgency */
     bool is_twice;    /* each item is named twice */
     uint8_t argument; /* BUDGET: half pages; COPY: enum copy_kind; SEEK: step; LOAD: 1 tells its progress */
 };
+
+enum { LAST_PIECE = 0x80 };
 
 enum copy_kind {
     COPY_ALIGNED = 0, /* to memory that lies as the file does */

@@ -11,6 +11,10 @@
 #define BEFORE(...) .before = (const struct op[]){__VA_ARGS__, {.kind = OP_END}}
 
 #define UNIT UINT64_C(65536)
+/* More than are told in one turn that a chunk of theirs has failed. */
+#define CROWD                                                                                      \
+    .page_bytes = UNIT, .crowd = 258, .faults = FAULT_HARD, .turns_singly = true, .live_max = 2,   \
+    BEFORE(LOAD_READ(0))
 #define TWO_TENSORS .page_bytes = UNIT, .quarters = {5, 5} /* that meet in a page */
 
 const struct world_spec worlds[] = {
@@ -172,6 +176,17 @@ const struct world_spec worlds[] = {
         ALPHABET({.kind = OP_OPEN}, {.kind = OP_CLOSE}),
     },
     {
+        .name = "opening two shards",
+        .states = 3000,
+        .page_bytes = UNIT,
+        .shards = 2,
+        .begins_closed = true,
+        .faults = FAULT_HARD,
+        .live_max = 1,
+        .no_cancel = true,
+        ALPHABET({.kind = OP_OPEN}, {.kind = OP_CLOSE}),
+    },
+    {
         .name = "opening a large header",
         .states = 2000,
         TWO_TENSORS,
@@ -291,15 +306,16 @@ const struct world_spec worlds[] = {
         ALPHABET(SWAP_MMAP(1), SWAP_READ(1)),
     },
     {
-        .name = "a swap of a crowd that fails while it is cancelled",
-        .states = 400,
-        .page_bytes = UNIT,
-        .crowd = 260,
-        .faults = FAULT_HARD,
-        .turns_singly = true,
-        .live_max = 2,
-        BEFORE(LOAD_READ(0)),
-        ALPHABET(SWAP_MMAP(0), SWAP_READ(0), VERB(EVICT, 0)),
+        .name = "a swap of a crowd that fails while it is cancelled, and an eviction",
+        .states = 1200,
+        CROWD,
+        ALPHABET(SWAP_MMAP(0), VERB(EVICT, LAST_PIECE)),
+    },
+    {
+        .name = "a swap of a crowd that fails while it is cancelled, and another",
+        .states = 1200,
+        CROWD,
+        ALPHABET(SWAP_MMAP(0), SWAP_READ(LAST_PIECE)),
     },
     {
         .name = "swaps of what waits for room",
@@ -316,11 +332,12 @@ const struct world_spec worlds[] = {
         .name = "pages of several maps that move to the next tensor",
         .states = 4000,
         .page_bytes = 32 * UNIT,
-        .quarters = {8, 8, 16},
+        .quarters = {4, 8, 16},
         .faults = FAULT_HARD,
         .live_max = 2,
+        .budget_halves = 13,
         BEFORE(LOAD_READ(1), LOAD_READ(2)),
-        ALPHABET(LOAD_READ(4), VERB(EVICT, 3), VERB(EVICT, 4)),
+        ALPHABET(LOAD_READ(4), LOAD_READ(1), VERB(EVICT, 3)),
     },
     {
         .name = "reading ahead, a turn at a time",
@@ -332,6 +349,15 @@ const struct world_spec worlds[] = {
         .live_max = 1,
         .threads = 3,
         ALPHABET(LOAD_MMAP(1), VERB(EVICT, 1)),
+    },
+    {
+        .name = "copies of what is cached",
+        .states = 3000,
+        TWO_TENSORS,
+        .faults = FAULT_HARD | FAULT_CACHE,
+        .direct = TRESOR_DIRECT_AUTO,
+        .live_max = 1,
+        ALPHABET(VERB(COPY, 1), VERB(COPY, 1, .argument = COPY_ASTRAY)),
     },
     {
         .name = "streams of what is cached",
