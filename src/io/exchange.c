@@ -101,7 +101,8 @@ static bool has_maps(const struct tresor__ledger *ledger)
 
 bool tresor__exchange_is_possible(const struct tresor__ledger *ledger)
 {
-    if (!has_maps(ledger) || !tresor__ledger_wants(ledger, TRESOR__BACKING_ANONYMOUS))
+    if (!has_maps(ledger) || ledger->lent_count > 0 ||
+        !tresor__ledger_wants(ledger, TRESOR__BACKING_ANONYMOUS))
         return false;
     struct tresor__extent spent = first_spent(ledger);
     if (bytes_of(first_run(ledger, pages_of_spent(ledger, spent))) == 0)

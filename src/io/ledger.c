@@ -34,6 +34,14 @@ static void count_pages(struct tresor__ledger *ledger, uint32_t number)
     ledger->room->charged_bytes += charged ? bytes : -bytes;
 }
 
+static void set_lent(struct tresor__ledger *ledger, uint32_t number, bool lent)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    ledger->lent_count += (uint32_t)lent - (uint32_t)interval->lent;
+    interval->lent = lent;
+    count_pages(ledger, number);
+}
+
 static bool is_leaving(const struct tresor__interval *interval)
 {
     return interval->users > 0 && interval->users == interval->yielding;
@@ -343,10 +351,11 @@ uint32_t tresor__ledger_first_wanted(const struct tresor__ledger *ledger,
     return first != TRESOR_NONE ? first : tresor__bitset_next(set, 0);
 }
 
+/* What is lent is charged where it came from, which has no room for other pages before those are gone. */
 bool tresor__ledger_has_room(const struct tresor__ledger *ledger, enum tresor__backing backing)
 {
     uint32_t first = tresor__ledger_first_wanted(ledger, backing);
-    return first != TRESOR_NONE &&
+    return first != TRESOR_NONE && ledger->lent_count == 0 &&
            tresor__ledger_charge(ledger, first) <= tresor__room_left(ledger->room);
 }
 
@@ -382,8 +391,7 @@ static void begin_fill(struct tresor__ledger *ledger, enum tresor__backing backi
         interval->backing = (uint8_t)backing;
         interval->missing_bytes = interval_bytes(ledger, i);
         interval->failed = false;
-        interval->lent = false;
-        count_pages(ledger, i);
+        set_lent(ledger, i, false);
     }
     tresor__seams_map(ledger, tresor__ledger_start(ledger, extent.first),
                       tresor__ledger_start(ledger, extent.last),
@@ -417,10 +425,8 @@ void tresor__ledger_take_wanted(struct tresor__ledger *ledger, enum tresor__back
 
 void tresor__ledger_count_lent(struct tresor__ledger *ledger, struct tresor__extent extent, bool lent)
 {
-    for (uint32_t i = extent.first; i < extent.last; i++) {
-        ledger->intervals[i].lent = lent;
-        count_pages(ledger, i);
-    }
+    for (uint32_t i = extent.first; i < extent.last; i++)
+        set_lent(ledger, i, lent);
 }
 
 void tresor__ledger_lend(struct tresor__ledger *ledger, struct tresor__extent extent)
@@ -680,8 +686,7 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
             forget_leaked_lock(ledger, i);
         }
         set_spare(ledger, i, kept && !failure);
-        interval->lent = false;
-        count_pages(ledger, i);
+        set_lent(ledger, i, false);
         if (interval->users > 0)
             want(ledger, i);
         uint32_t index = interval->releaser;

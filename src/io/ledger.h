@@ -220,6 +220,7 @@ struct tresor__ledger {
     uint64_t committed_bytes;
     uint64_t charged_bytes;
     uint64_t exchange_bytes; /* of the charged: what a place that gives its pages has more than the one that gets them */
+    uint32_t lent_count;     /* intervals whose pages count elsewhere */
     struct tresor__room *room; /* of all ledgers of the context */
 };
 
@@ -266,7 +267,7 @@ void tresor__ledger_hasten(struct tresor__ledger *ledger, uint32_t span,
  * `wait`. */
 void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t span, bool wait);
 
-/** Whether the next wanted extent, or at least its first interval, finds room. Pure. */
+/** Whether the next wanted extent, or at least its first interval, finds room; none does while pages count elsewhere. Pure. */
 bool tresor__ledger_has_room(const struct tresor__ledger *ledger, enum tresor__backing backing);
 
 /** Take the next wanted extent, of the most urgent there are: each urgency in file order, round and

@@ -251,6 +251,7 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
     uint64_t committed = 0;
     uint64_t leaving = 0;
     uint64_t charged = 0;
+    uint32_t lent = 0;
     for (uint32_t i = 0; i < ledger->interval_count; i++) {
         const struct tresor__interval *interval = &ledger->intervals[i];
         uint64_t bytes = tresor__ledger_start(ledger, i + 1) - tresor__ledger_start(ledger, i);
@@ -278,6 +279,7 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
         assert(interval->charged == (tresor__interval_has_pages(interval) && !interval->lent));
         if (interval->charged)
             charged += bytes;
+        lent += interval->lent;
     }
     for (uint32_t rank = 0; rank < ledger->order_count; rank++)
         check_span(ledger, ledger->order[rank]);
@@ -290,6 +292,7 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
     assert(locked == ledger->locked_bytes);
     assert(leaked == ledger->leaked_bytes && leaked <= ledger->room->leaked_bytes);
     assert(spare == ledger->spare_bytes);
+    assert(lent == ledger->lent_count);
     assert(committed == ledger->committed_bytes && committed <= ledger->room->committed_bytes);
     assert(leaving == ledger->leaving_bytes && leaving <= ledger->room->leaving_bytes);
     charged += ledger->exchange_bytes;
