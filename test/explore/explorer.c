@@ -284,8 +284,7 @@ static void print_path(uint32_t number, const struct choice *last)
         print_choice(nodes[path[length]].choice);
         apply(nodes[path[length]].choice);
     }
-    if (last)
-        print_choice(*last);
+    print_choice(*last);
 }
 
 static uint32_t current;
@@ -359,6 +358,8 @@ static bool is_watch(const struct tresor__effect *effect)
     return effect->machine == TRESOR__MACHINE_WATCH;
 }
 
+static bool is_telling; /* what is done to come to rest */
+
 /* True where something was done that brings the world nearer to rest. */
 static bool drain_once(void)
 {
@@ -366,6 +367,8 @@ static bool drain_once(void)
     struct host *host = &world->host;
     for (uint32_t i = 0; i < world->in_flight_count; i++)
         if (!is_watch(&world->in_flight[i])) {
+            if (is_telling)
+                print_choice((struct choice){CHOICE_ANSWER, (uint8_t)i, OUTCOME_OK});
             world_answer(i, OUTCOME_OK);
             return true;
         }
@@ -420,10 +423,27 @@ static uint32_t add_node(uint64_t identity, uint32_t parent, struct choice choic
     return node_count++;
 }
 
+/* What is wrong may only show on the way to rest. */
+static void tell_drain(void)
+{
+    is_telling = true;
+    host_settle(true);
+    printf("#   and to come to rest:\n");
+    for (uint32_t i = 0; i < DRAIN_STEPS_MAX && !world->violation[0] && drain_once(); i++) {
+        host_settle(true);
+        check_state();
+    }
+    is_telling = false;
+}
+
 static void fail(struct explored *explored, uint32_t parent, const struct choice *choice)
 {
     memcpy(explored->violation, world->violation, sizeof explored->violation);
     print_path(parent, choice);
+    apply(*choice);
+    check_state();
+    if (!world->violation[0])
+        tell_drain();
     printf("# %s\n", explored->violation);
 }
 
