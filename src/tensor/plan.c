@@ -297,12 +297,23 @@ static bool is_near(const struct tresor__plan *plan, uint32_t entry)
     return plan->entries[entry].step == plan->step || bytes < plan->window_bytes;
 }
 
+/* Before a seek, which begins anew. */
+static bool is_asked(const struct tresor__controller *controller,
+                     const struct tresor__request *request, const struct tresor__piece *piece)
+{
+    for (uint32_t i = piece->first_wait; i != TRESOR_NONE; i = controller->pairs[i].next_of_tensor)
+        if (controller->pairs[i].request == request->index)
+            return true;
+    return false;
+}
+
 static void ask(struct tresor__controller *controller, const struct tresor__plan *plan,
                 struct tresor__request *request, uint32_t entry)
 {
     struct tresor__piece *piece = piece_at(controller, plan, entry);
     bool is_due = plan->entries[entry].step == plan->step;
-    if (piece->tensor.state == TENSOR_RESIDENT || piece->plan_entry != entry)
+    if (piece->tensor.state == TENSOR_RESIDENT || piece->plan_entry != entry ||
+        is_asked(controller, request, piece))
         return;
     request->total++;
     request->total_bytes += piece->size_bytes;

@@ -7,6 +7,7 @@
 #include "context.h"
 #include "support/fake_world.h"
 #include "support/random.h"
+#include "support/shuffled_backend.h"
 #include "support/test.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
 };
 
 static struct fake_world world;
+static struct shuffled shuffled;
 static uint64_t limit;
 
 static struct tresor_context *context(void)
@@ -26,7 +28,7 @@ static struct tresor_context *context(void)
     return world.session.context;
 }
 
-static void start(uint32_t capacity)
+static void start_with(uint32_t capacity, struct shuffled *backend)
 {
     struct model_tensor tensors[TENSORS];
     for (uint32_t i = 0; i < TENSORS; i++)
@@ -35,7 +37,13 @@ static void start(uint32_t capacity)
     fake_world_init(&world);
     limit = (uint64_t)capacity * PIECE_BYTES;
     world.options.budget_bytes = limit;
+    world.shuffled = backend;
     fake_world_start(&world, tensors, TENSORS);
+}
+
+static void start(uint32_t capacity)
+{
+    start_with(capacity, NULL);
 }
 
 static void settle(void)
@@ -48,6 +56,12 @@ static void settle(void)
 static bool is_resident(uint32_t tensor)
 {
     return context()->controller.slots[0].pieces[tensor].tensor.state == TENSOR_RESIDENT;
+}
+
+static uint32_t waits_of_plan(void)
+{
+    const struct tresor__controller *controller = &context()->controller;
+    return controller->requests[controller->plans[0]->request].unsettled;
 }
 
 static struct tresor_request submit(const uint32_t *trace, uint32_t count, uint64_t window_bytes,
@@ -236,6 +250,27 @@ static void seeks(void **state)
     }
 }
 
+/* What is on its way already is waited for once, however often the plan begins anew. */
+static void a_seek_asks_for_nothing_twice(void **state)
+{
+    static const uint32_t trace[] = {0, 1, 2, 3, 4, 5};
+    (void)state;
+    shuffled = (struct shuffled){0};
+    start_with(TENSORS, &shuffled);
+    struct tresor_request plan = submit(trace, TENSORS, TENSORS * TENSOR_BYTES, 0);
+    shuffled.is_holding = true;
+    for (uint32_t i = 0; i < 20; i++) {
+        tresor_dispatch(context());
+        assert_int_equal(waits_of_plan(), TENSORS);
+        assert_error(tresor_plan_seek(context(), plan, 0), TRESOR_OK);
+    }
+    shuffled.is_holding = false;
+    settle();
+    assert_int_equal(waits_of_plan(), 0);
+    cancel(plan);
+    fake_world_close(&world);
+}
+
 /* Both at once: what the plan needs soon stays, the others are ranked. */
 static void others_are_ranked(void **state)
 {
@@ -307,6 +342,7 @@ int main(void)
         cmocka_unit_test(keeps_what_it_can_of_a_cycle),
         cmocka_unit_test(what_comes_next_is_loaded_ahead),
         cmocka_unit_test(seeks),
+        cmocka_unit_test(a_seek_asks_for_nothing_twice),
         cmocka_unit_test(others_are_ranked),
         cmocka_unit_test(what_is_locked_stays),
         cmocka_unit_test(a_piece_has_one_plan),
