@@ -383,13 +383,6 @@ static void fail_and_seal(void *context, const struct tresor__input *input,
     ask_seal(context, input, out);
 }
 
-static void refuse_yield(void *context, const struct tresor__input *input,
-                         struct tresor__outbox *out)
-{
-    (void)input;
-    say(context, out, TRESOR__MESSAGE_KEPT, TRESOR_OK);
-}
-
 static void ask_seal_unused(void *context, const struct tresor__input *input,
                             struct tresor__outbox *out)
 {

@@ -306,7 +306,6 @@ static bool may_withdraw(const struct tresor__piece *piece, uint8_t wait)
 {
     return wait == TRESOR__WAIT_LOAD || is_swap(wait) ||
            (wait == TRESOR__WAIT_PATIENT && (piece->tensor.state == TENSOR_HELD ||
-                                             piece->tensor.state == TENSOR_SEALING ||
                                              piece->tensor.state == TENSOR_SWAPPING ||
                                              piece->tensor.state == TENSOR_STOPPING)) ||
            (wait == TRESOR__WAIT_LOCK && piece->lock.state == LOCK_AWAITING);

@@ -31,9 +31,8 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
         [UNLOCKING] = LOCK_UNLOCKING,
     };
     uint32_t lock = knobs & LOCKS;
-    (void)event;
-    if (!exhaust_at_most_one(knobs, LOCKS))
-        return NULL;
+    if (!exhaust_at_most_one(knobs, LOCKS) || (lock && event == TENSOR_ON_YIELD))
+        return NULL; /* nobody who is locked is asked to go */
     piece_make(&world);
     world.tensor.state = (uint8_t)state;
     world.tensor.backing = TRESOR__BACKING_ANONYMOUS;
@@ -77,7 +76,7 @@ int main(void)
         [TENSOR_RESIDENT] = WANTED | BY_READ | LOCKS,
         [TENSOR_SWAPPING] = BY_READ | AWAITING | SWAPS | PATIENT,
         [TENSOR_STOPPING] = BY_READ | AWAITING | SWAPS | EVICT | PATIENT,
-        [TENSOR_SEALING] = WANTED | BY_READ | AWAITING | URGENT | PATIENT | SWAPS,
+        [TENSOR_SEALING] = AWAITING | PATIENT | SWAPS,
         [TENSOR_HELD] = BY_READ | LOCKS | URGENT | PATIENT,
         [TENSOR_EVICTING] = WANTED | BY_READ | FAILING | AWAITING | URGENT | BUDGETED | SWAPS,
         [TENSOR_FAILED] = WANTED | BY_READ | URGENT | BUDGETED,
@@ -105,7 +104,6 @@ int main(void)
         {"refuse_load", .always = EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_SWAP),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {"claim", .always = EXHAUST_SENDS(CLAIM)},
-        {"refuse_yield", .always = EXHAUST_SENDS(KEPT)},
         {.name = "ask_seal_unused"},
         {"settle_evict_and_ask_room",
          .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(ASK_ROOM)},
@@ -176,6 +174,7 @@ int main(void)
                         EXHAUST_BIT(TENSOR_HELD) | EXHAUST_BIT(TENSOR_EVICTING) |
                         EXHAUST_BIT(TENSOR_SWAPPING) | EXHAUST_BIT(TENSOR_STOPPING),
         .floating = EXHAUST_BIT(TRESOR__EFFECT_ADVISE),
+        .deaf = EXHAUST_BIT(TENSOR_SEALING),
     };
     return exhaust_run(&fixture);
 }
