@@ -96,10 +96,9 @@ void check_room(void)
     const struct tresor__room *in_use = &controller()->io.room;
     struct world_room *room = &world->room;
     uint64_t lost = controller()->leaked_bytes;
-    uint64_t committed =
-        in_use->committed_bytes + in_use->staged_bytes + in_use->leaked_bytes + lost;
+    uint64_t leaked = in_use->leaked_bytes + in_use->stuck_bytes + lost;
+    uint64_t committed = in_use->committed_bytes + in_use->staged_bytes + leaked;
     uint64_t charged = in_use->charged_bytes + lost;
-    uint64_t leaked = in_use->leaked_bytes + lost;
     uint64_t budget =
         controller()->budget.budget_bytes > 0 ? controller()->budget.budget_bytes : UINT64_MAX;
     if (room->budget_bytes != budget || leaked > room->leaked_bytes) {

@@ -365,7 +365,8 @@ static bool drain_once(void)
 {
     static const struct op close = {.kind = OP_CLOSE};
     struct host *host = &world->host;
-    for (uint32_t i = 0; i < world->in_flight_count; i++)
+    /* The last first, so that whoever came to rely on the one before it shows. */
+    for (uint32_t i = world->in_flight_count; i-- > 0;)
         if (!is_watch(&world->in_flight[i])) {
             if (is_telling)
                 print_choice((struct choice){CHOICE_ANSWER, (uint8_t)i, OUTCOME_OK});
