@@ -59,6 +59,12 @@ enum tresor__urgency tresor__file_urgency(const struct tresor__file *file)
     return swaps && urgency < TRESOR__URGENCY_NORMAL ? TRESOR__URGENCY_NORMAL : urgency;
 }
 
+void tresor__file_drop_spares(struct tresor__file *file)
+{
+    if (file->io->spare_bytes_max == 0)
+        tresor__ledger_drop_spares(&file->ledger);
+}
+
 uint64_t tresor__file_leave_scratch(struct tresor__file *file)
 {
     uint64_t bytes = file->swap.held_bytes;

@@ -123,6 +123,9 @@ bool tresor__io_has_stage(const struct tresor__io *io);
 uint32_t tresor__io_take_stage(struct tresor__io *io);
 void tresor__io_give_stage(struct tresor__io *io, uint32_t stage);
 
+/** Spare pages go where none may be kept any more, for a budget has come since they were taken up. */
+void tresor__file_drop_spares(struct tresor__file *file);
+
 /** Its scratch is about to be given back with its window: only its charge stays in the room, as many bytes. */
 uint64_t tresor__file_leave_scratch(struct tresor__file *file);
 

@@ -133,6 +133,7 @@ static void fail_extent(void *context, const struct tresor__input *input,
     struct tresor__failure failure =
         tresor__file_map_failure(file, mapping->walk.extent, input->os_errno);
     tresor__ledger_unmapped(&file->ledger, mapping->walk.extent, &failure);
+    tresor__file_drop_spares(file);
     mapping->walk = (struct tresor__extent_walk){0};
     tresor__outbox_look(out);
 }

@@ -239,6 +239,7 @@ static void fail_extent(void *context, const struct tresor__input *input,
     struct tresor__failure failure =
         tresor__file_map_failure(file, job->walk.extent, input->os_errno);
     tresor__ledger_unmapped(&file->ledger, job->walk.extent, &failure);
+    tresor__file_drop_spares(file);
     job->walk = (struct tresor__extent_walk){0};
     tresor__outbox_look(out);
 }
@@ -438,8 +439,7 @@ static void end_release(struct tresor__read *job, bool kept, const struct tresor
     if (job->exchange.is_on)
         tresor__exchange_settle(&file->ledger);
     job->exchange = (struct tresor__exchange){0};
-    if (kept && file->io->spare_bytes_max == 0)
-        tresor__ledger_drop_spares(&file->ledger); /* a budget has come meanwhile */
+    tresor__file_drop_spares(file);
     job->spent = (struct tresor__extent){0};
     tresor__outbox_look(out);
     if (has_extent(job, NULL))
