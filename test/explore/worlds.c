@@ -296,6 +296,16 @@ const struct world_spec worlds[] = {
                  VERB(BUDGET, 0, .argument = 0)),
     },
     {
+        .name = "spare pages, and a budget that comes",
+        .states = 3000,
+        TWO_TENSORS,
+        .faults = FAULT_HARD,
+        .live_max = 3,
+        .spare_pages = 3,
+        BEFORE(LOAD_READ(1), VERB(EVICT, 1)),
+        ALPHABET(LOAD_READ(1), LOAD_MMAP(1), LOAD_READ(2), VERB(BUDGET, 0, .argument = 5)),
+    },
+    {
         .name = "swaps, interrupted",
         .states = 3000,
         TWO_TENSORS,
