@@ -216,9 +216,11 @@ static void check_no_stray_locks(const struct tresor__file *file)
     for (uint32_t i = 0; i < file->ledger.interval_count; i++) {
         const struct tresor__interval *interval = &file->ledger.intervals[i];
         uint64_t page = interval->start_bytes / world->spec->page_bytes;
+        uint64_t last = interval[1].start_bytes / world->spec->page_bytes;
         bool is_meant = interval->locks > 0 || interval->lock_leaked || interval->leaked;
-        if (page < WORLD_PAGES && world->files[file->index].pages[page].is_locked && !is_meant)
-            world_violate("at rest interval %u is locked for nobody", i);
+        for (; page < last && page < WORLD_PAGES && !is_meant; page++)
+            if (world->files[file->index].pages[page].is_locked)
+                world_violate("at rest interval %u is locked for nobody", i);
     }
 }
 

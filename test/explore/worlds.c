@@ -20,7 +20,7 @@
 const struct world_spec worlds[] = {
     {
         .name = "loads, evictions and users",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 2,
@@ -31,7 +31,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "urgency, with few blocks and pairs",
-        .states = 6000,
+        .states = 2500,
         .page_bytes = UNIT,
         .quarters = {7, 7, 7},
         .faults = FAULT_HARD,
@@ -45,7 +45,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "a budget for one and a half",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 2,
@@ -60,7 +60,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "a budget, locks and swaps",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 2,
@@ -71,7 +71,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "locks",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 2,
@@ -81,7 +81,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "swaps",
-        .states = 6000,
+        .states = 2500,
         .page_bytes = 16 * UNIT,
         .quarters = {10, 5},
         .faults = FAULT_HARD | FAULT_TORN | FAULT_REFUSED,
@@ -93,7 +93,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "swaps of what comes and goes",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 3,
@@ -104,7 +104,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "copies",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD | FAULT_SHORT | FAULT_END | FAULT_REFUSED | FAULT_UNREACHABLE,
         .live_max = 2,
@@ -114,7 +114,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "streams",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD | FAULT_SHORT,
         .live_max = 2,
@@ -122,7 +122,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "streams under a budget, with one block and one stage",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 2,
@@ -134,7 +134,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "a plan",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 2,
@@ -146,7 +146,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "closing at any time",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 2,
@@ -156,7 +156,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "opening a file that may be anything",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .begins_closed = true,
         .faults = FAULT_HARD | FAULT_SHORT | FAULT_END | FAULT_LIE | FAULT_CHANGED | FAULT_EMPTY,
@@ -177,7 +177,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "opening two shards",
-        .states = 3000,
+        .states = 1500,
         .page_bytes = UNIT,
         .shards = 2,
         .begins_closed = true,
@@ -188,7 +188,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "opening a large header",
-        .states = 2000,
+        .states = 1500,
         TWO_TENSORS,
         .has_big_header = true,
         .begins_closed = true,
@@ -198,7 +198,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "opening a header without an end",
-        .states = 2000,
+        .states = 1500,
         TWO_TENSORS,
         .has_huge_header = true,
         .begins_closed = true,
@@ -207,7 +207,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "opening what is no model",
-        .states = 2000,
+        .states = 1500,
         TWO_TENSORS,
         .is_broken = true,
         .begins_closed = true,
@@ -216,7 +216,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "opening, interrupted",
-        .states = 3000,
+        .states = 1500,
         TWO_TENSORS,
         .begins_closed = true,
         .faults = FAULT_INTERRUPTED,
@@ -227,7 +227,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "loads and locks, interrupted",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_INTERRUPTED,
         .live_max = 1,
@@ -237,7 +237,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "pages that move to the next tensor",
-        .states = 6000,
+        .states = 5000,
         .page_bytes = 32 * UNIT,
         .quarters = {12, 12},
         .faults = FAULT_HARD | FAULT_REFUSED | FAULT_MEMORY | FAULT_INTERRUPTED,
@@ -247,7 +247,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "reading ahead",
-        .states = 6000,
+        .states = 2500,
         .page_bytes = UNIT,
         .quarters = {20, 5},
         .faults = FAULT_HARD | FAULT_CACHE | FAULT_CHANGED | FAULT_UNREACHABLE,
@@ -258,7 +258,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "direct reads and what is cached",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD | FAULT_CACHE | FAULT_REFUSED | FAULT_LIE | FAULT_SHORT | FAULT_END,
         .direct = TRESOR_DIRECT_AUTO,
@@ -267,7 +267,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "requests, a turn at a time",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .turns_singly = true,
         .takes_late = true,
@@ -278,7 +278,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "slices",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 2,
@@ -287,7 +287,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "spare pages",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 2,
@@ -297,7 +297,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "spare pages, and a budget that comes",
-        .states = 3000,
+        .states = 1500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 3,
@@ -307,7 +307,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "swaps, interrupted",
-        .states = 3000,
+        .states = 1500,
         TWO_TENSORS,
         .faults = FAULT_INTERRUPTED | FAULT_HARD,
         .live_max = 1,
@@ -329,18 +329,18 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "swaps of what waits for room",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .live_max = 3,
         .pins_max = 1,
         .budget_halves = 5,
         BEFORE(LOAD_READ(2)),
-        ALPHABET(LOAD_READ(1, .flags = TRESOR_REQUEST_WAIT), SWAP_MMAP(1),
+        ALPHABET(LOAD_READ(1, .flags = TRESOR_REQUEST_WAIT), SWAP_MMAP(1), VERB(EVICT, 1),
                  LOAD_READ(1, .flags = TRESOR_REQUEST_WAIT, .urgency = TRESOR_URGENCY_URGENT)),
     },
     {
         .name = "pages of several maps that move to the next tensor",
-        .states = 4000,
+        .states = 2500,
         .page_bytes = 32 * UNIT,
         .quarters = {4, 8, 16},
         .faults = FAULT_HARD,
@@ -351,7 +351,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "reading ahead, a turn at a time",
-        .states = 6000,
+        .states = 2500,
         .page_bytes = UNIT,
         .quarters = {12},
         .faults = FAULT_HARD | FAULT_CACHE,
@@ -362,7 +362,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "copies of what is cached",
-        .states = 3000,
+        .states = 1500,
         TWO_TENSORS,
         .faults = FAULT_HARD | FAULT_CACHE,
         .direct = TRESOR_DIRECT_AUTO,
@@ -371,7 +371,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "streams of what is cached",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD | FAULT_CACHE,
         .direct = TRESOR_DIRECT_AUTO,
@@ -380,7 +380,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "evictions and a plan, a turn at a time",
-        .states = 8000,
+        .states = 2500,
         TWO_TENSORS,
         .turns_singly = true,
         .live_max = 2,
@@ -390,7 +390,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "opening, a turn at a time",
-        .states = 3000,
+        .states = 1500,
         TWO_TENSORS,
         .begins_closed = true,
         .faults = FAULT_HARD,
@@ -400,7 +400,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "opening a file that is cut off",
-        .states = 2000,
+        .states = 1500,
         TWO_TENSORS,
         .is_cut = true,
         .begins_closed = true,
@@ -409,7 +409,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "advice",
-        .states = 6000,
+        .states = 2500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 2,
@@ -417,7 +417,7 @@ const struct world_spec worlds[] = {
     },
     {
         .name = "a watch",
-        .states = 2000,
+        .states = 1500,
         TWO_TENSORS,
         .faults = FAULT_HARD,
         .live_max = 1,
