@@ -531,6 +531,7 @@ struct explored explorer_run(const struct world_spec *given, uint64_t states_max
     printf("# %s: %ju states explored, %ju edges, %u states seen, %ju on the ways to rest%s\n",
            spec->name, (uintmax_t)explored.states, (uintmax_t)explored.edges, node_count,
            (uintmax_t)explored.drained, explored.is_whole ? ", all there are" : "");
+    fflush(stdout);
     finish();
     return explored;
 }
