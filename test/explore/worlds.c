@@ -80,6 +80,17 @@ const struct world_spec worlds[] = {
                  VERB(EVICT, 0, .flags = TRESOR_REQUEST_WAIT), SWAP_READ(1)),
     },
     {
+        .name = "locks beside a load, a turn at a time",
+        .states = 1500,
+        .page_bytes = 32 * UNIT,
+        .quarters = {5, 9},
+        .turns_singly = true,
+        .live_max = 2,
+        .no_cancel = true,
+        BEFORE(LOAD_READ(1)),
+        ALPHABET(LOAD_READ(2), VERB(LOCK, 1)),
+    },
+    {
         .name = "swaps",
         .states = 2500,
         .page_bytes = 16 * UNIT,
