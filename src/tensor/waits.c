@@ -336,28 +336,34 @@ void tresor__waits_withdraw_if(struct tresor__controller *controller,
     }
 }
 
-/* Those that wait for a chunk of their file, which finds no room. */
-static void refuse_swaps_of(struct tresor__controller *controller,
-                            const struct tresor__request *request)
+/* The next of the request's pairs, which keeps its place in them: what is withdrawn may have news told that settle others. */
+static uint32_t pass_pair(struct tresor__controller *controller, struct tresor__request *request)
 {
-    uint32_t index = request->first_wait;
-    while (index != TRESOR_NONE) {
+    uint32_t index = request->retry;
+    request->retry = pair_of(controller, index)->next_of_request;
+    return index;
+}
+
+/* Those that wait for a chunk of their file, which finds no room. */
+static void refuse_swaps_of(struct tresor__controller *controller, struct tresor__request *request)
+{
+    request->retry = request->first_wait;
+    while (request->retry != TRESOR_NONE) {
+        uint32_t index = pass_pair(controller, request);
         const struct tresor__pair *pair = pair_of(controller, index);
         const struct tresor__slot *slot = &controller->slots[pair->source];
         const struct tresor__piece *piece = &slot->pieces[pair->tensor];
-        uint32_t next = pair->next_of_request;
         if (piece->tensor.state == TENSOR_SWAPPING &&
             pair->wait == tresor__swap_wait(piece->tensor.side) &&
             slot->source.model.files[piece->file].io.swap.awaits_room)
             withdraw_swap(controller, index, TRESOR_ERROR_BUSY);
-        index = next;
     }
 }
 
 void tresor__waits_refuse_swaps(struct tresor__controller *controller)
 {
     for (uint32_t i = 0; i < controller->limits.requests; i++) {
-        const struct tresor__request *request = &controller->requests[i];
+        struct tresor__request *request = &controller->requests[i];
         bool is_asking = request->state == REQUEST_VISITING || request->state == REQUEST_PENDING;
         if (request->verb == TRESOR_VERB_SWAP && is_asking)
             refuse_swaps_of(controller, request);
@@ -367,11 +373,11 @@ void tresor__waits_refuse_swaps(struct tresor__controller *controller)
 bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor__request *request,
                             uint32_t limit)
 {
-    uint32_t index = request->first_wait;
     uint32_t withdrawn = 0;
-    while (index != TRESOR_NONE && withdrawn < limit) {
+    request->retry = request->first_wait;
+    while (request->retry != TRESOR_NONE && withdrawn < limit) {
+        uint32_t index = pass_pair(controller, request);
         const struct tresor__pair *pair = pair_of(controller, index);
-        uint32_t next = pair->next_of_request;
         if (may_withdraw(&controller->slots[pair->source].pieces[pair->tensor], pair->wait)) {
             withdrawn++;
             if (is_swap(pair->wait))
@@ -379,7 +385,8 @@ bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor
             else
                 withdraw(controller, index);
         }
-        index = next;
     }
-    return index != TRESOR_NONE;
+    bool has_more = request->retry != TRESOR_NONE;
+    request->retry = TRESOR_NONE;
+    return has_more;
 }

@@ -333,6 +333,31 @@ static void swaps_and_loads_at_once(void **state)
     }
 }
 
+/* While one swap is withdrawn, what it brings about tells that the one behind it has ended already. */
+static void an_end_is_told_while_others_are_withdrawn(void **state)
+{
+    struct tresor_request request = {0};
+    (void)state;
+    start(2 * PIECE_BYTES);
+    load(3);
+    acquire(3, true);
+    const struct tresor_item items[] = {item_of(1), item_of(0)};
+    int32_t code = tresor_swap(context(), items, 2, TRESOR_STRATEGY_READ, NULL, &request);
+    assert_error(session_note(&world.session, code, request), TRESOR_OK);
+    struct tresor__controller *controller = &context()->controller;
+    while (controller->io.swaps_awaiting_room == 0)
+        tresor__controller_run(controller, 1);
+    tresor__ledger_stop_swap(&controller->slots[0].source.model.files[0].io.ledger, 1);
+    assert_error(tresor_cancel(context(), request), TRESOR_OK);
+    assert_error(finish(request), TRESOR_ERROR_CANCELLED);
+    const struct tresor_event *end = session_end(&world.session, request);
+    assert_int_equal(end->done, 1);
+    assert_int_equal(end->cancelled, 1);
+    assert_int_equal(controller->free_pair_count, controller->limits.pairs);
+    acquire(3, false);
+    fake_world_close(&world);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -347,6 +372,7 @@ int main(void)
         cmocka_unit_test(what_does_not_come_has_nothing_to_move),
         cmocka_unit_test(a_budget_may_be_set_at_any_moment),
         cmocka_unit_test(swaps_and_loads_at_once),
+        cmocka_unit_test(an_end_is_told_while_others_are_withdrawn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
