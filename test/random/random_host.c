@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "support/host/host.h"
 #include "support/sanitizer.h"
 
 enum {
@@ -79,9 +79,8 @@ static void run(uint64_t seed)
     else
         plan.is_shuffled = (seed & 1) != 0;
     running = seed;
+    fake_sys_reset(&fake);
     models_add_to(&models, &fake);
-    fake.used.count = 0;
-    fake.locked.count = 0;
     if (host_start(&host, &plan, &models, &fake))
         for (uint32_t i = 0; i < MOVES && !host.violation[0]; i++)
             host_move(&host);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { SHORT_ONCE_IN = 8 };
+
 /* The first thing that went wrong tells most. */
 void faulty_violate(struct faulty_sys *faulty, const char *format, ...)
 {
@@ -191,6 +193,10 @@ size_t faulty_shorten(struct faulty_sys *faulty, size_t length)
         return length < 1 ? length : 1;
     case FAULTY_READS_HALF:
         return (length + 1) / 2;
+    case FAULTY_READS_SOME:
+        if (random_below(faulty, SHORT_ONCE_IN) > 0)
+            return length;
+        return length < 1 ? length : 1 + (size_t)random_below(faulty, length);
     case FAULTY_READS_RANDOM:
         return length < 1 ? length : 1 + (size_t)random_below(faulty, length);
     default:
@@ -283,7 +289,7 @@ static int64_t unmap(void *cookie, void *address, size_t length)
     enum faulty_verdict verdict = faulty_decide(faulty, &call, &result);
     if (verdict == FAULTY_CARRY_OUT)
         result = faulty->under->unmap(faulty->under->cookie, address, length);
-    else if (verdict == FAULTY_FAIL)
+    if (verdict != FAULTY_LOSE && result < 0)
         range_set_add(&faulty->refused, range);
     if (verdict != FAULTY_CARRY_OUT || result < 0)
         return result;
@@ -559,8 +565,9 @@ static int64_t word_wait(void *cookie, const _Atomic uint32_t *word, uint32_t va
 
 static int64_t now_ms(void *cookie)
 {
+    enum { NS_PER_MS = 1000000 };
     FAULTY_ENTER(faulty, cookie);
-    return faulty->clock_ms++;
+    return faulty->clock_ns ? (int64_t)(*faulty->clock_ns / NS_PER_MS) : faulty->clock_ms++;
 }
 
 void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
@@ -636,6 +643,20 @@ const char *faulty_sys_check(struct faulty_sys *faulty)
         if (!range_set_covers(&faulty->refused, faulty->locked.ranges[i]))
             faulty_violate(faulty, "held: %zu locked bytes", range_set_bytes(&faulty->locked));
     return faulty->violation[0] ? faulty->violation : NULL;
+}
+
+void faulty_sys_lend(struct faulty_sys *faulty, const void *address, size_t length)
+{
+    pthread_mutex_lock(&faulty->lock);
+    range_set_add(&faulty->lent, faulty_pages_of(faulty, address, length));
+    pthread_mutex_unlock(&faulty->lock);
+}
+
+void faulty_sys_take_back(struct faulty_sys *faulty, const void *address, size_t length)
+{
+    pthread_mutex_lock(&faulty->lock);
+    range_set_remove(&faulty->lent, faulty_pages_of(faulty, address, length));
+    pthread_mutex_unlock(&faulty->lock);
 }
 
 void faulty_sys_clean(struct faulty_sys *faulty)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The files that hosts open: good models of many geometries, and some that cannot be opened. */
-#ifndef TEST_RANDOM_MODELS_H
-#define TEST_RANDOM_MODELS_H
+#ifndef TEST_SUPPORT_HOST_MODELS_H
+#define TEST_SUPPORT_HOST_MODELS_H
 
 #include "support/fake_sys.h"
 #include "support/model_set.h"
@@ -14,6 +14,7 @@ enum {
 
 struct models {
     struct model_set sets[MODELS_GOOD];
+    struct bytes others[MODELS_GGUF]; /* the same tensors with other bytes: what a model may be replaced by */
     struct bytes broken;
 };
 
@@ -27,7 +28,8 @@ void models_add_to(const struct models *models, struct fake_sys *fake);
 /** The path of one of MODELS_ALL. */
 const char *models_path(const struct models *models, uint32_t model);
 
-/** The bytes of a file by its path. */
-const struct bytes *models_bytes(const struct models *models, const char *path);
+/** What may replace the file of a model below MODELS_GGUF, which is the file of that number in the fake system. */
+const struct bytes *models_other(const struct models *models, uint32_t model,
+                                 const struct bytes *now);
 
 #endif

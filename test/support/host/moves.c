@@ -10,7 +10,7 @@ enum {
 
 uint32_t host_choose_source(struct host *host, enum host_source_state state)
 {
-    uint32_t start = random_below(&host->seed, HOST_SOURCES);
+    uint32_t start = host_draw(host, HOST_SOURCES);
     for (uint32_t i = 0; i < HOST_SOURCES; i++) {
         uint32_t at = (start + i) % HOST_SOURCES;
         if (host->sources[at].state == state)
@@ -43,7 +43,7 @@ static void open_source(struct host *host)
     for (uint32_t i = 0; i < HOST_SOURCES; i++)
         used += host->sources[i].state != HOST_CLOSED;
     struct host_source *source = &host->sources[index];
-    uint32_t model = random_below(&host->seed, MODELS_ALL);
+    uint32_t model = host_draw(host, MODELS_ALL);
     int32_t code = tresor_source_open(host->context, models_path(host->models, model), 0,
                                       &source->handle, &request);
     host_expect(host, code, host_is_full(host) || used >= host->options.sources_max, "open");
@@ -105,10 +105,10 @@ static void acquire(struct host *host)
 static void release(struct host *host)
 {
     uint32_t index = host_choose_source(host, HOST_OPEN);
-    if (random_once_in(&host->seed, 6) && index < HOST_SOURCES)
+    if (host_once_in(host, 6) && index < HOST_SOURCES)
         host_release_wrongly(host, index);
     else if (host->use_count > 0)
-        host_release(host, random_below(&host->seed, host->use_count));
+        host_release(host, host_draw(host, host->use_count));
 }
 
 /* One of the newest, for most of the others have ended. */
@@ -116,7 +116,7 @@ static struct host_request *choose_request(struct host *host)
 {
     uint32_t count = host->request_count < 8 ? host->request_count : 8;
     return count == 0 ? NULL
-                      : &host->requests[host->request_count - 1 - random_below(&host->seed, count)];
+                      : &host->requests[host->request_count - 1 - host_draw(host, count)];
 }
 
 static void cancel(struct host *host)
@@ -175,7 +175,7 @@ static void finish(struct host *host)
         return; /* it could wait for this thread itself, or for what waits for it */
     request->loses_items = true;
     host_return_chunks(host, UINT32_MAX); /* nobody else would */
-    bool discards = random_below(&host->seed, 2) == 0;
+    bool discards = host_draw(host, 2) == 0;
     int32_t code =
         tresor_finish(host->context, (struct tresor_request){request->value}, discards, &event);
     if (event.type == TRESOR_EVENT_DONE && event.request.value == request->value)
@@ -200,19 +200,19 @@ static void split(struct host *host)
 
 static void return_chunks(struct host *host)
 {
-    host_return_chunks(host, 1 + random_below(&host->seed, 3));
+    host_return_chunks(host, 1 + host_draw(host, 3));
 }
 
 /* With all completions held back it sleeps once, for the whole time. */
 static void wait(struct host *host)
 {
-    host->shuffled.is_holding = random_below(&host->seed, 2) == 0;
+    host->shuffled.is_holding = host_draw(host, 2) == 0;
     uint64_t steps = host->transitions;
     uint64_t polls = host->shuffled.polls;
     uint64_t sleeps = host->shuffled.sleeps;
     /* With an eviction that waits for the host, on workers, it would really sleep. */
     uint32_t limit_ms = has_patient(host) ? 2 : 50;
-    int32_t found = tresor_wait(host->context, (int32_t)random_below(&host->seed, limit_ms));
+    int32_t found = tresor_wait(host->context, (int32_t)host_draw(host, limit_ms));
     if (found < 0)
         host_violate(host, "wait answered %s", tresor_error_name(found));
     if (host->shuffled.is_holding && (host->shuffled.sleeps - sleeps > 1 ||
@@ -227,15 +227,15 @@ static void wait(struct host *host)
 
 static void dispatch(struct host *host)
 {
-    host->shuffled.is_holding = random_once_in(&host->seed, 4);
-    for (uint32_t left = 1 + random_below(&host->seed, 6); left > 0; left--)
+    host->shuffled.is_holding = host_once_in(host, 4);
+    for (uint32_t left = 1 + host_draw(host, 6); left > 0; left--)
         host_dispatch(host);
     host->shuffled.is_holding = false;
 }
 
 static void take(struct host *host)
 {
-    host_take(host, 1 + random_below(&host->seed, 5));
+    host_take(host, 1 + host_draw(host, 5));
 }
 
 static void settle(struct host *host)
@@ -249,22 +249,34 @@ static void touch_file(struct host *host)
     if (!host->plan.has_faults)
         return;
     pthread_mutex_lock(&host->faulty.lock); /* workers read it */
-    struct fake_file *file = &host->fake->files[random_below(&host->seed, host->fake->file_count)];
+    struct fake_file *file = &host->fake->files[host_draw(host, host->fake->file_count)];
     bool is_whole = file->size_bytes == file->bytes->size;
-    if (is_whole && random_once_in(&host->seed, 2))
-        file->size_bytes = random_below(&host->seed, (uint32_t)file->bytes->size);
+    if (is_whole && host_once_in(host, 2))
+        file->size_bytes = host_draw(host, (uint32_t)file->bytes->size);
     else
         file->size_bytes = file->bytes->size;
     file->modified_ns++;
     pthread_mutex_unlock(&host->faulty.lock);
 }
 
+static uint32_t weight_of(const struct host_way *ways, uint32_t count)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++)
+        sum += ways[i].weight;
+    return sum;
+}
+
+static void go(struct host *host, const struct host_way *ways, uint32_t chosen)
+{
+    while (chosen >= ways->weight)
+        chosen -= ways++->weight;
+    ways->move(host);
+}
+
 void host_move(struct host *host)
 {
-    static const struct {
-        uint32_t weight;
-        void (*move)(struct host *host);
-    } moves[] = {
+    static const struct host_way ways[] = {
         {7, open_source}, {2, close_source}, {22, load},     {12, evict},
         {6, lock},        {5, unlock},       {4, advise},    {7, host_copy},
         {8, acquire},     {6, release},      {6, cancel},    {5, host_load_and_cancel},
@@ -273,17 +285,12 @@ void host_move(struct host *host)
         {3, split},       {9, swap},         {3, host_set_budget}, {1, host_set_policy},
         {2, host_set_priority}, {4, host_plan}, {9, host_follow_plan}, {2, host_seek},
     };
-    enum {
-        COUNT = sizeof moves / sizeof moves[0]
-    };
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i < COUNT; i++)
-        sum += moves[i].weight;
-    uint32_t chosen = random_below(&host->seed, sum);
-    uint32_t at = 0;
+    uint32_t own = weight_of(ways, sizeof ways / sizeof ways[0]);
+    uint32_t chosen = host_draw(host, own + weight_of(host->plan.ways, host->plan.way_count));
     if (host->request_count + HOST_REQUESTS_LEFT > HOST_REQUESTS)
         return;
-    while (chosen >= moves[at].weight)
-        chosen -= moves[at++].weight;
-    moves[at].move(host);
+    if (chosen < own)
+        go(host, ways, chosen);
+    else
+        go(host, host->plan.ways, chosen - own);
 }

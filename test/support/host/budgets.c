@@ -114,9 +114,10 @@ bool host_has_stage_room(const struct host *host)
 
 uint64_t host_choose_budget(struct host *host)
 {
-    if (random_once_in(&host->seed, 4))
+    if (host_once_in(host, 4))
         return 0;
-    return PAGE_BYTES * (1 + (uint64_t)random_below(&host->seed, 1u << random_below(&host->seed, 10)));
+    uint32_t bits = host_draw(host, 10);
+    return PAGE_BYTES * (1 + (uint64_t)host_draw(host, 1u << bits));
 }
 
 static void submit_budget(struct host *host, uint64_t budget_bytes, uint32_t flags)
@@ -135,7 +136,7 @@ static void submit_budget(struct host *host, uint64_t budget_bytes, uint32_t fla
 void host_set_budget(struct host *host)
 {
     uint64_t budget_bytes = host_choose_budget(host);
-    submit_budget(host, budget_bytes, random_once_in(&host->seed, 3) ? TRESOR_REQUEST_WAIT : 0);
+    submit_budget(host, budget_bytes, host_once_in(host, 3) ? TRESOR_REQUEST_WAIT : 0);
 }
 
 void host_lift_budget(struct host *host)
@@ -145,7 +146,7 @@ void host_lift_budget(struct host *host)
 
 void host_set_policy(struct host *host)
 {
-    int32_t code = tresor_set_policy(host->context, random_below(&host->seed, TRESOR_POLICY_PRIORITY + 1));
+    int32_t code = tresor_set_policy(host->context, host_draw(host, TRESOR_POLICY_PRIORITY + 1));
     if (code != TRESOR_OK)
         host_violate(host, "set_policy answered %s", tresor_error_name(code));
 }
@@ -156,7 +157,7 @@ void host_set_priority(struct host *host)
     uint32_t index = host_choose_source(host, HOST_OPEN);
     if (index == HOST_SOURCES || !host_choose_item(host, index, &item))
         return;
-    int32_t priority = (int32_t)random_below(&host->seed, PRIORITIES);
+    int32_t priority = (int32_t)host_draw(host, PRIORITIES);
     int32_t code = priority == 0
                        ? tresor_reset_priority(host->context, item.handle)
                        : tresor_set_priority(host->context, item.handle, priority - PRIORITIES / 2);
@@ -190,22 +191,21 @@ void host_plan(struct host *host)
     struct tresor_item steps[HOST_STEPS];
     struct tresor_request request = {0};
     uint32_t index = host_choose_source(host, HOST_OPEN);
-    uint32_t count = 1 + random_below(&host->seed, HOST_STEPS);
+    uint32_t count = 1 + host_draw(host, HOST_STEPS);
     if (index == HOST_SOURCES)
         return;
     for (uint32_t i = 0; i < count; i++) {
         struct host_item item;
-        bool is_repeated = i > 0 && random_once_in(&host->seed, 4);
+        bool is_repeated = i > 0 && host_once_in(host, 4);
         if (!is_repeated && !host_choose_item(host, index, &item))
             return;
-        steps[i] = is_repeated ? steps[random_below(&host->seed, i)] : item.handle;
+        steps[i] = is_repeated ? steps[host_draw(host, i)] : item.handle;
     }
-    struct tresor_plan_options options = {
-        .size_bytes = sizeof options,
-        .flags = random_below(&host->seed, (TRESOR_PLAN_CYCLIC | TRESOR_PLAN_ITEMS) + 1),
-        .strategy = random_below(&host->seed, TRESOR_STRATEGY_READ + 1),
-        .window_bytes = random_below(&host->seed, 3) * random_below(&host->seed, 200000),
-    };
+    struct tresor_plan_options options = {.size_bytes = sizeof options};
+    options.flags = host_draw(host, (TRESOR_PLAN_CYCLIC | TRESOR_PLAN_ITEMS) + 1);
+    options.strategy = host_draw(host, TRESOR_STRATEGY_READ + 1);
+    if (!host_once_in(host, 3))
+        options.window_bytes = host_draw(host, 400000);
     int32_t code = tresor_plan(host->context, steps, count, &options, &request);
     if ((code == TRESOR_ERROR_TOO_BIG && is_a_step_too_big(host, steps, count)) ||
         (code == TRESOR_ERROR_BUSY && has_plan(host, index)))
@@ -229,7 +229,7 @@ static struct host_request *choose_plan(struct host *host)
         struct host_request *request = &host->requests[i];
         bool stands = request->verb == TRESOR_VERB_PLAN && !request->has_ended &&
                       host->sources[request->source].state == HOST_OPEN;
-        if (stands && random_below(&host->seed, ++seen) == 0)
+        if (stands && host_draw(host, ++seen) == 0)
             chosen = request;
     }
     return chosen;
@@ -255,12 +255,12 @@ void host_follow_plan(struct host *host)
     if (!plan || !get_info(host, plan, &info))
         return;
     uint32_t step = (uint32_t)info.step;
-    if (random_once_in(&host->seed, 8))
-        step = random_below(&host->seed, plan->step_count);
+    if (host_once_in(host, 8))
+        step = host_draw(host, plan->step_count);
     struct host_item item = {.handle = plan->steps[step]};
     if (!host_know_item(host, plan->source, &item) || !host_acquire_item(host, &item))
         return;
-    if (random_below(&host->seed, 3) > 0)
+    if (host_draw(host, 3) > 0)
         host_release(host, host->use_count - 1);
 }
 
@@ -269,7 +269,7 @@ void host_seek(struct host *host)
     struct host_request *plan = choose_plan(host);
     if (!plan)
         return;
-    size_t step = random_below(&host->seed, plan->step_count + 1);
+    size_t step = host_draw(host, plan->step_count + 1);
     int32_t code = tresor_plan_seek(host->context, (struct tresor_request){plan->value}, step);
     bool is_right = code == (step < plan->step_count ? TRESOR_OK : TRESOR_ERROR_INVALID) ||
                     code == TRESOR_ERROR_STALE;

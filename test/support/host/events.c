@@ -70,13 +70,11 @@ static void see_source(struct host *host, const struct host_request *request, in
     host_look_at_source(host, request->source);
 }
 
-/* The memory goes at once, so that the address sanitizer sees who still writes to it. */
 static void see_copy(struct host *host, struct host_request *request, int32_t code)
 {
-    if (code == TRESOR_OK && memcmp(request->memory, request->bytes, request->length_bytes) != 0)
+    if (code == TRESOR_OK && memcmp(request->memory.bytes, request->bytes, request->length_bytes) != 0)
         host_violate(host, "a COPY of %ju bytes brought others", (uintmax_t)request->length_bytes);
-    free(request->memory);
-    request->memory = NULL;
+    host_free(host, &request->memory);
 }
 
 static void see_end(struct host *host, struct host_request *request,
@@ -85,6 +83,8 @@ static void see_end(struct host *host, struct host_request *request,
     int32_t code = event->error.code;
     request->has_ended = true;
     host->live_count--;
+    host->loads += request->verb == TRESOR_VERB_LOAD;
+    host->loaded += request->verb == TRESOR_VERB_LOAD ? event->done : 0;
     check_counts(host, request, event);
     if (code == TRESOR_ERROR_BACKEND)
         host_violate(host, "%s blames the backend", tresor_verb_name(event->verb));
@@ -130,7 +130,7 @@ static void see_progress(struct host *host, struct host_request *request,
 void host_return_chunks(struct host *host, uint32_t limit)
 {
     while (limit-- > 0 && host->chunk_count > 0) {
-        uint32_t at = random_below(&host->seed, host->chunk_count);
+        uint32_t at = host_draw(host, host->chunk_count);
         int32_t code = tresor_chunk_return(host->context, host->chunks[at]);
         if (code != TRESOR_OK ||
             tresor_chunk_return(host->context, host->chunks[at]) != TRESOR_ERROR_STALE)
@@ -153,14 +153,26 @@ static void see_chunk(struct host *host, const struct host_request *request,
             memcmp(event->data, tensor->bytes + event->offset_bytes, event->bytes) != 0)
             host_violate(host, "a chunk of tensor %u has other bytes", index);
     }
-    if (host->chunk_count == HOST_CHUNKS || random_below(&host->seed, 2))
+    if (host->chunk_count == HOST_CHUNKS || host_draw(host, 2))
         host_return_chunks(host, 1);
     host->chunks[host->chunk_count++] = event->stage;
+}
+
+static void digest_event(struct host *host, const struct tresor_event *event)
+{
+    const uint64_t numbers[] = {event->type,   event->verb,
+                                event->done,   event->failed,
+                                event->bytes,  (uint64_t)event->error.code,
+                                event->flags,  event->cancelled,
+                                event->request.value, host->plan.sim->now_ns};
+    host_digest(host, numbers, sizeof numbers);
 }
 
 void host_see(struct host *host, const struct tresor_event *event)
 {
     char text[512];
+    if (host->plan.sim)
+        digest_event(host, event);
     struct host_request *request = host_find(host, event->request.value);
     tresor_error_format(host->context, &event->error, text, sizeof text);
     if (request && event->type == TRESOR_EVENT_ITEM && event->flags & TRESOR_EVENT_PINNED)

@@ -44,6 +44,16 @@ static void choose_tensors(uint64_t *seed, uint32_t layout, struct model_tensor 
     }
 }
 
+static void make_other(struct models *models, uint32_t model)
+{
+    const struct model_set *set = &models->sets[model];
+    struct bytes *other = &models->others[model];
+    *other = (struct bytes){0};
+    bytes_put(other, set->parts[0].bytes.data, set->parts[0].bytes.size);
+    for (uint64_t at = model_set_data_offset(set); at < other->size; at++)
+        other->data[at] ^= 0x55;
+}
+
 void models_make(struct models *models)
 {
     uint64_t seed = 20;
@@ -53,6 +63,7 @@ void models_make(struct models *models)
         uint32_t count = 1 + random_below(&seed, TENSORS_MAX);
         choose_tensors(&seed, i, tensors, slices, count);
         model_set_make_sliced(&models->sets[i], folders[i], tensors, slices, count);
+        make_other(models, i);
     }
     model_set_make(&models->sets[MODELS_GGUF], MODEL_SHARDS, folders[MODELS_GGUF]);
     model_set_make(&models->sets[MODELS_GGUF + 1], MODEL_INDEX, folders[MODELS_GGUF + 1]);
@@ -64,6 +75,8 @@ void models_free(struct models *models)
 {
     for (uint32_t i = 0; i < MODELS_GOOD; i++)
         model_set_free(&models->sets[i]);
+    for (uint32_t i = 0; i < MODELS_GGUF; i++)
+        bytes_free(&models->others[i]);
     bytes_free(&models->broken);
 }
 
@@ -82,12 +95,9 @@ const char *models_path(const struct models *models, uint32_t model)
     return model == MODELS_GOOD ? broken_path : missing_path;
 }
 
-const struct bytes *models_bytes(const struct models *models, const char *path)
+const struct bytes *models_other(const struct models *models, uint32_t model,
+                                 const struct bytes *now)
 {
-    for (uint32_t i = 0; i < MODELS_GOOD; i++) {
-        const struct model_part *part = model_set_part(&models->sets[i], path);
-        if (part)
-            return &part->bytes;
-    }
-    return NULL;
+    return now == &models->others[model] ? &models->sets[model].parts[0].bytes
+                                         : &models->others[model];
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Which system calls of a run fail, and how: any of them, in any row, with any error that the row
  * may have. */
-#ifndef TEST_RANDOM_FAULTS_H
-#define TEST_RANDOM_FAULTS_H
+#ifndef TEST_SUPPORT_HOST_FAULTS_H
+#define TEST_SUPPORT_HOST_FAULTS_H
 
 #include "support/faulty_sys.h"
 

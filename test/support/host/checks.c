@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "context.h"
+#include "core/handle.h"
+
 /* What is in use, or was, may leave a LOAD too little room; and a lower budget may. */
 static bool may_load_end(const struct host_request *request, int32_t code)
 {
@@ -43,6 +46,16 @@ bool host_may_end(const struct host *host, const struct host_request *request, i
     }
 }
 
+/* By what was opened, for another file may have its path by now. */
+static const struct bytes *bytes_of(const struct host *host, const struct host_source *source,
+                                    uint32_t file)
+{
+    const struct tresor__slot *slot =
+        &host->context->controller.slots[tresor__handle_slot(source->handle.value)];
+    uint64_t inode = slot->source.model.files[file].identity.inode;
+    return inode >= 1 && inode <= host->fake->file_count ? host->fake->files[inode - 1].bytes : NULL;
+}
+
 static void look_at_tensor(struct host *host, struct host_source *source, uint32_t index)
 {
     struct tresor_tensor_info tensor = {.size_bytes = sizeof tensor};
@@ -50,7 +63,7 @@ static void look_at_tensor(struct host *host, struct host_source *source, uint32
     struct host_tensor *known = &source->pieces[index];
     tresor_source_get_tensor(host->context, source->handle, index, &tensor);
     tresor_source_get_file(host->context, source->handle, tensor.file, &file);
-    const struct bytes *bytes = models_bytes(host->models, file.path);
+    const struct bytes *bytes = bytes_of(host, source, tensor.file);
     *known = (struct host_tensor){.address = tensor.address, .size_bytes = tensor.tensor_bytes};
     if (!bytes ||
         (tensor.tensor_bytes > 0 && tensor.offset_bytes + tensor.tensor_bytes > bytes->size))
@@ -110,7 +123,7 @@ void host_check_rest(struct host *host)
     if (host->transitions != counters.steps)
         host_violate(host, "%ju steps, and %ju were observed", (uintmax_t)counters.steps,
                      (uintmax_t)host->transitions);
-    if (!host->plan.has_faults && counters.locked_bytes != range_set_bytes(&host->faulty.locked))
+    if (!host->is_disturbed && counters.locked_bytes != range_set_bytes(&host->faulty.locked))
         host_violate(host, "%ju bytes locked by the counters, %zu by the system",
                      (uintmax_t)counters.locked_bytes, range_set_bytes(&host->faulty.locked));
 }

@@ -98,11 +98,11 @@ void host_split(struct host *host, uint32_t index, bool is_new)
     uint32_t list[SPLIT_MAX];
     uint32_t count = 0;
     for (uint32_t i = 0; i < source->tensor_count && count < SPLIT_MAX; i++)
-        if (is_splittable(host, source, i) && random_once_in(&host->seed, 3))
+        if (is_splittable(host, source, i) && host_once_in(host, 3))
             list[count++] = i;
-    bool is_wrong = count > 0 && random_once_in(&host->seed, 12);
+    bool is_wrong = count > 0 && host_once_in(host, 12);
     if (is_wrong)
-        list[random_below(&host->seed, count)] = source->tensor_count;
+        list[host_draw(host, count)] = source->tensor_count;
     int32_t code = tresor_split(host->context, source->handle, list, count);
     bool is_excused = code == (is_wrong ? TRESOR_ERROR_INVALID : TRESOR_OK) ||
                       (code == TRESOR_ERROR_BUSY && !is_new && is_in_use(host, source)) ||

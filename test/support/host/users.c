@@ -8,13 +8,13 @@
 static int32_t choose_slice(struct host *host, const struct host_source *source,
                             struct tresor_item *item)
 {
-    uint32_t tensor = random_below(&host->seed, source->tensor_count);
+    uint32_t tensor = host_draw(host, source->tensor_count);
     struct tresor_tensor_info info = {.size_bytes = sizeof info};
     int32_t code = tresor_source_get_tensor(host->context, source->handle, tensor, &info);
     if (code != TRESOR_OK || info.slice_count == 0)
         return tresor_item_of_tensor(host->context, source->handle, tensor, item);
     return tresor_item_of_slice(host->context, source->handle, tensor,
-                                random_below(&host->seed, info.slice_count), item);
+                                host_draw(host, info.slice_count), item);
 }
 
 /* An item of items, like an expert's. */
@@ -22,7 +22,7 @@ static int32_t choose_several(struct host *host, const struct host_source *sourc
                               struct tresor_item *item)
 {
     struct tresor_item parts[4];
-    uint32_t count = 1 + random_below(&host->seed, 4);
+    uint32_t count = 1 + host_draw(host, 4);
     for (uint32_t i = 0; i < count; i++) {
         int32_t code = choose_slice(host, source, &parts[i]);
         if (code != TRESOR_OK)
@@ -36,18 +36,18 @@ static int32_t choose_kind(struct host *host, const struct host_source *source,
 {
     static const char *const patterns[] = {"*", "1*", "?", "[!0-3]", "none"};
     uint32_t list[6];
-    uint32_t length = 1 + random_below(&host->seed, 6);
+    uint32_t length = 1 + host_draw(host, 6);
     uint32_t count = source->tensor_count;
-    switch (random_below(&host->seed, 11)) {
+    switch (host_draw(host, 11)) {
     case 0:
     case 1:
         return tresor_item_of_source(host->context, source->handle, item);
     case 2:
         return tresor_item_of_pattern(host->context, source->handle,
-                                      patterns[random_below(&host->seed, 5)], item);
+                                      patterns[host_draw(host, 5)], item);
     case 3:
         for (uint32_t i = 0; i < length; i++)
-            list[i] = random_below(&host->seed, count);
+            list[i] = host_draw(host, count);
         return tresor_item_of_list(host->context, source->handle, list, length, item);
     case 4:
     case 5:
@@ -56,7 +56,7 @@ static int32_t choose_kind(struct host *host, const struct host_source *source,
         return choose_several(host, source, item);
     default:
         return tresor_item_of_tensor(host->context, source->handle,
-                                     random_below(&host->seed, count), item);
+                                     host_draw(host, count), item);
     }
 }
 
@@ -124,8 +124,8 @@ void host_acquire(struct host *host, uint32_t index)
     const void *data = NULL;
     if (host->use_count == HOST_USES || !host_choose_item(host, index, item))
         return;
-    int32_t timeout_ms = (int32_t)random_below(&host->seed, 3);
-    int32_t code = random_below(&host->seed, 2)
+    int32_t timeout_ms = (int32_t)host_draw(host, 3);
+    int32_t code = host_draw(host, 2)
                        ? tresor_acquire(host->context, item->handle, &data)
                        : tresor_acquire_wait(host->context, item->handle, timeout_ms, &data);
     if (code != TRESOR_OK) {
@@ -158,7 +158,7 @@ void host_take_pin(struct host *host, uint32_t index, const struct tresor_event 
 {
     struct host_source *source = &host->sources[index];
     if (host->use_count == HOST_USES)
-        host_release(host, random_below(&host->seed, HOST_USES));
+        host_release(host, host_draw(host, HOST_USES));
     struct host_item *item = &host->uses[host->use_count];
     *item = (struct host_item){.handle = event->item, .source = index, .count = 1};
     item->pieces[0] = host_piece(host, index, event->item, 0);

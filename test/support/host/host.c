@@ -25,9 +25,28 @@ void host_violate(struct host *host, const char *format, ...)
 
 /* --- the beginning --- */
 
+void host_digest(struct host *host, const void *bytes, size_t length)
+{
+    const uint8_t *byte = bytes;
+    for (size_t i = 0; i < length; i++)
+        host->digest = (host->digest ^ byte[i]) * UINT64_C(0x100000001b3);
+}
+
+/* Names are constant texts, and their places are the loader's; so what they say is taken. */
+static void digest_transition(struct host *host, const struct tresor_transition *transition)
+{
+    const uint64_t numbers[] = {transition->source, transition->slot, (uint64_t)transition->os_errno};
+    host_digest(host, transition->machine, strlen(transition->machine));
+    host_digest(host, transition->event, strlen(transition->event));
+    host_digest(host, transition->to, strlen(transition->to));
+    host_digest(host, numbers, sizeof numbers);
+}
+
 static void observe(void *cookie, const struct tresor_transition *transition)
 {
     struct host *host = cookie;
+    if (host->plan.sim)
+        digest_transition(host, transition);
     if (transition->sequence != ++host->transitions)
         host_violate(host, "step %ju of %s follows step %ju", (uintmax_t)transition->sequence,
                      transition->machine, (uintmax_t)(host->transitions - 1));
@@ -38,7 +57,26 @@ static void observe(void *cookie, const struct tresor_transition *transition)
 static uint32_t choose_small(struct host *host)
 {
     static const uint32_t sizes[] = {1, 1, 2, 3, 8, 64};
-    return sizes[random_below(&host->seed, sizeof sizes / sizeof sizes[0])];
+    return sizes[host_draw(host, sizeof sizes / sizeof sizes[0])];
+}
+
+static uint64_t choose_spare(struct host *host)
+{
+    return host_once_in(host, 2) ? 0 : host_draw(host, 400000);
+}
+
+/* One after the other, for a script's bytes are taken in this order. */
+static void choose_pools(struct host *host, struct tresor_context_options *options)
+{
+    options->sources_max = 1 + host_draw(host, HOST_SOURCES);
+    options->requests_max = 1 + host_draw(host, 40);
+    options->items_max = 3 + host_draw(host, 60);
+    options->waits_max = choose_small(host);
+    options->blocks_max = choose_small(host);
+    options->dispatch_max = choose_small(host);
+    options->populate_bytes = UNIT_BYTES * (1 + host_draw(host, 3));
+    options->spare_bytes = choose_spare(host);
+    options->stages_max = 1 + host_draw(host, 6);
 }
 
 static void choose_options(struct host *host)
@@ -46,47 +84,78 @@ static void choose_options(struct host *host)
     host->options = (struct tresor_context_options){
         .size_bytes = sizeof host->options,
         .allocator = failing_allocator_hooks(&host->memory),
-        .strategy = random_below(&host->seed, TRESOR_STRATEGY_READ + 1),
-        .sources_max = 1 + random_below(&host->seed, HOST_SOURCES),
-        .requests_max = 1 + random_below(&host->seed, 40),
-        .items_max = 3 + random_below(&host->seed, 60),
-        .waits_max = choose_small(host),
-        .blocks_max = choose_small(host),
-        .dispatch_max = choose_small(host),
         .block_bytes = UNIT_BYTES,
-        .populate_bytes = UNIT_BYTES * (1 + random_below(&host->seed, 3)),
+        .stage_bytes = UNIT_BYTES,
         .observer = observe,
         .observer_cookie = host,
         .backend = host->plan.backend,
-        .threads_max = 2,
-        .spare_bytes = random_below(&host->seed, 2) * random_below(&host->seed, 400000),
-        .stages_max = 1 + random_below(&host->seed, 6),
-        .stage_bytes = UNIT_BYTES,
-        .direct = random_below(&host->seed, TRESOR_DIRECT_OFF + 1),
-        .budget_bytes = host_choose_budget(host),
-        .policy = random_below(&host->seed, TRESOR_POLICY_PRIORITY + 1),
     };
+    choose_pools(host, &host->options);
+    host->options.threads_max = host->plan.sim ? 1 + host_draw(host, 4) : 2;
+    host->options.strategy = host_draw(host, TRESOR_STRATEGY_READ + 1);
+    host->options.direct = host_draw(host, TRESOR_DIRECT_OFF + 1);
+    host->options.budget_bytes = host_choose_budget(host);
+    host->options.policy = host_draw(host, TRESOR_POLICY_PRIORITY + 1);
 }
 
 static void choose_faults(struct host *host)
 {
     static const uint32_t rates[] = {300, 60, 20};
-    host->is_disturbed = host->plan.has_faults;
-    host->faulty.refusals_stay = host->plan.has_faults;
+    host->faults.seed = host->plan.seed ^ UINT64_C(0x5deece66d);
+    host->is_disturbed = host->plan.has_faults || host->plan.is_disturbed;
+    host->faulty.refusals_stay = host->is_disturbed;
     host->faulty.moves_unmap = host->plan.seed % 2 == 0;
     host->faulty.judge = faults_judge;
     host->faulty.judge_cookie = &host->faults;
-    host->faults.seed = host->plan.seed ^ UINT64_C(0x5deece66d);
     if (!host->plan.has_faults)
         return;
-    host->faults.rate = rates[random_below(&host->seed, 3)];
-    if (random_once_in(&host->seed, 4))
-        host->memory.fail_call = 1 + random_below(&host->seed, 150);
+    host->faults.rate = rates[host_draw(host, 3)];
+    if (host_once_in(host, 4))
+        host->memory.fail_call = 1 + host_draw(host, 150);
 }
 
 static bool has_workers(const struct host *host)
 {
-    return !host->plan.is_shuffled && host->plan.backend != TRESOR_BACKEND_SYNC;
+    return !host->plan.is_shuffled && !host->plan.sim && host->plan.backend != TRESOR_BACKEND_SYNC;
+}
+
+static void choose_system(struct host *host)
+{
+    struct fake_sys *fake = host->fake;
+    fake->lock_limit_bytes =
+        host_once_in(host, 3) ? host_draw(host, 40) * UINT64_C(4096) : UINT64_MAX;
+    fake->is_old = host_once_in(host, 6);
+    fake->has_workers = host->faulty.has_workers = has_workers(host);
+    fake->has_no_ring = host_once_in(host, 6);
+    fake->ring.seed = host->seed;
+    fake->direct_alignment_bytes = host_once_in(host, 4) ? 0 : 512u << host_draw(host, 4);
+    fake->is_direct_silent = host_once_in(host, 4);
+    for (uint32_t i = 0; i < fake->file_count; i++) {
+        fake->files[i].cached_start_bytes = host_draw(host, 64) * UINT64_C(4096);
+        fake->files[i].cached_end_bytes = host_draw(host, 256) * UINT64_C(4096);
+    }
+}
+
+static int32_t create_simulated(struct host *host)
+{
+    struct tresor__sim *sim = host->plan.sim;
+    host->faulty.clock_ns = &sim->now_ns;
+    host->faulty.reads = FAULTY_READS_SOME;
+    host->faulty.seed = host->plan.seed;
+    sim->sys = &host->faulty.sys;
+    return tresor__context_create_on(&host->faulty.sys, tresor__sim_create, sim, &host->options,
+                                     &host->context);
+}
+
+static int32_t create(struct host *host)
+{
+    if (host->plan.sim)
+        return create_simulated(host);
+    host->shuffled = (struct shuffled){.sys = &host->faulty.sys, .seed = host->seed};
+    return host->plan.is_shuffled
+               ? tresor__context_create_on(&host->faulty.sys, shuffled_create, &host->shuffled,
+                                           &host->options, &host->context)
+               : tresor__context_create_over(&host->faulty.sys, &host->options, &host->context);
 }
 
 bool host_start(struct host *host, const struct host_plan *plan, const struct models *models,
@@ -100,25 +169,8 @@ bool host_start(struct host *host, const struct host_plan *plan, const struct mo
     faulty_sys_init(&host->faulty, &fake->sys);
     choose_faults(host);
     choose_options(host);
-    fake->lock_limit_bytes = random_once_in(&host->seed, 3)
-                                 ? random_below(&host->seed, 40) * UINT64_C(4096)
-                                 : UINT64_MAX;
-    fake->is_old = random_once_in(&host->seed, 6);
-    fake->has_workers = host->faulty.has_workers = has_workers(host);
-    fake->has_no_ring = random_once_in(&host->seed, 6);
-    fake->ring.seed = host->seed;
-    fake->direct_alignment_bytes = random_once_in(&host->seed, 4) ? 0 : 512u << random_below(&host->seed, 4);
-    fake->is_direct_silent = random_once_in(&host->seed, 4);
-    for (uint32_t i = 0; i < fake->file_count; i++) {
-        fake->files[i].cached_start_bytes = random_below(&host->seed, 64) * UINT64_C(4096);
-        fake->files[i].cached_end_bytes = random_below(&host->seed, 256) * UINT64_C(4096);
-    }
-    host->shuffled = (struct shuffled){.sys = &host->faulty.sys, .seed = host->seed};
-    int32_t code =
-        plan->is_shuffled
-            ? tresor__context_create_on(&host->faulty.sys, shuffled_create, &host->shuffled,
-                                        &host->options, &host->context)
-            : tresor__context_create_over(&host->faulty.sys, &host->options, &host->context);
+    choose_system(host);
+    int32_t code = create(host);
     if (code != TRESOR_OK && !host->is_disturbed)
         host_violate(host, "create answered %s", tresor_error_name(code));
     if ((code == TRESOR_OK) != (host->context != NULL))
@@ -162,10 +214,15 @@ struct tresor_counters host_counters(struct host *host)
     return counters;
 }
 
+static uint64_t answers_so_far(const struct host *host)
+{
+    return host->plan.sim ? host->plan.sim->answers : host->shuffled.answers;
+}
+
 int32_t host_dispatch(struct host *host)
 {
     uint64_t steps = host->transitions;
-    uint64_t answers = host->shuffled.answers;
+    uint64_t answers = answers_so_far(host);
     uint32_t in_flight = host->context->controller.in_flight;
     host_note_use(host);
     int32_t more = tresor_dispatch(host->context);
@@ -178,9 +235,11 @@ int32_t host_dispatch(struct host *host)
         !has_workers(host) && more == 1 && host->transitions == steps && host->context->controller.in_flight == in_flight;
     if (is_idle)
         host_violate(host, "dispatch says that more is to do, and does nothing");
-    if (host->shuffled.answers - answers > host->options.dispatch_max)
+    if (answers_so_far(host) - answers > host->options.dispatch_max)
         host_violate(host, "one dispatch took %ju completions",
-                     (uintmax_t)(host->shuffled.answers - answers));
+                     (uintmax_t)(answers_so_far(host) - answers));
+    if (host->plan.sim && host->plan.sim->stuck > 0)
+        host_violate(host, "it slept for ever, and nothing would have woken it");
     return more;
 }
 
@@ -199,7 +258,7 @@ void host_settle(struct host *host)
         host_return_chunks(host, UINT32_MAX);
         if (more == 0 && taken == 0 && !is_under_way(host))
             break;
-        if (more == 0 && taken == 0 && has_workers(host))
+        if (more == 0 && taken == 0 && (has_workers(host) || host->plan.sim))
             host->context->backend->wait(host->context->backend, -1);
         if (i == SETTLE_MAX)
             host_violate(host, "no rest after %u dispatches", i);
@@ -265,10 +324,31 @@ static void close_all(struct host *host)
 
 static void heal(struct host *host)
 {
+    fake_sys_heal(host->fake);
     host->faults.rate = 0;
     host->memory.fail_call = 0;
-    for (uint32_t i = 0; i < host->fake->file_count; i++)
-        host->fake->files[i].size_bytes = host->fake->files[i].bytes->size;
+}
+
+/* What has failed before, and was mended since, leaves nothing behind that a new source would suffer from. */
+static void open_once_more(struct host *host)
+{
+    struct tresor_request request = {0};
+    struct host_source *source = &host->sources[0];
+    uint32_t model = host_draw(host, MODELS_GGUF);
+    int32_t code = tresor_source_open(host->context, models_path(host->models, model), 0,
+                                      &source->handle, &request);
+    if (!host_note(host, code, request, TRESOR_VERB_OPEN, 0)) {
+        host_violate(host, "the last OPEN answered %s", tresor_error_name(code));
+        return;
+    }
+    *source = (struct host_source){
+        .state = HOST_OPENING, .handle = source->handle, .model = model};
+    host_settle(host);
+    if (source->state == HOST_OPEN)
+        host_split_at_end(host, 0);
+    else
+        host_violate(host, "model %u cannot be opened any more", model);
+    close_all(host);
 }
 
 static void destroy(struct host *host, bool is_sudden)
@@ -340,7 +420,7 @@ static void unlock_for_those_who_wait(struct host *host)
 void host_end(struct host *host)
 {
     release_all(host);
-    bool is_sudden = host->context && random_once_in(&host->seed, 3);
+    bool is_sudden = host->context && host_once_in(host, 3);
     if (is_sudden)
         host_return_chunks(host, UINT32_MAX);
     if (host->context && !is_sudden) {
@@ -357,6 +437,8 @@ void host_end(struct host *host)
             empty(host);
         }
         close_all(host);
+        if (host->plan.sim && host->is_disturbed)
+            open_once_more(host);
         host_check_rest(host);
     }
     if (host->context && !host->violation[0])
@@ -364,5 +446,24 @@ void host_end(struct host *host)
     else if (!host->violation[0])
         host_check_held(host);
     for (uint32_t i = 0; i < host->request_count; i++)
-        free(host->requests[i].memory);
+        host_free(host, &host->requests[i].memory);
+}
+
+/* What is still under way ends as the context does. */
+void host_abandon(struct host *host)
+{
+    struct tresor_event event;
+    for (uint32_t i = 0; i < host->chunk_count; i++)
+        tresor_chunk_return(host->context, host->chunks[i]);
+    while (host->context && tresor_next_event(host->context, &event) == 1) {
+        if (event.type == TRESOR_EVENT_CHUNK)
+            tresor_chunk_return(host->context, event.stage);
+        if (event.type == TRESOR_EVENT_ITEM && event.flags & TRESOR_EVENT_PINNED)
+            tresor_release(host->context, event.item);
+    }
+    for (uint32_t i = 0; i < host->use_count; i++)
+        tresor_release(host->context, host->uses[i].handle);
+    if (tresor_context_destroy(host->context) != TRESOR_OK)
+        abort();
+    host->context = NULL;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A host: what it has opened, asked for and acquired, and what it has found to be wrong. */
-#ifndef TEST_RANDOM_HOST_H
-#define TEST_RANDOM_HOST_H
+#ifndef TEST_SUPPORT_HOST_HOST_H
+#define TEST_SUPPORT_HOST_HOST_H
 
 #include <tresor/tresor.h>
 
+#include "backend/sim.h"
 #include "faults.h"
 #include "models.h"
 #include "support/failing_allocator.h"
@@ -17,18 +18,35 @@ enum {
     HOST_TENSORS = 32, /* of one source */
     HOST_PIECES = 128, /* the same and their slices */
     HOST_REQUESTS = 512,
-    HOST_REQUESTS_LEFT = 40, /* for one move and the end */
+    HOST_REQUESTS_LEFT = 48, /* for one move and the end */
     HOST_USES = 24,
     HOST_LIST = 128, /* pieces of one item */
     HOST_STEPS = 12, /* of one plan */
 };
 
-/** What a seed decides before the first move. */
+struct host;
+
+/** Something that a host can do, and how often beside the others. */
+struct host_way {
+    uint32_t weight;
+    void (*move)(struct host *host);
+};
+
+/** What is decided before the first move. */
 struct host_plan {
-    uint64_t seed;
+    uint64_t seed; /* not 0 */
     bool is_shuffled;
     bool has_faults;
-    uint32_t backend; /* enum tresor_backend, where it is not shuffled */
+    uint32_t backend; /* enum tresor_backend, where it is neither shuffled nor simulated */
+    /* The backend, filled in but for its table; NULL: another. The faulty table's judge and the fake system are then
+     * its owner's to set before, and who is disturbed by them. */
+    struct tresor__sim *sim;
+    bool is_disturbed; /* where it is simulated: something but a cancel may make requests fail */
+    const struct host_way *ways; /* to be done besides its own moves */
+    uint32_t way_count;
+    const uint8_t *script; /* bytes that all choices come from until they are used up; NULL: all come from the seed */
+    size_t script_bytes;
+    struct bytes *record; /* gets all choices as such bytes; NULL: nobody does */
 };
 
 /** A tensor, or a slice of one. */
@@ -59,6 +77,13 @@ struct host_source {
 
 enum { HOST_CHUNKS = 8 };
 
+/** What a COPY goes to, at the end of an allocation. */
+struct host_memory {
+    void *allocation; /* NULL: none */
+    uint8_t *bytes;
+    size_t size_bytes; /* of the allocation */
+};
+
 struct host_request {
     uint64_t value;
     enum tresor_verb verb;
@@ -76,7 +101,7 @@ struct host_request {
     uint64_t total_bytes;
     uint32_t done;
     uint32_t items[3]; /* ITEM events: done, failed, cancelled */
-    uint8_t *memory;   /* COPY: what it writes to, until its end */
+    struct host_memory memory; /* COPY: what it writes to, until its end */
     const uint8_t *bytes;
     uint64_t length_bytes;
     struct tresor_item steps[HOST_STEPS]; /* PLAN: what is used in which order */
@@ -101,6 +126,7 @@ struct host_item {
 struct host {
     struct host_plan plan;
     uint64_t seed; /* of the moves */
+    size_t script_at;
     const struct models *models;
     struct fake_sys *fake;
     struct faulty_sys faulty;
@@ -112,6 +138,9 @@ struct host {
     struct host_room room;
     bool is_disturbed; /* something but a cancel may make requests fail */
     uint64_t transitions;
+    uint64_t digest;  /* of all steps and events, in their order */
+    uint64_t loads;   /* LOAD requests that have ended, and pieces that came to memory with them */
+    uint64_t loaded;
     struct host_source sources[HOST_SOURCES];
     struct host_request requests[HOST_REQUESTS];
     uint32_t request_count;
@@ -134,6 +163,9 @@ void host_violate(struct host *host, const char *format, ...) __attribute__((for
 struct host_request *host_note(struct host *host, int32_t code, struct tresor_request request,
                                enum tresor_verb verb, uint32_t source);
 
+/** What is to be the same whenever the same seed runs. */
+void host_digest(struct host *host, const void *bytes, size_t length);
+
 /** The request of a handle, or NULL. */
 struct host_request *host_find(struct host *host, uint64_t value);
 
@@ -150,6 +182,18 @@ void host_end(struct host *host);
 
 /** Give back some of the chunks that it has. */
 void host_return_chunks(struct host *host, uint32_t limit);
+
+/** After a violation: give back what there is and destroy the context, so that another run can begin. */
+void host_abandon(struct host *host);
+
+/* --- draw.c --- */
+
+/** A choice: a number below `count`, which is not 0; true once in `count` times. */
+uint32_t host_draw(struct host *host, uint32_t count);
+bool host_once_in(struct host *host, uint32_t count);
+
+/** There was a script, and all of it is used up. */
+bool host_is_script_over(const struct host *host);
 
 /* --- moves.c --- */
 
@@ -183,6 +227,9 @@ void host_submit(struct host *host, enum tresor_verb verb);
 
 /** Read a part of a tensor into memory of exactly that size. */
 void host_copy(struct host *host);
+
+/** The memory of a COPY that has ended. */
+void host_free(struct host *host, struct host_memory *memory);
 
 /** Load neighbours by a request each, and take one of these back soon. */
 void host_load_and_cancel(struct host *host);
