@@ -475,13 +475,18 @@ static int64_t read_cached(const struct tresor__sys *sys, const struct tresor__e
     return done > 0 || result == -EAGAIN ? (int64_t)done : result;
 }
 
-/* Aligned pieces of the file into memory of the actor's, and from there what was asked for. */
+/*
+ * Aligned pieces of the file into memory of the actor's, and from there what was asked for. A short count may end before
+ * that begins, which is not the end of the file; where it always does, direct reads are of no use here.
+ */
 static int64_t read_bounced(const struct tresor__sys *sys, const struct tresor__effect *effect,
                             const struct tresor__bounce *bounce)
 {
+    enum { TRIES_MAX = 16 };
     const struct tresor__direct_facts *facts = effect->record;
     uint64_t alignment = facts->alignment_bytes;
     uint64_t done = 0;
+    uint32_t tries = 0;
     while (done < effect->length) {
         uint64_t offset = effect->offset + done;
         uint64_t inside = offset % alignment;
@@ -491,8 +496,11 @@ static int64_t read_bounced(const struct tresor__sys *sys, const struct tresor__
         int64_t got = read_at(sys, effect, bounce->memory, offset - inside, asked);
         if (got < 0)
             return done > 0 ? (int64_t)done : got;
-        if ((uint64_t)got <= inside)
-            break;
+        bool is_in_vain = (uint64_t)got <= inside;
+        if (is_in_vain && got > 0 && done == 0 && ++tries < TRIES_MAX)
+            continue;
+        if (is_in_vain)
+            return got > 0 && done == 0 ? -EINVAL : (int64_t)done;
         uint64_t useful = (uint64_t)got - inside;
         useful = useful < end - offset ? useful : end - offset;
         memcpy((char *)effect->address + done, (char *)bounce->memory + inside, (size_t)useful);

@@ -219,6 +219,12 @@ static uint64_t answers_so_far(const struct host *host)
     return host->plan.sim ? host->plan.sim->answers : host->shuffled.answers;
 }
 
+static void look_for_sleepers(struct host *host)
+{
+    if (host->plan.sim && host->plan.sim->stuck > 0)
+        host_violate(host, "it slept for ever, and nothing would have woken it");
+}
+
 int32_t host_dispatch(struct host *host)
 {
     uint64_t steps = host->transitions;
@@ -238,8 +244,7 @@ int32_t host_dispatch(struct host *host)
     if (answers_so_far(host) - answers > host->options.dispatch_max)
         host_violate(host, "one dispatch took %ju completions",
                      (uintmax_t)(answers_so_far(host) - answers));
-    if (host->plan.sim && host->plan.sim->stuck > 0)
-        host_violate(host, "it slept for ever, and nothing would have woken it");
+    look_for_sleepers(host);
     return more;
 }
 
@@ -325,6 +330,8 @@ static void close_all(struct host *host)
 static void heal(struct host *host)
 {
     fake_sys_heal(host->fake);
+    if (host->plan.sim)
+        host->plan.sim->on_alarm = NULL;
     host->faults.rate = 0;
     host->memory.fail_call = 0;
 }
@@ -359,6 +366,9 @@ static void destroy(struct host *host, bool is_sudden)
     int32_t code = tresor_context_destroy(host->context);
     if (code != TRESOR_OK)
         host_violate(host, "destroy answered %s", tresor_error_name(code));
+    else
+        host->context = NULL;
+    look_for_sleepers(host);
     host_check_held(host);
 }
 
@@ -453,9 +463,11 @@ void host_end(struct host *host)
 void host_abandon(struct host *host)
 {
     struct tresor_event event;
+    if (!host->context)
+        return;
     for (uint32_t i = 0; i < host->chunk_count; i++)
         tresor_chunk_return(host->context, host->chunks[i]);
-    while (host->context && tresor_next_event(host->context, &event) == 1) {
+    while (tresor_next_event(host->context, &event) == 1) {
         if (event.type == TRESOR_EVENT_CHUNK)
             tresor_chunk_return(host->context, event.stage);
         if (event.type == TRESOR_EVENT_ITEM && event.flags & TRESOR_EVENT_PINNED)
