@@ -264,7 +264,7 @@ bool tresor__waits_are_patient(const struct tresor__controller *controller,
 typedef bool tresor__waits_filter(const struct tresor__controller *controller,
                                   const struct tresor__piece *piece);
 void tresor__waits_withdraw_if(struct tresor__controller *controller,
-                               const struct tresor__request *request, tresor__waits_filter *holds);
+                               struct tresor__request *request, tresor__waits_filter *holds);
 
 /** Free a pair whose event was taken. */
 void tresor__waits_free(struct tresor__controller *controller, uint32_t pair);

@@ -78,6 +78,8 @@ static void unlink_pair(struct tresor__controller *controller, struct tresor__pi
         pair_of(controller, pair->next_of_request)->previous_of_request = pair->previous_of_request;
     if (request->retry == (uint32_t)(pair - controller->pairs))
         request->retry = pair->next_of_request;
+    if (request->walk == (uint32_t)(pair - controller->pairs))
+        request->walk = pair->next_of_request;
     piece->waits[pair->wait]--;
     controller->patient_count -= pair->wait == TRESOR__WAIT_PATIENT;
     if (is_watching(controller, pair))
@@ -324,41 +326,47 @@ static void withdraw(struct tresor__controller *controller, uint32_t index)
                                                                       : (uint32_t)LOCK_ON_CANCEL});
 }
 
-void tresor__waits_withdraw_if(struct tresor__controller *controller,
-                               const struct tresor__request *request, tresor__waits_filter *holds)
+/* The next of a walk over a request's pairs, TRESOR_NONE behind the last. What is done to one may settle others. */
+static uint32_t walk_on(struct tresor__controller *controller, struct tresor__request *request)
 {
-    uint32_t index = request->first_wait;
-    while (index != TRESOR_NONE) {
+    uint32_t index = request->walk;
+    if (index != TRESOR_NONE)
+        request->walk = pair_of(controller, index)->next_of_request;
+    return index;
+}
+
+void tresor__waits_withdraw_if(struct tresor__controller *controller,
+                               struct tresor__request *request, tresor__waits_filter *holds)
+{
+    uint32_t index;
+    request->walk = request->first_wait;
+    while ((index = walk_on(controller, request)) != TRESOR_NONE) {
         const struct tresor__pair *pair = pair_of(controller, index);
-        uint32_t next = pair->next_of_request;
         if (holds(controller, &controller->slots[pair->source].pieces[pair->tensor]))
             withdraw(controller, index);
-        index = next;
     }
 }
 
 /* Those that wait for a chunk of their file, which finds no room. */
-static void refuse_swaps_of(struct tresor__controller *controller,
-                            const struct tresor__request *request)
+static void refuse_swaps_of(struct tresor__controller *controller, struct tresor__request *request)
 {
-    uint32_t index = request->first_wait;
-    while (index != TRESOR_NONE) {
+    uint32_t index;
+    request->walk = request->first_wait;
+    while ((index = walk_on(controller, request)) != TRESOR_NONE) {
         const struct tresor__pair *pair = pair_of(controller, index);
         const struct tresor__slot *slot = &controller->slots[pair->source];
         const struct tresor__piece *piece = &slot->pieces[pair->tensor];
-        uint32_t next = pair->next_of_request;
         if (piece->tensor.state == TENSOR_SWAPPING &&
             pair->wait == tresor__swap_wait(piece->tensor.side) &&
             slot->source.model.files[piece->file].io.swap.awaits_room)
             withdraw_swap(controller, index, TRESOR_ERROR_BUSY);
-        index = next;
     }
 }
 
 void tresor__waits_refuse_swaps(struct tresor__controller *controller)
 {
     for (uint32_t i = 0; i < controller->limits.requests; i++) {
-        const struct tresor__request *request = &controller->requests[i];
+        struct tresor__request *request = &controller->requests[i];
         bool is_asking = request->state == REQUEST_VISITING || request->state == REQUEST_PENDING;
         if (request->verb == TRESOR_VERB_SWAP && is_asking)
             refuse_swaps_of(controller, request);
@@ -368,19 +376,18 @@ void tresor__waits_refuse_swaps(struct tresor__controller *controller)
 bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor__request *request,
                             uint32_t limit)
 {
-    uint32_t index = request->first_wait;
     uint32_t withdrawn = 0;
-    while (index != TRESOR_NONE && withdrawn < limit) {
+    request->walk = request->first_wait;
+    while (request->walk != TRESOR_NONE && withdrawn < limit) {
+        uint32_t index = walk_on(controller, request);
         const struct tresor__pair *pair = pair_of(controller, index);
-        uint32_t next = pair->next_of_request;
-        if (may_withdraw(&controller->slots[pair->source].pieces[pair->tensor], pair->wait)) {
-            withdrawn++;
-            if (is_swap(pair->wait))
-                withdraw_swap(controller, index, TRESOR_ERROR_CANCELLED);
-            else
-                withdraw(controller, index);
-        }
-        index = next;
+        if (!may_withdraw(&controller->slots[pair->source].pieces[pair->tensor], pair->wait))
+            continue;
+        withdrawn++;
+        if (is_swap(pair->wait))
+            withdraw_swap(controller, index, TRESOR_ERROR_CANCELLED);
+        else
+            withdraw(controller, index);
     }
-    return index != TRESOR_NONE;
+    return request->walk != TRESOR_NONE;
 }
