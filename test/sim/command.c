@@ -10,10 +10,11 @@
 #include "support/told_seed.h"
 
 static const char usage[] =
-    "usage: sim [--seed N | --script FILE] [--seeds N] [--report] [--lose N] [--flip N]\n"
+    "usage: sim [--seed N | --script FILE] [--seeds N] [--report] [--trace] [--lose N] [--flip N]\n"
     "  --seed N       run this seed, and tell what came out of it\n"
     "  --seeds N      run so many, from this seed or 1 on\n"
     "  --script FILE  run the bytes of a file\n"
+    "  --trace        write every step of every machine\n"
     "  --report       tell how many loads there were a second\n"
     "  --lose N       plant a loss: the Nth completion\n"
     "  --flip N       plant a wrong byte: in the Nth read and all after it\n";
@@ -25,6 +26,7 @@ struct orders {
     uint64_t flip;
     const char *script; /* NULL: none */
     bool reports;
+    bool traces;
 };
 
 struct sums {
@@ -54,10 +56,12 @@ static bool read_orders(int count, char **arguments, struct orders *orders)
                 {"--flip", &orders->flip}};
     for (int i = 1; i < count; i++) {
         uint32_t row = 0;
-        if (strcmp(arguments[i], "--report") == 0) {
-            orders->reports = true;
+        bool is_report = strcmp(arguments[i], "--report") == 0;
+        bool is_trace = strcmp(arguments[i], "--trace") == 0;
+        orders->reports |= is_report;
+        orders->traces |= is_trace;
+        if (is_report || is_trace)
             continue;
-        }
         if (i + 1 == count)
             return false;
         if (strcmp(arguments[i], "--script") == 0) {
@@ -96,10 +100,11 @@ static void run_seeds(struct sim_world *world, const struct orders *orders, cons
     for (uint64_t i = 0; i < orders->seeds; i++) {
         struct sim_result result;
         struct sim_knobs knobs = sim_knobs_of(orders->seed + i);
+        struct sim_choices choices = {.trace = orders->traces ? stdout : NULL};
         knobs.lose_answer = orders->lose;
         knobs.flip_transfer = orders->flip;
         told_seed_begin(knobs.seed);
-        sim_world_run(world, &knobs, NULL, &result);
+        sim_world_run(world, &knobs, &choices, &result);
         told_seed_end();
         add(sums, &result);
         if (orders->seeds == 1 || result.violation[0])

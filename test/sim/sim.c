@@ -132,7 +132,7 @@ static void a_lost_completion_is_found(void **state)
     for (uint64_t seed = 1; seed <= SEEDS_PLANTED; seed++) {
         struct sim_knobs knobs = sim_knobs_of(seed);
         struct sim_result result;
-        knobs.lose_answer = 1 + 7 * seed;
+        knobs.lose_answer = 1 + seed % 40;
         sim_world_run(&world, &knobs, NULL, &result);
         bool is_lost = result.effects >= knobs.lose_answer;
         planted += is_lost;
@@ -208,7 +208,7 @@ static void any_bytes_are_a_run(void **state)
         told_seed_end();
         bytes_free(&script);
     }
-    assert_true(others > SCRIPTS * 9 / 10);
+    assert_true(others > SCRIPTS / 2);
 }
 
 static void no_bytes_and_rubbish_are_runs(void **state)

@@ -76,7 +76,7 @@ void sim_change(struct sim_world *world, uint32_t number)
             file->size_bytes = change->size_bytes;
         break;
     case SIM_GROW_BACK:
-        file->size_bytes = file->bytes->size;
+        fake_sys_restore(&world->fake, change->file);
         break;
     case SIM_REPLACE:
         replace(world, change->file);

@@ -115,6 +115,7 @@ static struct host_plan plan_of(struct sim_world *world, const struct sim_knobs 
         .script = choices ? choices->script : NULL,
         .script_bytes = choices ? choices->script_bytes : 0,
         .record = choices ? choices->record : NULL,
+        .trace = choices ? choices->trace : NULL,
     };
     plan.ways = sim_ways(knobs->kind, &plan.way_count);
     return plan;

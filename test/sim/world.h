@@ -85,6 +85,7 @@ struct sim_choices {
     const uint8_t *script; /* NULL: the seed decides */
     size_t script_bytes;
     struct bytes *record; /* NULL: not kept */
+    FILE *trace;          /* gets every step as a line; NULL: nobody does */
 };
 
 /** One run. With the same knobs and choices the result is the same, to the last bit, whatever ran before. */

@@ -270,8 +270,20 @@ static uint64_t private_in(const struct fake_sys *fake, struct range range)
     return bytes;
 }
 
+static void forget_cuts(struct fake_sys *fake, struct range range)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < fake->cut_count; i++) {
+        uintptr_t page = (uintptr_t)fake->cuts[i].page;
+        if (page < range.start || page >= range.end)
+            fake->cuts[kept++] = fake->cuts[i];
+    }
+    fake->cut_count = kept;
+}
+
 static void mark(struct fake_sys *fake, struct range range, enum page_kind kind)
 {
+    forget_cuts(fake, range);
     fake->private_bytes -= private_in(fake, range);
     memset(page_of(fake, range.start), kind, (range.end - range.start) / FAKE_PAGE_BYTES);
     fake->private_bytes += kind == PAGE_PRIVATE ? range.end - range.start : 0;
@@ -299,23 +311,38 @@ static void *find_gap(struct fake_sys *fake, size_t length)
     return at + round_up(length) <= end ? fake->arena + (at - (uintptr_t)fake->arena) : NULL;
 }
 
-/* A page of a file that was not populated yet is filled; EFAULT where the file has no byte of it, or the disk fails. */
-static int64_t populate_page(struct fake_sys *fake, uint8_t *page, bool reads_disk)
+static void note_cut(struct fake_sys *fake, uint8_t *page, const struct fake_file *file,
+                     uint64_t offset)
+{
+    if (fake->cut_count == fake->cut_capacity) {
+        fake->cut_capacity = 2 * fake->cut_capacity + 64;
+        fake->cuts = realloc(fake->cuts, fake->cut_capacity * sizeof *fake->cuts);
+        if (!fake->cuts)
+            abort();
+    }
+    fake->cuts[fake->cut_count++] = (struct fake_cut){page, file, offset};
+}
+
+/*
+ * A page of a file that was not populated yet is filled; EFAULT where the file has no byte of it, or the disk fails. By a
+ * page fault it would be as soon as the file has it: so it is noted.
+ */
+static int64_t populate_page(struct fake_sys *fake, uint8_t *page, bool is_fault)
 {
     uint64_t place[3];
     memcpy(place, page, sizeof place);
     struct fake_file *file = file_of(fake, (int)place[1]);
     if (place[0] != FAKE_RUBBISH || !file || place[2] % FAKE_PAGE_BYTES != 0)
         return 0; /* populated before */
-    if (place[2] >= file->size_bytes)
-        return -EFAULT;
     uint64_t end = place[2] + FAKE_PAGE_BYTES;
-    if (reads_disk && unreadable_from(fake, file, place[2], end) < end)
+    bool is_behind = place[2] >= file->size_bytes;
+    bool is_cut = file->size_bytes < end && file->size_bytes < file->bytes->size;
+    if (is_cut && (is_fault || !is_behind))
+        note_cut(fake, page, file, place[2]);
+    if (is_behind || (!is_fault && unreadable_from(fake, file, place[2], end) < end))
         return -EFAULT;
-    uint64_t left = file->size_bytes - place[2];
-    size_t count = left < FAKE_PAGE_BYTES ? (size_t)left : FAKE_PAGE_BYTES;
     memset(page, 0, FAKE_PAGE_BYTES);
-    transfer(fake, file, page, place[2], count);
+    copy_file(fake, file, page, place[2], end);
     return 0;
 }
 
@@ -330,7 +357,7 @@ static void map_pages(struct fake_sys *fake, uint8_t *pages, size_t length, int 
         uint64_t place[3] = {FAKE_RUBBISH, (uint64_t)descriptor, offset + at};
         memcpy(pages + at, place, sizeof place);
         if (fake->is_old)
-            populate_page(fake, pages + at, false);
+            populate_page(fake, pages + at, true);
     }
 }
 
@@ -369,7 +396,7 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
         map_pages(fake, address, length, descriptor, offset);
     /* What fills a hole is looked at without a populate, and has its page faults. */
     for (size_t at = 0; kind == TRESOR__SYS_MAP_FILE_HOLE && at < length; at += FAKE_PAGE_BYTES)
-        populate_page(fake, (uint8_t *)address + at, false);
+        populate_page(fake, (uint8_t *)address + at, true);
     return 0;
 }
 
@@ -434,7 +461,7 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
         return -ENOMEM;
     fake->random_advices += advice == TRESOR__SYS_MEMORY_RANDOM;
     for (size_t at = 0; advice == TRESOR__SYS_POPULATE_READ && at < length; at += FAKE_PAGE_BYTES) {
-        int64_t result = populate_page(fake, (uint8_t *)address + at, true);
+        int64_t result = populate_page(fake, (uint8_t *)address + at, false);
         if (result < 0)
             return result;
     }
@@ -712,20 +739,22 @@ void fake_sys_free(struct fake_sys *fake)
 {
     free(fake->arena);
     free(fake->pages);
+    free(fake->cuts);
     fake->arena = fake->pages = NULL;
+    fake->cuts = NULL;
 }
 
 void fake_sys_reset(struct fake_sys *fake)
 {
-    uint8_t *arena = fake->arena;
-    uint8_t *pages = fake->pages;
-    size_t arena_bytes = fake->arena_bytes;
+    const struct fake_sys old = *fake;
     fake_sys_init(fake);
-    fake->arena = arena;
-    fake->pages = pages;
-    fake->arena_bytes = arena_bytes;
-    if (pages)
-        memset(pages, PAGE_FREE, arena_bytes / FAKE_PAGE_BYTES);
+    fake->arena = old.arena;
+    fake->arena_bytes = old.arena_bytes;
+    fake->pages = old.pages;
+    fake->cuts = old.cuts;
+    fake->cut_capacity = old.cut_capacity;
+    if (fake->pages)
+        memset(fake->pages, PAGE_FREE, fake->arena_bytes / FAKE_PAGE_BYTES);
 }
 
 void fake_sys_heal(struct fake_sys *fake)
@@ -734,7 +763,24 @@ void fake_sys_heal(struct fake_sys *fake)
     fake->private_limit_bytes = UINT64_MAX;
     fake->maps_limit = 0;
     for (uint32_t i = 0; i < fake->file_count; i++)
-        fake->files[i].size_bytes = fake->files[i].bytes->size;
+        fake_sys_restore(fake, i);
+}
+
+void fake_sys_restore(struct fake_sys *fake, uint32_t number)
+{
+    struct fake_file *file = &fake->files[number];
+    uint32_t kept = 0;
+    file->size_bytes = file->bytes->size;
+    for (uint32_t i = 0; i < fake->cut_count; i++) {
+        struct fake_cut cut = fake->cuts[i];
+        if (cut.file != file) {
+            fake->cuts[kept++] = cut;
+            continue;
+        }
+        memset(cut.page, 0, FAKE_PAGE_BYTES);
+        copy_file(fake, file, cut.page, cut.offset_bytes, cut.offset_bytes + FAKE_PAGE_BYTES);
+    }
+    fake->cut_count = kept;
 }
 
 /* What is not linked any more has changed, but was not modified. */

@@ -47,6 +47,13 @@ struct fake_sector {
     uint32_t fails_left;   /* UINT32_MAX: for ever */
 };
 
+/** A page of a file, mapped and looked at, in or before which the file ended then, before its time. */
+struct fake_cut {
+    uint8_t *page;
+    const struct fake_file *file;
+    uint64_t offset_bytes;
+};
+
 /** The one ring that there can be at a time. */
 struct fake_ring {
     bool is_open;
@@ -85,6 +92,9 @@ struct fake_sys {
     uint32_t file_count;
     struct fake_sector sectors[FAKE_SECTORS];
     uint32_t sector_count;
+    struct fake_cut *cuts;
+    uint32_t cut_count;
+    uint32_t cut_capacity;
     uint64_t transfers;     /* of a file's bytes to memory, so far */
     uint64_t flip_transfer; /* from this one on each brings a byte that is not the file's; 0: none does */
     uint8_t *arena;
@@ -128,6 +138,9 @@ void fake_sys_reset(struct fake_sys *fake);
 
 /** Files have their sizes, the disk reads all of them, and nothing but locks has a limit. */
 void fake_sys_heal(struct fake_sys *fake);
+
+/** All bytes of a file are written to it once more, which who has it mapped sees. */
+void fake_sys_restore(struct fake_sys *fake, uint32_t file);
 
 /** Put another file in the place of one, as rename(2) does; false where there are too many. */
 bool fake_sys_replace(struct fake_sys *fake, uint32_t file, const struct bytes *bytes);

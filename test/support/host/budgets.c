@@ -16,12 +16,19 @@ static uint64_t larger(uint64_t one, uint64_t other)
     return one > other ? one : other;
 }
 
+/* What the system would not unmap: in windows, in the scratch of swaps, and of sources that are closed. */
+static uint64_t lost_bytes(const struct tresor__controller *controller)
+{
+    const struct tresor__room *room = &controller->io.room;
+    return room->leaked_bytes + room->stuck_bytes + controller->leaked_bytes;
+}
+
 /* Pages of tensors that are admitted, stages, and what the system would not unmap. */
 static uint64_t committed_bytes(const struct host *host)
 {
     const struct tresor__controller *controller = &host->context->controller;
     const struct tresor__room *room = &controller->io.room;
-    return room->committed_bytes + room->staged_bytes + room->leaked_bytes + controller->leaked_bytes;
+    return room->committed_bytes + room->staged_bytes + lost_bytes(controller);
 }
 
 static uint64_t charged_bytes(const struct host *host)
@@ -40,7 +47,7 @@ void host_look_at_room(struct host *host)
     struct host_room *room = &host->room;
     uint64_t committed = committed_bytes(host);
     uint64_t charged = charged_bytes(host);
-    uint64_t leaked = controller->io.room.leaked_bytes + controller->leaked_bytes;
+    uint64_t leaked = lost_bytes(controller);
     uint64_t budget = controller->budget.budget_bytes > 0 ? controller->budget.budget_bytes : UINT64_MAX;
     if (room->budget_bytes != budget || leaked > room->leaked_bytes) {
         uint64_t least = room->budget_bytes == budget ? room->most_bytes : budget;
@@ -68,7 +75,7 @@ static bool is_room_taken(const struct host *host)
     const struct tresor__room *room = &controller->io.room;
     bool is_taken = host->use_count > 0 || controller->pinned_count > 0 ||
                     tresor__plans_stand(controller) ||
-                    room->staged_bytes + room->leaked_bytes + controller->leaked_bytes > 0 ||
+                    room->staged_bytes + lost_bytes(controller) > 0 ||
                     controller->io.awaits_stage_room;
     for (uint32_t i = 0; i < controller->limits.sources && !is_taken; i++) {
         const struct tresor__slot *slot = &controller->slots[i];
@@ -90,8 +97,7 @@ void host_note_use(struct host *host)
 bool host_may_be_too_big(struct host *host, const struct tresor_item *items, uint32_t count)
 {
     const struct tresor__controller *controller = &host->context->controller;
-    uint64_t most = controller->io.room.staged_bytes + controller->io.room.leaked_bytes +
-                    controller->leaked_bytes;
+    uint64_t most = controller->io.room.staged_bytes + lost_bytes(controller);
     if (controller->io.awaits_stage_room)
         most += tresor__io_stage_room(&controller->io);
     for (uint32_t i = 0; i < count; i++) {

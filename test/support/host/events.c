@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/handle.h"
+
 static void see_item(struct host *host, struct host_request *request,
                      const struct tresor_event *event)
 {
@@ -168,11 +170,21 @@ static void digest_event(struct host *host, const struct tresor_event *event)
     host_digest(host, numbers, sizeof numbers);
 }
 
+static void trace(const struct host *host, const struct tresor_event *event)
+{
+    fprintf(host->plan.trace, "              event %u of %s %u: %u done, %u failed, %u cancelled, %ju bytes, %s\n",
+            event->type, tresor_verb_name(event->verb), tresor__handle_index(event->request.value),
+            event->done, event->failed, event->cancelled, (uintmax_t)event->bytes,
+            tresor_error_name(event->error.code));
+}
+
 void host_see(struct host *host, const struct tresor_event *event)
 {
     char text[512];
     if (host->plan.sim)
         digest_event(host, event);
+    if (host->plan.trace)
+        trace(host, event);
     struct host_request *request = host_find(host, event->request.value);
     tresor_error_format(host->context, &event->error, text, sizeof text);
     if (request && event->type == TRESOR_EVENT_ITEM && event->flags & TRESOR_EVENT_PINNED)

@@ -42,11 +42,24 @@ static void digest_transition(struct host *host, const struct tresor_transition 
     host_digest(host, numbers, sizeof numbers);
 }
 
+static void trace(const struct host *host, const struct tresor_transition *transition)
+{
+    fprintf(host->plan.trace, "%10.3f ms %s %u/%u %s --%s--> %s  %s",
+            host->plan.sim ? (double)host->plan.sim->now_ns / 1e6 : 0.0, transition->machine,
+            transition->source, transition->slot, transition->from, transition->event,
+            transition->to, transition->action);
+    if (transition->os_errno != 0)
+        fprintf(host->plan.trace, ", errno %d", transition->os_errno);
+    fputc('\n', host->plan.trace);
+}
+
 static void observe(void *cookie, const struct tresor_transition *transition)
 {
     struct host *host = cookie;
     if (host->plan.sim)
         digest_transition(host, transition);
+    if (host->plan.trace)
+        trace(host, transition);
     if (transition->sequence != ++host->transitions)
         host_violate(host, "step %ju of %s follows step %ju", (uintmax_t)transition->sequence,
                      transition->machine, (uintmax_t)(host->transitions - 1));

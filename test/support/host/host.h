@@ -3,6 +3,8 @@
 #ifndef TEST_SUPPORT_HOST_HOST_H
 #define TEST_SUPPORT_HOST_HOST_H
 
+#include <stdio.h>
+
 #include <tresor/tresor.h>
 
 #include "backend/sim.h"
@@ -46,6 +48,7 @@ struct host_plan {
     uint32_t way_count;
     const uint8_t *script; /* bytes that all choices come from until they are used up; NULL: all come from the seed */
     size_t script_bytes;
+    FILE *trace;          /* gets every step as a line; NULL: nobody does */
     struct bytes *record; /* gets all choices as such bytes; NULL: nobody does */
 };
 

@@ -249,12 +249,13 @@ static void touch_file(struct host *host)
     if (!host->plan.has_faults)
         return;
     pthread_mutex_lock(&host->faulty.lock); /* workers read it */
-    struct fake_file *file = &host->fake->files[host_draw(host, host->fake->file_count)];
+    uint32_t number = host_draw(host, host->fake->file_count);
+    struct fake_file *file = &host->fake->files[number];
     bool is_whole = file->size_bytes == file->bytes->size;
     if (is_whole && host_once_in(host, 2))
         file->size_bytes = host_draw(host, (uint32_t)file->bytes->size);
     else
-        file->size_bytes = file->bytes->size;
+        fake_sys_restore(host->fake, number);
     file->modified_ns++;
     pthread_mutex_unlock(&host->faulty.lock);
 }

@@ -113,6 +113,21 @@ void host_split(struct host *host, uint32_t index, bool is_new)
         look_at_slices(host, source);
 }
 
+static void look_at_loaded(struct host *host, const struct host_source *source, uint32_t tensor)
+{
+    struct tresor_item item = {0};
+    const struct host_tensor *known = &source->pieces[tensor];
+    tresor_item_of_tensor(host->context, source->handle, tensor, &item);
+    if (tresor_acquire(host->context, item, NULL) != TRESOR_OK) {
+        host_violate(host, "tensor %u of model %u was not loaded", tensor, source->model);
+        return;
+    }
+    if (memcmp(known->address, known->bytes, known->size_bytes) != 0)
+        host_violate(host, "tensor %u of model %u was loaded with other bytes", tensor, source->model);
+    if (tresor_release(host->context, item) != TRESOR_OK)
+        host_violate(host, "tensor %u of model %u cannot be released", tensor, source->model);
+}
+
 void host_split_at_end(struct host *host, uint32_t index)
 {
     struct host_source *source = &host->sources[index];
@@ -131,12 +146,6 @@ void host_split_at_end(struct host *host, uint32_t index)
     if (!host_note(host, code, request, TRESOR_VERB_LOAD, index))
         host_violate(host, "the last LOAD answered %s", tresor_error_name(code));
     host_settle(host);
-    for (uint32_t i = 0; i < source->tensor_count; i++) {
-        tresor_item_of_tensor(host->context, source->handle, i, &item);
-        if (tresor_acquire(host->context, item, NULL) != TRESOR_OK ||
-            memcmp(source->pieces[i].address, source->pieces[i].bytes,
-                   source->pieces[i].size_bytes) != 0 ||
-            tresor_release(host->context, item) != TRESOR_OK)
-            host_violate(host, "tensor %u of model %u was not loaded", i, source->model);
-    }
+    for (uint32_t i = 0; i < source->tensor_count; i++)
+        look_at_loaded(host, source, i);
 }

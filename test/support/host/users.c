@@ -162,8 +162,10 @@ void host_take_pin(struct host *host, uint32_t index, const struct tresor_event 
     struct host_item *item = &host->uses[host->use_count];
     *item = (struct host_item){.handle = event->item, .source = index, .count = 1};
     item->pieces[0] = host_piece(host, index, event->item, 0);
-    if (host->violation[0])
+    if (host->violation[0]) {
+        tresor_release(host->context, event->item);
         return;
+    }
     add_use(host, source, item);
     if (event->data != source->pieces[item->pieces[0]].address)
         host_violate(host, "piece %u was pinned at another address", item->pieces[0]);
