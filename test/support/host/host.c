@@ -410,7 +410,7 @@ static bool has_lock(const struct host *host)
     return false;
 }
 
-/* Those who wait for room may also hold the pairs that an unlocking needs. */
+/* Those who wait for room may also hold the pairs, the items or the requests that an unlocking needs. */
 static void cancel_those_who_wait(struct host *host)
 {
     for (uint32_t i = 0; i < host->request_count; i++) {
@@ -431,12 +431,14 @@ static void unlock_for_those_who_wait(struct host *host)
     for (uint32_t i = 0; i < HOST_SOURCES && host->live_count > 0; i++) {
         struct tresor_item item = {0};
         struct tresor_request request = {0};
-        if (host->sources[i].state != HOST_OPEN || host_is_full(host))
+        if (host->sources[i].state != HOST_OPEN)
             continue;
         tresor_item_of_source(host->context, host->sources[i].handle, &item);
         int32_t code = tresor_unlock(host->context, &item, 1, NULL, &request);
-        host_note(host, code, request, TRESOR_VERB_UNLOCK, i);
-        release_and_settle(host);
+        if (host_note(host, code, request, TRESOR_VERB_UNLOCK, i))
+            release_and_settle(host);
+        else
+            cancel_those_who_wait(host);
     }
 }
 
