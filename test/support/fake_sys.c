@@ -376,7 +376,8 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
     bool is_new = !address;
     if (is_new)
         address = find_gap(fake, length);
-    if (!address || has_all_maps(fake))
+    /* What fills a hole takes the entry of what was there: mremap(2) asks for enough of them before it makes one. */
+    if (!address || (!is_hole && has_all_maps(fake)))
         return -ENOMEM;
     bool is_anonymous = kind == TRESOR__SYS_MAP_ANONYMOUS || kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE;
     if (is_anonymous && !has_memory_for(fake, range_of(address, length)))
