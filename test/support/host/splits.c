@@ -72,8 +72,8 @@ uint32_t host_piece(struct host *host, uint32_t index, struct tresor_item item, 
 static bool is_in_use(struct host *host, const struct host_source *source)
 {
     struct tresor_counters counters = host_counters(host);
-    if (host->live_count > 0 || counters.effects != counters.completions || source->uses > 0 ||
-        host_dispatch(host) != 0)
+    uint64_t steps = host->transitions;
+    if (host->live_count > 0 || counters.effects != counters.completions || source->uses > 0)
         return true;
     for (uint32_t i = 0; i < source->tensor_count; i++) {
         uint32_t slices = tensor_of(host, source, i).slice_count;
@@ -89,7 +89,7 @@ static bool is_in_use(struct host *host, const struct host_source *source)
             return true;
         }
     }
-    return false;
+    return host_dispatch(host) != 0 || host->transitions != steps; /* a turn was due */
 }
 
 void host_split(struct host *host, uint32_t index, bool is_new)
