@@ -285,7 +285,7 @@ static void mark(struct fake_sys *fake, struct range range, enum page_kind kind)
 {
     forget_cuts(fake, range);
     fake->private_bytes -= private_in(fake, range);
-    memset(page_of(fake, range.start), kind, (range.end - range.start) / FAKE_PAGE_BYTES);
+    memset(page_of(fake, range.start), (int)kind, (range.end - range.start) / FAKE_PAGE_BYTES);
     fake->private_bytes += kind == PAGE_PRIVATE ? range.end - range.start : 0;
 }
 
