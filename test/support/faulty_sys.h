@@ -84,8 +84,8 @@ enum faulty_reads {
     FAULTY_READS_BYTE,
     FAULTY_READS_HALF,
     FAULTY_READS_RANDOM,
-    FAULTY_READS_SOME, /* one in a few is as short as those */
     FAULTY_READS_INTERRUPTED, /* each is EINTR once before it is made */
+    FAULTY_READS_SOME, /* one in a few is of a random length */
 };
 
 enum {
