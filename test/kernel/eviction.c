@@ -17,7 +17,7 @@ enum {
     TENSORS = 5,
     ROUNDS = 30,
     /* Of the test itself, and of tables; the sanitizer keeps freed memory and books for all of it. */
-    SLACK_BYTES = (HAS_ADDRESS_SANITIZER ? 96 : 8) * MIB,
+    SLACK_BYTES = 8 * MIB,
 };
 
 static const struct model_tensor tensors[TENSORS] = {
