@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "recorded.h"
 
-#include <errno.h>
-#include <string.h>
-
 /* Nothing was asked of the backend yet, so another one can take its place. */
 int32_t tresor__context_create_recorded(const struct tresor_context_options *options,
                                         const struct tresor__tape *tape,
@@ -21,7 +18,6 @@ int32_t tresor__context_create_recorded(const struct tresor_context_options *opt
     *facts = (struct tresor__host_facts){
         .page_bytes = controller->limits.page_bytes,
         .seams_max = controller->limits.seams_max,
-        .hash_key = {controller->limits.hash_key[0], controller->limits.hash_key[1]},
     };
     code = tresor__record_create(tape, &made->allocator, controller->effects_max, made->backend,
                                  &made->backend);
@@ -46,15 +42,6 @@ static int64_t replayed_max_maps(void *cookie)
     const struct tresor__replay *replay = cookie;
     uint32_t seams = replay->facts.seams_max;
     return seams > 0 ? 2 * (int64_t)seams : 1;
-}
-
-static int64_t replayed_random(void *cookie, void *bytes, size_t length)
-{
-    const struct tresor__replay *replay = cookie;
-    if (length != sizeof replay->facts.hash_key)
-        return -EINVAL;
-    memcpy(bytes, replay->facts.hash_key, length);
-    return (int64_t)length;
 }
 
 static int32_t make_replay(void *argument, const struct tresor_allocator *allocator,
@@ -87,6 +74,5 @@ int32_t tresor__context_create_replayed(const struct tresor_context_options *opt
     replay->sys.cookie = replay;
     replay->sys.page_bytes = replayed_page_bytes;
     replay->sys.max_maps = replayed_max_maps;
-    replay->sys.random = replayed_random;
     return tresor__context_create_on(&replay->sys, make_replay, replay, &replayed, context);
 }

@@ -10,11 +10,10 @@
 #include "backend/record.h"
 #include "context.h"
 
-/** What the system says when a context is made. */
+/** What the system says when a context is made; but for random numbers, on which no step depends. */
 struct tresor__host_facts {
     uint64_t page_bytes;
     uint32_t seams_max;
-    uint64_t hash_key[2];
 };
 
 /** As tresor_context_create, also UNSUPPORTED where the options ask for a watch over memory, which no backend answers.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calls.h"
 #include "clock.h"
 #include "interrupt.h"
 #include "process_memory.h"
@@ -158,7 +159,7 @@ static void prioritise(struct walk *walk)
         const struct walk_step *step = &walk->steps.list[i];
         if (i + 1 < walk->steps.count && step->layer != step[1].layer)
             priority++;
-        tresor_set_priority(walk->opened->context, step->item, priority);
+        calls_set_priority(walk->opened, step->item, priority);
     }
 }
 
