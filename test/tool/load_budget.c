@@ -264,7 +264,8 @@ static size_t read_order(uint32_t *order, size_t count_max)
     for (char *text = strtok_r((char *)trace.data, "\n", &rest); text;
          text = strtok_r(NULL, "\n", &rest)) {
         json_t *step = json_loads(text, 0, NULL);
-        if (strcmp(text_at(step, "machine"), "tensor") == 0 &&
+        if (json_object_get(step, "sequence") &&
+            strcmp(text_at(step, "machine"), "tensor") == 0 &&
             strcmp(text_at(step, "to"), "LOADING") == 0 &&
             strcmp(text_at(step, "from"), "LOADING") != 0) {
             assert_true(found < count_max);
@@ -471,7 +472,7 @@ static int open_trace(void)
     char scratch[65536];
     const int trace = open("trace", O_RDONLY);
     assert_true(trace >= 0);
-    for (size_t bytes = 0; bytes < (size_t)MEBIBYTE / 2;) {
+    for (size_t bytes = 0; bytes < (size_t)2 * MEBIBYTE;) {
         const ssize_t got = read(trace, scratch, sizeof scratch);
         assert_true(got > 0);
         bytes += (size_t)got;

@@ -2,13 +2,17 @@
 #include "call.h"
 
 static const struct call_shape shapes[CALL_COUNT] = {
-    [CALL_OPEN] = {.name = "open", .has_path = true, .made = "source", .makes_request = true},
+    [CALL_OPEN] = {.name = "open", .text = "path", .made = "source", .makes_request = true},
     [CALL_CLOSE] = {.name = "close", .handle = "source", .makes_request = true},
     [CALL_SPLIT] = {.name = "split", .handle = "source", .list = CALL_LIST_OF_TENSORS},
     [CALL_LIST] = {.name = "item_of_list",
                    .handle = "source",
                    .list = CALL_LIST_OF_TENSORS,
                    .made = "item"},
+    [CALL_PATTERN] = {.name = "item_of_pattern",
+                      .handle = "source",
+                      .text = "pattern",
+                      .made = "item"},
     [CALL_LOAD] = {.name = "load",
                    .list = CALL_LIST_OF_ITEMS,
                    .numbers = {"flags", "strategy", "urgency"},
@@ -84,7 +88,7 @@ static int32_t make_request(struct tresor_context *context, const struct call *c
     int32_t code;
     switch (call->kind) {
     case CALL_OPEN:
-        code = tresor_source_open(context, call->path, 0, &source, &request);
+        code = tresor_source_open(context, call->text, 0, &source, &request);
         answer->handle = source.value;
         break;
     case CALL_CLOSE:
@@ -111,12 +115,15 @@ static int32_t make_request(struct tresor_context *context, const struct call *c
     return code;
 }
 
-static int32_t make_list(struct tresor_context *context, const struct call *call,
-                         struct call_answer *answer)
+static int32_t make_group(struct tresor_context *context, const struct call *call,
+                          struct call_answer *answer)
 {
+    const struct tresor_source source = {call->handle};
     struct tresor_item item = {0};
-    const int32_t code = tresor_item_of_list(context, (struct tresor_source){call->handle},
-                                             call->tensors, call->count, &item);
+    const int32_t code =
+        call->kind == CALL_PATTERN
+            ? tresor_item_of_pattern(context, source, call->text, &item)
+            : tresor_item_of_list(context, source, call->tensors, call->count, &item);
     answer->handle = item.value;
     return code;
 }
@@ -137,7 +144,8 @@ static int32_t make(struct tresor_context *context, const struct call *call,
         return tresor_split(context, (struct tresor_source){call->handle}, call->tensors,
                             call->count);
     case CALL_LIST:
-        return make_list(context, call, answer);
+    case CALL_PATTERN:
+        return make_group(context, call, answer);
     case CALL_SEEK:
         return tresor_plan_seek(context, request, (size_t)call->numbers[0]);
     case CALL_CANCEL:

@@ -12,7 +12,8 @@ enum call_kind {
     CALL_OPEN,
     CALL_CLOSE,
     CALL_SPLIT,
-    CALL_LIST, /* tresor_item_of_list */
+    CALL_LIST,    /* tresor_item_of_list */
+    CALL_PATTERN, /* tresor_item_of_pattern: it makes a group too */
     CALL_LOAD,
     CALL_EVICT,
     CALL_LOCK,
@@ -39,8 +40,8 @@ enum {
 struct call {
     enum call_kind kind;
     bool is_elsewhere; /* made by another thread than the context's */
-    const char *path;
-    uint64_t handle; /* of a source, a request or an item */
+    const char *text; /* a path, or a pattern */
+    uint64_t handle;  /* of a source, a request or an item */
     const struct tresor_item *items;
     const uint32_t *tensors;
     size_t count;                   /* of either */
@@ -66,7 +67,7 @@ enum call_list {
 struct call_shape {
     const char *name;
     const char *handle; /* what the handle is of; NULL: it has none */
-    bool has_path;
+    const char *text;   /* what the text is; NULL: it has none */
     enum call_list list;
     const char *numbers[CALL_NUMBERS]; /* from the first; NULL: no more */
     const char *made;                  /* what a handle is made of; NULL: none */

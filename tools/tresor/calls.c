@@ -33,7 +33,7 @@ int32_t calls_open(const struct opened *opened, const char *path, struct tresor_
                    struct tresor_request *request)
 {
     struct call_answer answer;
-    calls_make(opened, &(struct call){.kind = CALL_OPEN, .path = path}, &answer);
+    calls_make(opened, &(struct call){.kind = CALL_OPEN, .text = path}, &answer);
     source->value = answer.handle;
     request->value = answer.request;
     return answer.code;
@@ -62,6 +62,18 @@ int32_t calls_item_of_list(const struct opened *opened, const uint32_t *tensors,
                               .handle = opened->source.value,
                               .tensors = tensors,
                               .count = count},
+               &answer);
+    item->value = answer.handle;
+    return answer.code;
+}
+
+int32_t calls_item_of_pattern(const struct opened *opened, const char *pattern,
+                              struct tresor_item *item)
+{
+    struct call_answer answer;
+    calls_make(opened,
+               &(struct call){
+                   .kind = CALL_PATTERN, .handle = opened->source.value, .text = pattern},
                &answer);
     item->value = answer.handle;
     return answer.code;

@@ -18,6 +18,8 @@ int32_t calls_close(const struct opened *opened, struct tresor_request *request)
 int32_t calls_split(const struct opened *opened, const uint32_t *tensors, size_t count);
 int32_t calls_item_of_list(const struct opened *opened, const uint32_t *tensors, size_t count,
                            struct tresor_item *item);
+int32_t calls_item_of_pattern(const struct opened *opened, const char *pattern,
+                              struct tresor_item *item);
 /** LOAD, EVICT or LOCK, by its defaults. */
 int32_t calls_ask(const struct opened *opened, enum call_kind verb,
                   const struct tresor_item *items, size_t count, struct tresor_request *request);

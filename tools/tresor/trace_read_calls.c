@@ -65,14 +65,14 @@ static int digit_of(char character)
 }
 
 /** To be freed; NULL where it is not as it would be written. */
-static char *read_path(const json_t *member)
+static char *read_text(const json_t *member)
 {
     const char *text = json_string_value(member);
     if (!text || json_string_length(member) != strlen(text))
         return NULL;
-    char *path = malloc(strlen(text) + 1);
-    char *to = path;
-    for (; path && *text; text++) {
+    char *plain = malloc(strlen(text) + 1);
+    char *to = plain;
+    for (; plain && *text; text++) {
         if (*text != '%') {
             *to++ = *text;
             continue;
@@ -80,15 +80,15 @@ static char *read_path(const json_t *member)
         const int high = digit_of(text[1]);
         const int low = high < 0 ? -1 : digit_of(text[2]);
         if (low < 0 || (high == 0 && low == 0)) {
-            free(path);
+            free(plain);
             return NULL;
         }
         *to++ = (char)(high << 4 | low);
         text += 2;
     }
-    if (path)
+    if (plain)
         *to = '\0';
-    return path;
+    return plain;
 }
 
 static bool read_items(const json_t *list, struct call *call)
@@ -124,9 +124,9 @@ static bool read_tensors(const json_t *list, struct call *call)
 static bool read_arguments(const json_t *json, const struct call_shape *shape, struct call *call)
 {
     bool is_read = true;
-    if (shape->has_path) {
-        call->path = read_path(json_object_get(json, "path"));
-        is_read = call->path;
+    if (shape->text) {
+        call->text = read_text(json_object_get(json, shape->text));
+        is_read = call->text;
     }
     if (shape->handle)
         is_read = is_read && trace_read_number(json, shape->handle, UINT64_MAX, &call->handle);
@@ -166,7 +166,7 @@ bool trace_read_call(const struct trace_line *line, struct call *call)
 
 void trace_call_free(struct call *call)
 {
-    free((void *)(uintptr_t)call->path);
+    free((void *)(uintptr_t)call->text);
     free((void *)(uintptr_t)call->items);
     free((void *)(uintptr_t)call->tensors);
     *call = (struct call){0};

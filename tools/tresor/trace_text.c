@@ -83,13 +83,13 @@ static void add_handle(struct trace_text *text, const char *name, uint64_t value
 }
 
 /* Paths may be any bytes: what is not plain is written as in addresses of the web. */
-static void add_path(struct trace_text *text, const char *path)
+static void add_text(struct trace_text *text, const char *name, const char *plain)
 {
-    add(text, ", \"path\": \"");
-    for (; *path; path++) {
+    add(text, ", \"%s\": \"", name);
+    for (; *plain; plain++) {
         const bool is_plain =
-            *path > ' ' && *path <= '~' && *path != '%' && *path != '"' && *path != '\\';
-        add(text, is_plain ? "%c" : "%%%02X", is_plain ? *path : (int)(uint8_t)*path);
+            *plain > ' ' && *plain <= '~' && *plain != '%' && *plain != '"' && *plain != '\\';
+        add(text, is_plain ? "%c" : "%%%02X", is_plain ? *plain : (int)(uint8_t)*plain);
     }
     add(text, "\"");
 }
@@ -142,8 +142,8 @@ void trace_text_call(struct trace_text *text, const struct call *call)
     begin(text);
     add(text, "{\"call\": \"%s\", \"elsewhere\": %s", shape->name,
         call->is_elsewhere ? "true" : "false");
-    if (shape->has_path)
-        add_path(text, call->path);
+    if (shape->text)
+        add_text(text, shape->text, call->text);
     if (shape->handle)
         add_handle(text, shape->handle, call->handle);
     add_list(text, call, shape->list);
