@@ -97,6 +97,9 @@ static bool use_until(struct walk *walk, uint32_t last)
 {
     const uint64_t used = walk->pass->used + (last - walk->first);
     walk->last = last;
+    /* To wait for a thread that uses nothing would let the plan begin. */
+    if (last == walk->first)
+        return !interrupt_signal();
     if (walk->has_plan)
         walk_by_plan(walk);
     else
