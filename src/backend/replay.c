@@ -52,18 +52,29 @@ static void lose(struct replay_backend *replay, const char *why)
     replay->script->refuse(replay->script->cookie, why);
 }
 
-/* What failed there fails here, without being done. */
+/* Work is done whatever the script says, for some of it gives memory back. */
+static struct tresor__completion work(struct replay_backend *replay,
+                                      const struct tresor__effect *effect,
+                                      const struct tresor__answer *answer)
+{
+    struct tresor__completion completion = do_here(replay, effect);
+    if (completion.os_errno != answer->os_errno || completion.value != answer->value)
+        lose(replay, "work came to something else");
+    return completion;
+}
+
+/* What the system refused there fails here, without being done. */
 static struct tresor__completion give(struct replay_backend *replay,
                                       const struct tresor__effect *effect,
                                       const struct tresor__answer *answer)
 {
+    if (effect->kind == TRESOR__EFFECT_WORK)
+        return work(replay, effect, answer);
     if (!is_done_here(effect) || answer->os_errno != 0)
         return tresor__answer_give(effect, answer);
     struct tresor__completion completion = do_here(replay, effect);
     if (completion.os_errno != 0)
         lose(replay, "the system refused here what it gave there");
-    else if (effect->kind == TRESOR__EFFECT_WORK && completion.value != answer->value)
-        lose(replay, "work came to something else");
     return completion;
 }
 
