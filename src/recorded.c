@@ -55,7 +55,10 @@ static int32_t make_replay(void *argument, const struct tresor_allocator *alloca
 
 static bool are_possible(const struct tresor__host_facts *facts)
 {
-    enum { PAGE_BYTES_MIN = 512, PAGE_BYTES_MAX = 1 << 20 };
+    enum {
+        PAGE_BYTES_MIN = 512,
+        PAGE_BYTES_MAX = 1 << 20
+    };
     uint64_t page = facts->page_bytes;
     return page >= PAGE_BYTES_MIN && page <= PAGE_BYTES_MAX && (page & (page - 1)) == 0;
 }

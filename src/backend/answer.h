@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an effect came to, as a trace keeps it: all that a machine learns of it, and no address or descriptor, which
- * machines only pass on.
+ * What an effect came to, as a trace keeps it: all that a machine learns of it, and no address or
+ * descriptor, which machines only pass on.
  */
 #ifndef TRESOR_BACKEND_ANSWER_H
 #define TRESOR_BACKEND_ANSWER_H
@@ -32,7 +32,8 @@ struct tresor__answer tresor__answer_of(const struct tresor__numbered *asked,
 bool tresor__answer_is_possible(const struct tresor__effect *effect,
                                 const struct tresor__answer *answer);
 
-/** Write the facts and bytes of a possible answer to where the effect's belong. Its completion, with the answer's value. */
+/** Write the facts and bytes of a possible answer to where the effect's belong. Its completion,
+ * with the answer's value. */
 struct tresor__completion tresor__answer_give(const struct tresor__effect *effect,
                                               const struct tresor__answer *answer);
 

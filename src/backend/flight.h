@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Effects that were asked and not answered yet, each with its number: they count from 1 in the order of asking. */
+/* Effects that were asked and not answered yet, each with its number: they count from 1 in the
+ * order of asking. */
 #ifndef TRESOR_BACKEND_FLIGHT_H
 #define TRESOR_BACKEND_FLIGHT_H
 
@@ -26,8 +27,8 @@ void tresor__flight_free(struct tresor__flight *flight, const struct tresor_allo
 /** There is room. Returns its number. */
 uint64_t tresor__flight_add(struct tresor__flight *flight, const struct tresor__effect *effect);
 
-/** Place of the oldest that a completion may be of; `count` if there is none. What a completion does not tell apart the
- * machines do not either. */
+/** Place of the oldest that a completion may be of; `count` if there is none. What a completion
+ * does not tell apart the machines do not either. */
 uint32_t tresor__flight_find(const struct tresor__flight *flight,
                              const struct tresor__completion *completion);
 

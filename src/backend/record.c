@@ -47,9 +47,9 @@ static uint32_t record_poll(struct tresor__backend *backend, struct tresor__comp
     uint32_t count = inner->poll(inner, completions, limit);
     backend->starts_left = inner->starts_left;
     look_alike(record);
-    record->tape->polled(record->tape->cookie,
-                         &(struct tresor__poll){limit, backend->starts_left,
-                                                backend->refused_errno, count});
+    record->tape->polled(
+        record->tape->cookie,
+        &(struct tresor__poll){limit, backend->starts_left, backend->refused_errno, count});
     for (uint32_t i = 0; i < count; i++) {
         uint32_t place = tresor__flight_find(&record->flight, &completions[i]);
         struct tresor__numbered asked = tresor__flight_take(&record->flight, place);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A backend that tells a tape what another one is asked, and what it answers and when; and one that answers what a script
- * says, which is what the first has told. Both ways all calls come on the context's thread, in one order.
+ * A backend that tells a tape what another one is asked, and what it answers and when; and one that
+ * answers what a script says, which is what the first has told. Both ways all calls come on the
+ * context's thread, in one order.
  */
 #ifndef TRESOR_BACKEND_RECORD_H
 #define TRESOR_BACKEND_RECORD_H
@@ -27,7 +28,8 @@ struct tresor__tape {
     void (*looked)(void *cookie, bool is_pending);
 };
 
-/** Where one of these says false, the script goes on in another way than the context: it is asked nothing any more. */
+/** Where one of these says false, the script goes on in another way than the context: it is asked
+ * nothing any more. */
 struct tresor__script {
     void *cookie;
     bool (*ask)(void *cookie, const struct tresor__numbered *asked);
@@ -39,16 +41,17 @@ struct tresor__script {
     void (*refuse)(void *cookie, const char *why);
 };
 
-/** Around `inner`, which it ends when it is destroyed. The tape must outlive it. TRESOR_OK, or NO_MEMORY, which leaves
- * `inner` as it was. */
+/** Around `inner`, which it ends when it is destroyed. The tape must outlive it. TRESOR_OK, or
+ * NO_MEMORY, which leaves `inner` as it was. */
 int32_t tresor__record_create(const struct tresor__tape *tape,
                               const struct tresor_allocator *allocator, uint32_t effects_max,
                               struct tresor__backend *inner, struct tresor__backend **backend);
 
 /**
- * Work is done and addresses are reserved here, for both need nothing of the outside; what was read of headers comes out
- * of the script, and no other memory is ever touched. Once the script goes another way every effect fails, but for those
- * that give something back, so that the context can end. The script must outlive it. TRESOR_OK or NO_MEMORY.
+ * Work is done and addresses are reserved here, for both need nothing of the outside; what was read
+ * of headers comes out of the script, and no other memory is ever touched. Once the script goes
+ * another way every effect fails, but for those that give something back, so that the context can
+ * end. The script must outlive it. TRESOR_OK or NO_MEMORY.
  */
 int32_t tresor__replay_create(const struct tresor__sys *sys, const struct tresor__script *script,
                               const struct tresor_allocator *allocator, struct tresor__bell *bell,

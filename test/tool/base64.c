@@ -9,8 +9,13 @@
 static void known_texts(void **state)
 {
     static const char *const pairs[][2] = {
-        {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
@@ -48,8 +53,9 @@ static void any_bytes_come_back(void **state)
 
 static void other_texts_are_refused(void **state)
 {
-    static const char *const wrong[] = {"Z",    "Zg",   "Zg=",  "Zh==",     "Zm9=", "Z===", "====",
-                                        "Zg==Zg==", "Zm 9", "Zm9-", "Zm9v\n", "=m9v", "Z=9v"};
+    static const char *const wrong[] = {"Z",      "Zg",   "Zg=",      "Zh==", "Zm9=",
+                                        "Z===",   "====", "Zg==Zg==", "Zm 9", "Zm9-",
+                                        "Zm9v\n", "=m9v", "Z=9v"};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         char bytes[16];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* `tresor load --trace` and `tresor replay`: the same steps, byte for byte, from nothing but the trace. */
+/* `tresor load --trace` and `tresor replay`: the same steps, byte for byte, from nothing but the
+ * trace. */
 #include "report.h"
 
 #include <fcntl.h>
@@ -88,7 +89,8 @@ static const char *const backends[] = {"sync", "pool", "uring"};
 static void loads_take_their_steps_again(void **state)
 {
     static const char *const models[] = {
-        "models/m.gguf", "models/m-00001-of-00003.gguf",
+        "models/m.gguf",
+        "models/m-00001-of-00003.gguf",
 #ifdef TEST_SAFETENSORS
         "models/m.safetensors.index.json",
 #endif
@@ -245,8 +247,8 @@ static void put_instead(const char *path, const char *text, const char *instead)
 
 static void other_versions_are_errors(void **state)
 {
-    static const char *const changes[][2] = {
-        {"\"version\": 1", "\"version\": 2"}, {"\"library\": \"0", "\"library\": \"9"}};
+    static const char *const changes[][2] = {{"\"version\": 1", "\"version\": 2"},
+                                             {"\"library\": \"0", "\"library\": \"9"}};
     (void)state;
     make_trace("");
     for (size_t i = 0; i < 2; i++) {
@@ -330,10 +332,9 @@ static size_t count_spans(json_t *events, const char *category, const char *name
     size_t count = 0;
     size_t index;
     json_t *event;
-    json_array_foreach(events, index, event)
-        count += strcmp(text_in(event, "ph"), "X") == 0 &&
-                 strcmp(text_in(event, "cat"), category) == 0 &&
-                 strcmp(text_in(event, "name"), name) == 0;
+    json_array_foreach(events, index, event) count +=
+        strcmp(text_in(event, "ph"), "X") == 0 && strcmp(text_in(event, "cat"), category) == 0 &&
+        strcmp(text_in(event, "name"), name) == 0;
     return count;
 }
 
@@ -346,7 +347,8 @@ static void check_export(const char *clock)
     size_t index;
     json_t *event;
     int64_t last_us = 0;
-    json_array_foreach(events, index, event) {
+    json_array_foreach(events, index, event)
+    {
         check_event(event, under_way, &last_us);
         effects += strcmp(text_in(event, "ph"), "b") == 0;
     }
@@ -354,7 +356,8 @@ static void check_export(const char *clock)
     assert_int_equal(effects, count_lines("trace", "{\"effect\": "));
     assert_int_equal(count_spans(events, "tensor", "LOADING"), 30);
     assert_int_equal(count_spans(events, "tensor", "RESIDENT"), 30);
-    assert_true(count_spans(events, "block", "PROBING") + count_spans(events, "block", "READING") > 0);
+    assert_true(count_spans(events, "block", "PROBING") + count_spans(events, "block", "READING") >
+                0);
     assert_int_equal(count_spans(events, "source", "READY"), 1);
     assert_int_equal(count_spans(events, "call", "load"), 1);
     assert_true(count_spans(events, "request", "PENDING") >= 3);
@@ -379,14 +382,10 @@ static void traces_are_written_for_chrome(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(loads_take_their_steps_again),
-        IN_FOLDER(locks_are_in_the_trace),
-        IN_FOLDER(walks_take_their_steps_again),
-        IN_FOLDER(failures_come_again),
-        IN_FOLDER(cancelled_loads_take_their_steps_again),
-        IN_FOLDER(other_versions_are_errors),
-        IN_FOLDER(cut_and_damaged_traces_are_errors),
-        IN_FOLDER(traces_are_written_for_chrome),
+        IN_FOLDER(loads_take_their_steps_again),           IN_FOLDER(locks_are_in_the_trace),
+        IN_FOLDER(walks_take_their_steps_again),           IN_FOLDER(failures_come_again),
+        IN_FOLDER(cancelled_loads_take_their_steps_again), IN_FOLDER(other_versions_are_errors),
+        IN_FOLDER(cut_and_damaged_traces_are_errors),      IN_FOLDER(traces_are_written_for_chrome),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

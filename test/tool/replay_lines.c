@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Traces that are not what was written: cut anywhere, with any byte changed, and changed so that their sums are right all
- * the same. The first two are errors that name their line; the last are as good as any, until something differs.
+ * Traces that are not what was written: cut anywhere, with any byte changed, and changed so that
+ * their sums are right all the same. The first two are errors that name their line; the last are as
+ * good as any, until something differs.
  */
 #include "harness.h"
 

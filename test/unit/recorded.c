@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Recording and replaying below the tool: which answers are possible, and contexts that cannot be made. */
+/* Recording and replaying below the tool: which answers are possible, and contexts that cannot be
+ * made. */
 #include "support/test.h"
 
 #include <errno.h>
@@ -70,12 +71,10 @@ static void bytes_of_headers_come_back(void **state)
 
 static void impossible_answers_are_refused(void **state)
 {
-    const struct tresor__effect read = {.kind = TRESOR__EFFECT_READ,
-                                        .space = TRESOR__SPACE_WINDOW,
-                                        .length = 100};
-    const struct tresor__effect header = {.kind = TRESOR__EFFECT_READ,
-                                          .space = TRESOR__SPACE_HEADER,
-                                          .length = 100};
+    const struct tresor__effect read = {
+        .kind = TRESOR__EFFECT_READ, .space = TRESOR__SPACE_WINDOW, .length = 100};
+    const struct tresor__effect header = {
+        .kind = TRESOR__EFFECT_READ, .space = TRESOR__SPACE_HEADER, .length = 100};
     const struct tresor__effect cancel = {.kind = TRESOR__EFFECT_CANCEL};
     const struct tresor__effect stat = {.kind = TRESOR__EFFECT_STAT};
     const struct tresor__effect direct = {.kind = TRESOR__EFFECT_OPEN_DIRECT};

@@ -40,8 +40,8 @@ enum {
 struct call {
     enum call_kind kind;
     bool is_elsewhere; /* made by another thread than the context's */
-    const char *text; /* a path, or a pattern */
-    uint64_t handle;  /* of a source, a request or an item */
+    const char *text;  /* a path, or a pattern */
+    uint64_t handle;   /* of a source, a request or an item */
     const struct tresor_item *items;
     const uint32_t *tensors;
     size_t count;                   /* of either */
@@ -77,7 +77,6 @@ struct call_shape {
 const struct call_shape *call_shape(enum call_kind kind);
 
 /** Make the call. */
-void call_make(struct tresor_context *context, const struct call *call,
-               struct call_answer *answer);
+void call_make(struct tresor_context *context, const struct call *call, struct call_answer *answer);
 
 #endif

@@ -41,8 +41,8 @@ int32_t calls_open(const struct opened *opened, const char *path, struct tresor_
 
 int32_t calls_close(const struct opened *opened, struct tresor_request *request)
 {
-    return make_request(
-        opened, &(struct call){.kind = CALL_CLOSE, .handle = opened->source.value}, request);
+    return make_request(opened, &(struct call){.kind = CALL_CLOSE, .handle = opened->source.value},
+                        request);
 }
 
 int32_t calls_split(const struct opened *opened, const uint32_t *tensors, size_t count)
@@ -57,12 +57,11 @@ int32_t calls_item_of_list(const struct opened *opened, const uint32_t *tensors,
                            struct tresor_item *item)
 {
     struct call_answer answer;
-    calls_make(opened,
-               &(struct call){.kind = CALL_LIST,
-                              .handle = opened->source.value,
-                              .tensors = tensors,
-                              .count = count},
-               &answer);
+    calls_make(
+        opened,
+        &(struct call){
+            .kind = CALL_LIST, .handle = opened->source.value, .tensors = tensors, .count = count},
+        &answer);
     item->value = answer.handle;
     return answer.code;
 }
@@ -71,16 +70,16 @@ int32_t calls_item_of_pattern(const struct opened *opened, const char *pattern,
                               struct tresor_item *item)
 {
     struct call_answer answer;
-    calls_make(opened,
-               &(struct call){
-                   .kind = CALL_PATTERN, .handle = opened->source.value, .text = pattern},
-               &answer);
+    calls_make(
+        opened,
+        &(struct call){.kind = CALL_PATTERN, .handle = opened->source.value, .text = pattern},
+        &answer);
     item->value = answer.handle;
     return answer.code;
 }
 
-int32_t calls_ask(const struct opened *opened, enum call_kind verb,
-                  const struct tresor_item *items, size_t count, struct tresor_request *request)
+int32_t calls_ask(const struct opened *opened, enum call_kind verb, const struct tresor_item *items,
+                  size_t count, struct tresor_request *request)
 {
     return make_request(opened, &(struct call){.kind = verb, .items = items, .count = count},
                         request);
@@ -89,13 +88,13 @@ int32_t calls_ask(const struct opened *opened, enum call_kind verb,
 int32_t calls_load(const struct opened *opened, struct tresor_item item,
                    const struct tresor_request_options *options, struct tresor_request *request)
 {
-    return make_request(opened,
-                        &(struct call){.kind = CALL_LOAD,
-                                       .items = &item,
-                                       .count = 1,
-                                       .numbers = {options->flags, options->strategy,
-                                                   options->urgency}},
-                        request);
+    return make_request(
+        opened,
+        &(struct call){.kind = CALL_LOAD,
+                       .items = &item,
+                       .count = 1,
+                       .numbers = {options->flags, options->strategy, options->urgency}},
+        request);
 }
 
 int32_t calls_swap(const struct opened *opened, struct tresor_item item, uint32_t strategy,
@@ -110,19 +109,19 @@ int32_t calls_swap(const struct opened *opened, struct tresor_item item, uint32_
 int32_t calls_plan(const struct opened *opened, const struct tresor_item *items, size_t count,
                    const struct tresor_plan_options *options, struct tresor_request *request)
 {
-    return make_request(opened,
-                        &(struct call){.kind = CALL_PLAN,
-                                       .items = items,
-                                       .count = count,
-                                       .numbers = {options->flags, options->strategy,
-                                                   options->window_bytes}},
-                        request);
+    return make_request(
+        opened,
+        &(struct call){.kind = CALL_PLAN,
+                       .items = items,
+                       .count = count,
+                       .numbers = {options->flags, options->strategy, options->window_bytes}},
+        request);
 }
 
 int32_t calls_seek(const struct opened *opened, struct tresor_request request, uint64_t step)
 {
-    return make(opened, &(struct call){
-                            .kind = CALL_SEEK, .handle = request.value, .numbers = {step}});
+    return make(opened,
+                &(struct call){.kind = CALL_SEEK, .handle = request.value, .numbers = {step}});
 }
 
 int32_t calls_cancel(const struct opened *opened, struct tresor_request request)
@@ -222,8 +221,8 @@ int32_t calls_acquire(const struct opened *opened, struct tresor_item item, cons
     return answer.code;
 }
 
-int32_t calls_acquire_wait(const struct opened *opened, struct tresor_item item,
-                           int32_t timeout_ms, const void **data)
+int32_t calls_acquire_wait(const struct opened *opened, struct tresor_item item, int32_t timeout_ms,
+                           const void **data)
 {
     if (!opened->recorder)
         return tresor_acquire_wait(opened->context, item, timeout_ms, data);

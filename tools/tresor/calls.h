@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What commands ask of a context. Where a trace is written each call goes into it; such calls come one after the other,
- * whichever thread makes them, and none of them sleeps inside the library.
+ * What commands ask of a context. Where a trace is written each call goes into it; such calls come
+ * one after the other, whichever thread makes them, and none of them sleeps inside the library.
  */
 #ifndef TOOL_CALLS_H
 #define TOOL_CALLS_H
@@ -21,8 +21,8 @@ int32_t calls_item_of_list(const struct opened *opened, const uint32_t *tensors,
 int32_t calls_item_of_pattern(const struct opened *opened, const char *pattern,
                               struct tresor_item *item);
 /** LOAD, EVICT or LOCK, by its defaults. */
-int32_t calls_ask(const struct opened *opened, enum call_kind verb,
-                  const struct tresor_item *items, size_t count, struct tresor_request *request);
+int32_t calls_ask(const struct opened *opened, enum call_kind verb, const struct tresor_item *items,
+                  size_t count, struct tresor_request *request);
 /** Of the options flags, strategy and urgency count. */
 int32_t calls_load(const struct opened *opened, struct tresor_item item,
                    const struct tresor_request_options *options, struct tresor_request *request);
@@ -43,8 +43,8 @@ int32_t calls_destroy(const struct opened *opened);
 int32_t calls_finish(const struct opened *opened, struct tresor_request request,
                      struct tresor_event *event);
 
-/** tresor_wait; where a trace is written it is one dispatch, and if that leaves nothing to do, a sleep on the context's
- * descriptor. */
+/** tresor_wait; where a trace is written it is one dispatch, and if that leaves nothing to do, a
+ * sleep on the context's descriptor. */
 void calls_wait(const struct opened *opened, int32_t timeout_ms);
 
 /** Until there is something to do, or the timeout; nothing is dispatched. */
@@ -52,8 +52,8 @@ void calls_sleep(const struct opened *opened, int32_t timeout_ms);
 
 /* Any thread. */
 int32_t calls_acquire(const struct opened *opened, struct tresor_item item, const void **data);
-int32_t calls_acquire_wait(const struct opened *opened, struct tresor_item item,
-                           int32_t timeout_ms, const void **data);
+int32_t calls_acquire_wait(const struct opened *opened, struct tresor_item item, int32_t timeout_ms,
+                           const void **data);
 int32_t calls_release(const struct opened *opened, struct tresor_item item);
 void calls_wake(const struct opened *opened);
 

@@ -123,14 +123,6 @@ static void end_effect(struct chrome *chrome, const struct trace_line *line)
     json_object_del(chrome->effects, number);
 }
 
-static void end_effects(struct chrome *chrome)
-{
-    const char *number;
-    json_t *kind;
-    json_object_foreach(chrome->effects, number, kind)
-        put_effect(chrome, "e", json_string_value(kind), number, NULL);
-}
-
 /* --- machines --- */
 
 static void end_state(struct chrome *chrome, const struct chrome_track *track, json_t *details)
@@ -218,7 +210,6 @@ static void put_all(struct chrome *chrome, const char *bytes, size_t size_bytes)
         trace_line_free(&line);
     }
     end_tracks(chrome);
-    end_effects(chrome);
     fprintf(chrome->file, "\n], \"otherData\": {\"library\": \"%s\", \"clock\": \"%s\"}}\n",
             tresor_version(), has_times ? "microseconds" : "lines of the trace");
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A trace in the format of Chrome's tracing, which Perfetto reads too. Each kind of machine is a process, and each instance a
- * thread of it, whose spans are the states that it was in, but for its first. The host's calls are spans of process 1,
- * effects spans of process 2.
+ * A trace in the format of Chrome's tracing, which Perfetto reads too. Each kind of machine is a
+ * process, and each instance a thread of it, whose spans are the states that it was in, but for its
+ * first. The host's calls are spans of process 1, effects spans of process 2.
  */
 #ifndef TOOL_CHROME_H
 #define TOOL_CHROME_H

@@ -12,8 +12,9 @@ struct chrome_track {
     uint32_t machine; /* its number in the library */
     uint32_t thread;  /* from 1, its own among those of the machine */
     uint64_t since_us;
-    const char *state; /* of the library's; NULL: its first, in which it is as if it were not there */
-    char name[32];     /* SOURCE/SLOT */
+    const char
+        *state;    /* of the library's; NULL: its first, in which it is as if it were not there */
+    char name[32]; /* SOURCE/SLOT */
 };
 
 /** All zero is none. */
@@ -27,8 +28,8 @@ struct chrome_tracks {
 
 void chrome_tracks_free(struct chrome_tracks *tracks);
 
-/** The track of a step, which may be new: then its thread is not told yet, and `*is_new` true. NULL where the library has
- * no such machine, or there is no memory. */
+/** The track of a step, which may be new: then its thread is not told yet, and `*is_new` true. NULL
+ * where the library has no such machine, or there is no memory. */
 struct chrome_track *chrome_tracks_find(struct chrome_tracks *tracks, const json_t *step,
                                         bool *is_new);
 

@@ -19,7 +19,7 @@ struct recorder {
     struct trace_text text;
     struct tresor__tape tape;
     struct tresor_context *context;
-    pthread_t thread; /* the context's */
+    pthread_t thread;     /* the context's */
     pthread_mutex_t lock; /* held within calls, whose order is the trace's */
     pthread_cond_t opened;
     uint64_t openings;

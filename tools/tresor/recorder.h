@@ -26,7 +26,8 @@ int recorder_descriptor(struct recorder *recorder);
 bool recorder_keep_event(struct recorder *recorder, const struct tresor_event *event);
 bool recorder_take_event(struct recorder *recorder, struct tresor_event *event);
 
-/** How often tensors were found in memory that had not been; and sleep until it is more. Any thread. */
+/** How often tensors were found in memory that had not been; and sleep until it is more. Any
+ * thread. */
 uint64_t recorder_openings(struct recorder *recorder);
 void recorder_await_opening(struct recorder *recorder, uint64_t openings, int32_t timeout_ms);
 

@@ -138,8 +138,8 @@ static int replay_file(const struct replay_options *options)
     char *bytes = read_all(file, &size_bytes);
     const int error = errno;
     fclose(file);
-    const int code = bytes ? replay(options, bytes, size_bytes)
-                           : fail("read", options->path, strerror(error));
+    const int code =
+        bytes ? replay(options, bytes, size_bytes) : fail("read", options->path, strerror(error));
     free(bytes);
     return code;
 }

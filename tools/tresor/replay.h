@@ -16,8 +16,9 @@ struct replay_result {
 };
 
 /**
- * Make the calls of a whole trace (trace_check) again, on a context whose backend answers what the trace says. `steps`
- * gets the line of each step that is the same, byte for byte; NULL: nobody. False where something differs.
+ * Make the calls of a whole trace (trace_check) again, on a context whose backend answers what the
+ * trace says. `steps` gets the line of each step that is the same, byte for byte; NULL: nobody.
+ * False where something differs.
  */
 bool replay_run(const char *bytes, size_t size_bytes, FILE *steps, struct replay_result *result);
 void replay_result_free(struct replay_result *result);

@@ -63,8 +63,7 @@ static bool is_next(struct replay *replay)
     bool is_same = true;
     if (text->has_failed)
         is_same = lose(replay, "out of memory", &line, NULL);
-    else if (text->length != line.body_bytes ||
-             memcmp(text->bytes, line.bytes, text->length) != 0)
+    else if (text->length != line.body_bytes || memcmp(text->bytes, line.bytes, text->length) != 0)
         is_same = lose(replay, "the replay goes another way", &line, text->bytes);
     else if (line.kind == TRACE_STEP && replay->steps)
         fprintf(replay->steps, "%.*s\n", (int)line.size_bytes, line.bytes);
@@ -187,7 +186,8 @@ static void *make_elsewhere(void *cookie)
     return NULL;
 }
 
-/** By another thread where it was another's, while this one waits. Only what any thread may call. */
+/** By another thread where it was another's, while this one waits. Only what any thread may call.
+ */
 static bool make(struct replay *replay, const struct call *call, struct call_answer *answer)
 {
     pthread_t thread;
@@ -248,8 +248,8 @@ static void create(struct replay *replay)
         replay->inner.facts = header.facts;
         header.options.observer = stepped;
         header.options.observer_cookie = replay;
-        const int32_t code = tresor__context_create_replayed(&header.options, &replay->inner,
-                                                             &replay->context);
+        const int32_t code =
+            tresor__context_create_replayed(&header.options, &replay->inner, &replay->context);
         if (code != TRESOR_OK)
             lose(replay, tresor_error_text(code), &line, NULL);
     }

@@ -96,8 +96,7 @@ static bool check_line(const struct trace_reader *reader, const struct trace_lin
     const bool is_last = reader->position == reader->size_bytes;
     if (!says_something(line))
         return complain(complaint, TRACE_DAMAGED, line->number, "the line says nothing known");
-    if ((line->kind == TRACE_HEADER) != (line->number == 1) ||
-        (line->kind == TRACE_END) != is_last)
+    if ((line->kind == TRACE_HEADER) != (line->number == 1) || (line->kind == TRACE_END) != is_last)
         return complain(complaint, TRACE_DAMAGED, line->number, "the line is not in its place");
     return true;
 }

@@ -43,8 +43,8 @@ __attribute__((format(printf, 4, 5))) static bool complain(struct trace_complain
 
 void trace_reader_begin(struct trace_reader *reader, const char *bytes, size_t size_bytes)
 {
-    *reader = (struct trace_reader){
-        .bytes = bytes, .size_bytes = size_bytes, .sum = TRACE_SUM_START};
+    *reader =
+        (struct trace_reader){.bytes = bytes, .size_bytes = size_bytes, .sum = TRACE_SUM_START};
 }
 
 void trace_line_free(struct trace_line *line)
@@ -111,8 +111,8 @@ bool trace_reader_next(struct trace_reader *reader, struct trace_line *line,
                        struct trace_complaint *complaint)
 {
     *complaint = (struct trace_complaint){.fault = TRACE_WHOLE};
-    *line = (struct trace_line){.number = ++reader->number,
-                                .bytes = reader->bytes + reader->position};
+    *line =
+        (struct trace_line){.number = ++reader->number, .bytes = reader->bytes + reader->position};
     const size_t left = reader->size_bytes - reader->position;
     if (left == 0)
         return false;
@@ -124,8 +124,8 @@ bool trace_reader_next(struct trace_reader *reader, struct trace_line *line,
     if (!has_sum(reader, line) || !find_kind(line))
         return complain(complaint, TRACE_DAMAGED, line->number, "the line is not what was written");
     find_time(line);
-    line->json = json_loadb(line->bytes, line->size_bytes,
-                            JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+    line->json =
+        json_loadb(line->bytes, line->size_bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
     return line->json ||
            complain(complaint, TRACE_DAMAGED, line->number, "the line is no object of JSON");
 }
@@ -210,6 +210,5 @@ bool trace_read_pending(const struct trace_line *line, bool *is_pending)
 
 bool trace_read_end(const struct trace_line *line, uint64_t *line_count)
 {
-    return line->kind == TRACE_END &&
-           trace_read_number(line->json, "end", UINT64_MAX, line_count);
+    return line->kind == TRACE_END && trace_read_number(line->json, "end", UINT64_MAX, line_count);
 }

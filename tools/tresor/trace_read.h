@@ -9,10 +9,10 @@
 
 enum trace_fault {
     TRACE_WHOLE,
-    TRACE_NONE,    /* no trace at all */
+    TRACE_NONE,          /* no trace at all */
     TRACE_VERSION_OTHER, /* of the trace, or of the library */
-    TRACE_CUT,     /* its end is not there */
-    TRACE_DAMAGED, /* a line is not what was written */
+    TRACE_CUT,           /* its end is not there */
+    TRACE_DAMAGED,       /* a line is not what was written */
 };
 
 /** What is wrong with it, and where. */
@@ -61,8 +61,8 @@ bool trace_check(const char *bytes, size_t size_bytes, struct trace_complaint *c
 /** Read from the start on. */
 void trace_reader_begin(struct trace_reader *reader, const char *bytes, size_t size_bytes);
 
-/** The next line, to be ended by trace_line_free. False after the last; also with a complaint, without which it is
- * TRACE_WHOLE. */
+/** The next line, to be ended by trace_line_free. False after the last; also with a complaint,
+ * without which it is TRACE_WHOLE. */
 bool trace_reader_next(struct trace_reader *reader, struct trace_line *line,
                        struct trace_complaint *complaint);
 void trace_line_free(struct trace_line *line);
@@ -74,8 +74,7 @@ bool trace_read_pending(const struct trace_line *line, bool *is_pending);
 bool trace_read_end(const struct trace_line *line, uint64_t *line_count);
 
 /** Its bytes are to be freed: `bytes` of the answer. */
-bool trace_read_answer(const struct trace_line *line, struct tresor__answer *answer,
-                       void **bytes);
+bool trace_read_answer(const struct trace_line *line, struct tresor__answer *answer, void **bytes);
 
 /** What it points to is to be ended by trace_call_free. */
 bool trace_read_call(const struct trace_line *line, struct call *call);

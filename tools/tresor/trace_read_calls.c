@@ -135,8 +135,8 @@ static bool read_arguments(const json_t *json, const struct call_shape *shape, s
     else if (shape->list == CALL_LIST_OF_TENSORS)
         is_read = is_read && read_tensors(json_object_get(json, "tensors"), call);
     for (size_t i = 0; i < CALL_NUMBERS && shape->numbers[i]; i++)
-        is_read = is_read &&
-                  trace_read_number(json, shape->numbers[i], UINT64_MAX, &call->numbers[i]);
+        is_read =
+            is_read && trace_read_number(json, shape->numbers[i], UINT64_MAX, &call->numbers[i]);
     return is_read;
 }
 

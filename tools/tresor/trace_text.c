@@ -12,15 +12,15 @@
 
 #define OPTION(name)                                                                               \
     {                                                                                              \
-        #name, offsetof(struct tresor_context_options, name),                                      \
+#name, offsetof(struct tresor_context_options, name),                                      \
             sizeof((struct tresor_context_options *)NULL)->name                                    \
     }
 const struct trace_option trace_options[TRACE_OPTIONS] = {
-    OPTION(strategy),     OPTION(sources_max),  OPTION(requests_max), OPTION(items_max),
-    OPTION(waits_max),    OPTION(blocks_max),   OPTION(dispatch_max), OPTION(policy),
-    OPTION(block_bytes),  OPTION(populate_bytes), OPTION(backend),    OPTION(threads_max),
-    OPTION(direct),       OPTION(stages_max),   OPTION(stage_bytes),  OPTION(spare_bytes),
-    OPTION(budget_bytes), OPTION(numa),         OPTION(pressure),     OPTION(numa_nodes),
+    OPTION(strategy),     OPTION(sources_max),    OPTION(requests_max), OPTION(items_max),
+    OPTION(waits_max),    OPTION(blocks_max),     OPTION(dispatch_max), OPTION(policy),
+    OPTION(block_bytes),  OPTION(populate_bytes), OPTION(backend),      OPTION(threads_max),
+    OPTION(direct),       OPTION(stages_max),     OPTION(stage_bytes),  OPTION(spare_bytes),
+    OPTION(budget_bytes), OPTION(numa),           OPTION(pressure),     OPTION(numa_nodes),
 };
 #undef OPTION
 
@@ -196,8 +196,8 @@ void trace_text_step(struct trace_text *text, const struct tresor_transition *tr
         ", \"slot\": %" PRIu32 ", \"from\": \"%s\", \"event\": \"%s\", \"to\": \"%s\""
         ", \"guard\": \"%s\", \"action\": \"%s\", \"os_errno\": %" PRId32,
         transition->sequence, transition->machine, transition->source, transition->slot,
-        transition->from, transition->event, transition->to, transition->guard,
-        transition->action, transition->os_errno);
+        transition->from, transition->event, transition->to, transition->guard, transition->action,
+        transition->os_errno);
 }
 
 static const char *machine_name(uint32_t machine)
@@ -212,7 +212,8 @@ void trace_text_effect(struct trace_text *text, const struct tresor__numbered *a
     begin(text);
     add(text,
         "{\"effect\": %" PRIu64 ", \"kind\": \"%s\", \"machine\": \"%s\", \"source\": %" PRIu16
-        ", \"slot\": %" PRIu32 ", \"file\": %" PRIu32 ", \"space\": %" PRIu8 ", \"flags\": %" PRIu16,
+        ", \"slot\": %" PRIu32 ", \"file\": %" PRIu32 ", \"space\": %" PRIu8
+        ", \"flags\": %" PRIu16,
         asked->number, tresor__effect_name(effect->kind), machine_name(effect->machine),
         effect->source, effect->slot, effect->file, effect->space, effect->flags);
     add_number(text, "place", effect->place);

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-/** An empty file, or a device or a pipe, to be written from the start; NULL with errno, which is EEXIST where it is the
- * file at `kept_path`: that stays as it is. */
+/** An empty file, or a device or a pipe, to be written from the start; NULL with errno, which is
+ * EEXIST where it is the file at `kept_path`: that stays as it is. */
 FILE *writing_begin(const char *path, const char *kept_path);
 
 #endif
