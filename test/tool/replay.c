@@ -182,22 +182,17 @@ static pid_t start_load(const char *strategy, const char *backend)
     _exit(127);
 }
 
-/** Copy what comes until the text has been seen; all of it where that is NULL. */
-static void copy_until(int from, FILE *to, const char *text)
+/** Copy lines until the text was in one; all of them where that is NULL. */
+static void copy_until(FILE *from, FILE *to, const char *text)
 {
-    char line[4096];
-    size_t length = 0;
+    char *line = NULL;
+    size_t capacity = 0;
     bool is_seen = false;
-    while (!is_seen) {
-        char byte;
-        if (read(from, &byte, 1) != 1)
-            break;
-        putc(byte, to);
-        line[length] = byte;
-        length = byte == '\n' || length + 2 == sizeof line ? 0 : length + 1;
-        line[length] = '\0';
-        is_seen = text && length > 0 && strstr(line, text);
+    while (!is_seen && getline(&line, &capacity, from) > 0) {
+        fputs(line, to);
+        is_seen = text && strstr(line, text);
     }
+    free(line);
     assert_int_equal(is_seen, text != NULL);
 }
 
@@ -210,14 +205,15 @@ static void cancelled_loads_take_their_steps_again(void **state)
     for (size_t i = 0; i < 4; i++) {
         int status;
         const pid_t process = start_load(strategies[i % 2], backends[i / 2]);
-        const int from = open("pipe", O_RDONLY);
+        FILE *from = fopen("pipe", "rb");
         FILE *to = fopen("trace", "wb");
+        assert_non_null(from);
         assert_non_null(to);
         copy_until(from, to, "\"event\": \"LOAD\"");
         assert_int_equal(kill(process, SIGINT), 0);
         copy_until(from, to, NULL);
         assert_int_equal(fclose(to), 0);
-        close(from);
+        fclose(from);
         assert_int_equal(waitpid(process, &status, 0), process);
         assert_true(WIFSIGNALED(status));
         assert_int_equal(count_lines("trace", "{\"call\": \"cancel\""), 1);
