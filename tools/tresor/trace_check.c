@@ -50,8 +50,8 @@ static bool check_end(const char *bytes, size_t size_bytes, struct trace_complai
             return true;
     }
     uint64_t lines = 0;
-    for (size_t i = 0; i < size_bytes; i++)
-        lines += bytes[i] == '\n';
+    for (const char *at = bytes; (at = memchr(at, '\n', (size_t)(end + 1 - at))); at++)
+        lines++;
     return complain(complaint, TRACE_CUT, lines + (*end != '\n'),
                     "the trace is cut here: its end is missing");
 }
