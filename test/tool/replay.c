@@ -221,6 +221,35 @@ static void cancelled_loads_take_their_steps_again(void **state)
     }
 }
 
+/** A model that becomes shorter within its load: what is missing is missing again. */
+static void lost_bytes_come_again(void **state)
+{
+    (void)state;
+    assert_int_equal(mkfifo("pipe", 0644), 0);
+    for (size_t i = 0; i < 2; i++) {
+        int status;
+        assert_int_equal(tool("generate --size 64M --tensors 3000 m.gguf"), 0);
+        const pid_t process = start_load(strategies[i], "sync");
+        FILE *from = fopen("pipe", "rb");
+        FILE *to = fopen("trace", "wb");
+        assert_non_null(from);
+        assert_non_null(to);
+        copy_until(from, to, "\"event\": \"LOAD\"");
+        assert_int_equal(truncate("m.gguf", 32 << 20), 0);
+        copy_until(from, to, NULL);
+        assert_int_equal(fclose(to), 0);
+        fclose(from);
+        assert_int_equal(waitpid(process, &status, 0), process);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 1);
+        assert_int_equal(unlink("m.gguf"), 0);
+        check_replay("trace");
+        struct bytes events = lines_of("trace", "{\"returned\": \"next_event\", \"code\": 1");
+        assert_non_null(memmem(events.data, events.size, "TRUNCATED", 9));
+        bytes_free(&events);
+    }
+}
+
 static void make_trace(const char *options)
 {
     char line[200];
@@ -378,10 +407,15 @@ static void traces_are_written_for_chrome(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(loads_take_their_steps_again),           IN_FOLDER(locks_are_in_the_trace),
-        IN_FOLDER(walks_take_their_steps_again),           IN_FOLDER(failures_come_again),
-        IN_FOLDER(cancelled_loads_take_their_steps_again), IN_FOLDER(other_versions_are_errors),
-        IN_FOLDER(cut_and_damaged_traces_are_errors),      IN_FOLDER(traces_are_written_for_chrome),
+        IN_FOLDER(loads_take_their_steps_again),
+        IN_FOLDER(locks_are_in_the_trace),
+        IN_FOLDER(walks_take_their_steps_again),
+        IN_FOLDER(failures_come_again),
+        IN_FOLDER(cancelled_loads_take_their_steps_again),
+        IN_FOLDER(lost_bytes_come_again),
+        IN_FOLDER(other_versions_are_errors),
+        IN_FOLDER(cut_and_damaged_traces_are_errors),
+        IN_FOLDER(traces_are_written_for_chrome),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
