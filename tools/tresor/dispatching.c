@@ -3,13 +3,13 @@
 
 #include "clock.h"
 
-int32_t dispatch_timed(struct tresor_context *context, struct dispatch_times *times)
+int32_t dispatch_timed(const struct opened *opened, struct dispatch_times *times)
 {
     if (!times)
-        return tresor_dispatch(context);
+        return calls_dispatch(opened);
     const uint64_t processor_before_ns = clock_of_ns(CLOCK_THREAD_CPUTIME_ID);
     const uint64_t before_ns = clock_ns();
-    const int32_t more = tresor_dispatch(context);
+    const int32_t more = calls_dispatch(opened);
     latencies_add(&times->wall, clock_ns() - before_ns);
     latencies_add(&times->processor,
                   clock_of_ns(CLOCK_THREAD_CPUTIME_ID) - processor_before_ns);

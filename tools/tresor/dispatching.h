@@ -3,7 +3,7 @@
 #ifndef TOOL_DISPATCHING_H
 #define TOOL_DISPATCHING_H
 
-#include <tresor/tresor.h>
+#include "calls.h"
 
 #include "latencies.h"
 
@@ -13,7 +13,7 @@ struct dispatch_times {
     struct latencies processor; /* of the calling thread */
 };
 
-/** tresor_dispatch; `times` may be NULL. */
-int32_t dispatch_timed(struct tresor_context *context, struct dispatch_times *times);
+/** calls_dispatch; `times` may be NULL. */
+int32_t dispatch_timed(const struct opened *opened, struct dispatch_times *times);
 
 #endif

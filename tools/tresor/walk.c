@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calls.h"
 #include "clock.h"
 #include "interrupt.h"
 #include "process_memory.h"
@@ -96,6 +97,9 @@ static bool use_until(struct walk *walk, uint32_t last)
 {
     const uint64_t used = walk->pass->used + (last - walk->first);
     walk->last = last;
+    /* To wait for a thread that uses nothing would let the plan begin. */
+    if (last == walk->first)
+        return !interrupt_signal();
     if (walk->has_plan)
         walk_by_plan(walk);
     else
@@ -158,7 +162,7 @@ static void prioritise(struct walk *walk)
         const struct walk_step *step = &walk->steps.list[i];
         if (i + 1 < walk->steps.count && step->layer != step[1].layer)
             priority++;
-        tresor_set_priority(walk->opened->context, step->item, priority);
+        calls_set_priority(walk->opened, step->item, priority);
     }
 }
 
