@@ -36,6 +36,17 @@ static void draw(const struct opened *opened, struct progress *progress)
         progress_draw(progress, counters.mapped_bytes + counters.private_bytes);
 }
 
+/* `times` may be NULL. */
+static int32_t dispatch(const struct opened *opened, struct dispatch_times *times)
+{
+    if (!times)
+        return calls_dispatch(opened);
+    const struct dispatch_start start = dispatch_times_start();
+    const int32_t more = calls_dispatch(opened);
+    dispatch_times_add(times, &start);
+    return more;
+}
+
 static void run(const struct opened *opened, struct tresor_request request,
                 const struct run_watch *watch, struct tresor_event *done)
 {
@@ -44,7 +55,7 @@ static void run(const struct opened *opened, struct tresor_request request,
         if (interrupt_signal() && !is_cancelled)
             is_cancelled = calls_cancel(opened, request) == TRESOR_OK;
         draw(opened, watch->progress);
-        if (dispatch_timed(opened, watch->times) == 0)
+        if (dispatch(opened, watch->times) == 0)
             calls_sleep(opened, WAIT_MS); /* or until a signal; the bar is drawn meanwhile */
     }
     if (watch->progress)
