@@ -73,7 +73,9 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
     } else if (effect->kind == TRESOR__EFFECT_READ || effect->kind == TRESOR__EFFECT_OPEN_DIRECT) {
         effect->record = &file->io.direct.facts;
     } else if (effect->kind == TRESOR__EFFECT_STAT) {
-        effect->record = &file->seen;
+        effect->record = effect->machine == TRESOR__MACHINE_CHECK
+                             ? &controller->checks[effect->slot].seen
+                             : &file->seen;
     } else if (effect->kind == TRESOR__EFFECT_MAP) {
         effect->record = &file->identity;
     } else if (effect->kind == TRESOR__EFFECT_REPLACE) {

@@ -26,6 +26,7 @@ enum tresor_verb {
     TRESOR_VERB_BUDGET = 10,
     TRESOR_VERB_PLAN = 11,
     TRESOR_VERB_SWAP = 12,
+    TRESOR_VERB_CHECK = 13,
 };
 
 enum tresor_event_type {

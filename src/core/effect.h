@@ -146,8 +146,8 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_SETTLE_LOCK, /* lock -> the requests that wait for it */
     TRESOR__MESSAGE_SETTLE_UNLOCK,
     TRESOR__MESSAGE_SETTLE_SOURCE,    /* source -> the request that opens or closes it */
-    TRESOR__MESSAGE_SETTLE_REQUEST,   /* copy -> its request */
-    TRESOR__MESSAGE_START,            /* request -> source or copy */
+    TRESOR__MESSAGE_SETTLE_REQUEST,   /* copy, check -> its request */
+    TRESOR__MESSAGE_START,            /* request -> source, copy or check */
     TRESOR__MESSAGE_VISIT,            /* request -> its next tensors */
     TRESOR__MESSAGE_RETRY,            /* request -> tensors that have users */
     TRESOR__MESSAGE_WITHDRAW_REQUEST, /* request -> what it waits for */

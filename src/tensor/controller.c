@@ -32,6 +32,7 @@ static void init_lists(struct tresor__controller *controller)
         controller->requests[i].index = i;
         controller->requests[i].next = i + 1 < limits->requests ? i + 1 : TRESOR_NONE;
         controller->copies[i].index = i;
+        controller->checks[i].index = i;
         controller->copies[i].io = &controller->io;
         controller->streams[i] = (struct tresor__stream){.index = i,
                                                          .io = &controller->io,
@@ -70,6 +71,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     controller->stage_words = allocate(controller, limits->stages, sizeof *controller->stage_words);
     controller->destinations =
         allocate(controller, limits->requests, sizeof *controller->destinations);
+    controller->checks = allocate(controller, limits->requests, sizeof *controller->checks);
     controller->items = allocate(controller, limits->items, sizeof *controller->items);
     controller->pairs = allocate(controller, limits->pairs, sizeof *controller->pairs);
     controller->effects =
@@ -92,7 +94,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||
-        !controller->streams || !controller->stage_words || !controller->io.stages ||
+        !controller->streams || !controller->checks || !controller->stage_words || !controller->io.stages ||
         !controller->effects || !controller->seals || !controller->io.blocks) {
         tresor__controller_free(controller);
         return TRESOR_ERROR_NO_MEMORY;
@@ -117,6 +119,7 @@ void tresor__controller_free(struct tresor__controller *controller)
     release(controller, controller->requests, limits->requests, sizeof *controller->requests);
     release(controller, controller->copies, limits->requests, sizeof *controller->copies);
     release(controller, controller->streams, limits->requests, sizeof *controller->streams);
+    release(controller, controller->checks, limits->requests, sizeof *controller->checks);
     release(controller, controller->stage_words, limits->stages,
             sizeof *controller->stage_words);
     release(controller, controller->io.stages, limits->stages, sizeof(struct tresor__stage));

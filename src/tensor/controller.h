@@ -12,6 +12,7 @@
 
 #include "io/read/copy.h"
 #include "io/read/stream.h"
+#include "source/check.h"
 #include "tensor/budget.h"
 #include "tensor/pins.h"
 #include "tensor/plan.h"
@@ -73,6 +74,7 @@ struct tresor__controller {
     struct tresor__request *requests;
     struct tresor__copy *copies; /* one a request */
     void **destinations;         /* of copies */
+    struct tresor__check *checks; /* one a request */
     struct tresor__stream *streams;       /* one a request */
     uint8_t *stage_memory;                /* of all stages, side by side; the composition root's */
     _Atomic uint32_t *stage_words;        /* by stage; see stages.c */

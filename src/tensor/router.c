@@ -28,6 +28,8 @@ static void *context_of(struct tresor__controller *controller,
         return &controller->copies[address->slot];
     case TRESOR__MACHINE_STREAM:
         return &controller->streams[address->slot];
+    case TRESOR__MACHINE_CHECK:
+        return &controller->checks[address->slot];
     case TRESOR__MACHINE_TENSOR:
         return &slot->pieces[address->slot].tensor;
     case TRESOR__MACHINE_LOCK:
@@ -256,6 +258,19 @@ static void settle_copy(struct tresor__controller *controller, uint32_t index, i
          REQUEST_ON_SETTLED, code == TRESOR_OK ? (int64_t)copy->length : code);
 }
 
+static void settle_check(struct tresor__controller *controller, uint32_t index, int32_t code)
+{
+    struct tresor__request *request = &controller->requests[index];
+    if (code != TRESOR_OK) {
+        uint64_t source = request->error.source;
+        request->error = controller->checks[index].error;
+        request->error.source = source;
+        request->error.code = code;
+    }
+    step(controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
+         REQUEST_ON_SETTLED, code);
+}
+
 static void cancel_all_of(struct tresor__controller *controller, uint32_t source, uint32_t but)
 {
     for (uint32_t i = 0; i < controller->limits.requests; i++) {
@@ -286,6 +301,10 @@ static void start_request(struct tresor__controller *controller, uint32_t index)
         step(controller, &source, SOURCE_ON_CLOSE, 0);
         cancel_all_of(controller, request->source, index);
         break;
+    case TRESOR_VERB_CHECK:
+        step(controller, &(struct tresor__address){TRESOR__MACHINE_CHECK, request->source, index},
+             CHECK_ON_START, 0);
+        break;
     default:
         step(controller, &(struct tresor__address){TRESOR__MACHINE_COPY, request->source, index},
              COPY_ON_START, 0);
@@ -305,6 +324,9 @@ static void withdraw_request(struct tresor__controller *controller, uint32_t ind
         step(controller,
              &(struct tresor__address){TRESOR__MACHINE_SOURCE, request->source, request->source},
              SOURCE_ON_CANCEL, 0);
+    else if (request->verb == TRESOR_VERB_CHECK)
+        step(controller, &(struct tresor__address){TRESOR__MACHINE_CHECK, request->source, index},
+             CHECK_ON_CANCEL, 0);
     else if (request->verb == TRESOR_VERB_COPY)
         step(controller, &(struct tresor__address){TRESOR__MACHINE_COPY, request->source, index},
              COPY_ON_CANCEL, 0);
@@ -422,7 +444,10 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
         settle_source(controller, sender->slot, message->code);
         break;
     case TRESOR__MESSAGE_SETTLE_REQUEST:
-        settle_copy(controller, sender->slot, message->code);
+        if (sender->machine == TRESOR__MACHINE_CHECK)
+            settle_check(controller, sender->slot, message->code);
+        else
+            settle_copy(controller, sender->slot, message->code);
         break;
     case TRESOR__MESSAGE_START:
         start_request(controller, message->slot);
