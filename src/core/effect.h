@@ -79,7 +79,7 @@ struct tresor__effect {
     void *target;                    /* MOVE, REPLACE: of `offset` in the window */
     const char *path;                /* OPEN */
     int64_t (*work)(void *argument); /* WORK */
-    void *record;                    /* STAT, QUERY and WATCH write here, WORK's argument */
+    void *record;                    /* STAT, QUERY and WATCH write here, WORK's argument, RESERVE's and RELEASE's guard */
     const struct tresor__nodes *nodes; /* MAP, POPULATE: where pages are put; NULL: anywhere */
 };
 
@@ -134,6 +134,7 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_SWAP,        /* tensor -> ledger: move it to backing `event` */
     TRESOR__MESSAGE_STOP_SWAP,   /* tensor -> ledger: move it no further, and say when that is so */
     TRESOR__MESSAGE_OPEN_PINS,   /* tensor: it may be acquired */
+    TRESOR__MESSAGE_POISONED,    /* tensor: bytes of it were lost, which is to be told */
     TRESOR__MESSAGE_HOLD,        /* tensor: it has users, whose end is awaited */
     TRESOR__MESSAGE_TELL_LOCK,   /* tensor -> its lock */
     TRESOR__MESSAGE_SETTLE_LOAD, /* tensor -> the requests that wait for it */
@@ -154,6 +155,8 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_END,              /* request -> event queue */
     TRESOR__MESSAGE_PRESSURE, /* watch -> controller: `event` (enum tresor_pressure_kind) has risen */
     TRESOR__MESSAGE_BLIND,    /* watch -> controller: it watches no more, for the errno `code` */
+    TRESOR__MESSAGE_FAULT,    /* guard -> controller: `code` pages from `slot` on of its file were replaced by zeros;
+                                 `event`: the file ends before them */
     TRESOR__MESSAGE_DEGRADED, /* file `slot` does without `event` (enum tresor_degradation), for the
                                  errno `code` */
 };

@@ -3,6 +3,7 @@
  * are for. */
 #include "core/handle.h"
 #include "tensor/controller.h"
+#include "tensor/faults.h"
 #include "tensor/machines.h"
 #include "tensor/pins.h"
 #include "tensor/plan.h"
@@ -36,6 +37,8 @@ static void *context_of(struct tresor__controller *controller,
         return &slot->pieces[address->slot].lock;
     case TRESOR__MACHINE_WATCH:
         return &controller->watch;
+    case TRESOR__MACHINE_GUARD:
+        return &controller->guard;
     default:
         return &controller->requests[address->slot];
     }
@@ -417,6 +420,9 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
     case TRESOR__MESSAGE_KEPT:
         tell_budget(controller, sender, message->kind);
         break;
+    case TRESOR__MESSAGE_POISONED:
+        tresor__faults_tell(controller, &controller->slots[sender->source].pieces[sender->slot]);
+        break;
     case TRESOR__MESSAGE_HOLD:
         tell_budget(controller, sender, TRESOR__MESSAGE_KEPT);
         tresor__releases_await(controller,
@@ -470,6 +476,9 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
     case TRESOR__MESSAGE_BLIND:
         tresor__events_degrade(controller, NULL, TRESOR_DEGRADED_PRESSURE, message->code);
         break;
+    case TRESOR__MESSAGE_FAULT:
+        tresor__faults_poison(controller, sender->source, sender->slot, message);
+        break;
     case TRESOR__MESSAGE_DEGRADED:
         degrade(controller, sender, message);
         break;
@@ -520,6 +529,8 @@ static void keep_effects(struct tresor__controller *controller, const struct tre
         else if (out->effects[i].kind == TRESOR__EFFECT_WATCH ||
                  out->effects[i].kind == TRESOR__EFFECT_UNWATCH)
             keep_watch_effect(controller, &out->effects[i]);
+        else if (out->effects[i].kind == TRESOR__EFFECT_GUARD)
+            controller->guard_effect = out->effects[i]; /* the same */
         else
             controller->effects[controller->effect_count++] = out->effects[i];
     }

@@ -52,6 +52,7 @@ enum faulty_row {
     FAULTY_PLACE_MEMORY,
     FAULTY_WATCH_OPEN,
     FAULTY_WATCH_WAIT,
+    FAULTY_GUARD_OPEN,
     FAULTY_ROWS,
     FAULTY_ANY = FAULTY_ROWS, /* in a plan: whatever row */
 };
@@ -129,6 +130,8 @@ struct faulty_sys {
     uint32_t ring_count; /* made and not closed */
     struct range_set mapped;
     struct range_set locked;
+    uint32_t guards; /* opened and not closed */
+    uint32_t guard_ranges; /* added and not removed */
     struct range_set refused; /* mapped, and an unmap of it was made to fail */
     char violation[256];
 };
