@@ -215,6 +215,12 @@ static void a_load_loads_it_anew(void **state)
         assert_error(all(TRESOR_VERB_LOAD), TRESOR_OK);
         fake_world_must_have(&world, FAKE_TENSORS);
         assert_error(release(LARGE), TRESOR_ERROR_INVALID);
+        /* What was put right stays so when others lose something. */
+        uint32_t told = world.session.poisoned_count;
+        fault(MEDIUM, 50000);
+        session_settle(&world.session);
+        assert_int_equal(world.session.poisoned_count, told + 1);
+        fake_world_must_have(&world, FAKE_TENSORS - 1);
         close_world();
     }
 }
@@ -294,6 +300,31 @@ static void faults_of_one_tensor_are_told_together(void **state)
     session_settle(&world.session);
     assert_int_equal(world.session.poisoned_count, 3);
     assert_int_equal(poisoned(2)->bytes, FAKE_PAGE_BYTES);
+    close_world();
+}
+
+/* Of a run of pages each tensor is told of its own bytes, once, however many intervals it has there. */
+static void a_run_over_neighbours(void **state)
+{
+    (void)state;
+    start();
+    assert_error(all(TRESOR_VERB_LOAD), TRESOR_OK);
+    struct tresor_tensor_info large = fake_world_tensor(&world, LARGE);
+    uint64_t border = fake_world_tensor(&world, MEDIUM).offset_bytes;
+    uint64_t shared = border / FAKE_PAGE_BYTES * FAKE_PAGE_BYTES;
+    assert_true(border % FAKE_PAGE_BYTES != 0 && large.offset_bytes + large.tensor_bytes > shared);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_true(fake_sys_fault(&world.fake, (const uint8_t *)large.address + shared - large.offset_bytes +
+                                                    i * FAKE_PAGE_BYTES - FAKE_PAGE_BYTES));
+    session_settle(&world.session);
+    assert_int_equal(world.session.poisoned_count, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        bool is_large = poisoned(i)->error.tensor == LARGE;
+        assert_int_equal(poisoned(i)->error.offset, is_large ? shared - FAKE_PAGE_BYTES : border);
+        assert_int_equal(poisoned(i)->bytes,
+                         is_large ? large.offset_bytes + large.tensor_bytes - shared + FAKE_PAGE_BYTES
+                                  : shared + 2 * FAKE_PAGE_BYTES - border);
+    }
     close_world();
 }
 
@@ -483,22 +514,22 @@ static void a_pin_that_an_event_hands_over(void **state)
 /* More runs than one dispatch tells of. */
 static void many_runs(void **state)
 {
+    static const struct model_tensor tensors[] = {{200 * FAKE_PAGE_BYTES, 0, false},
+                                                  {200 * FAKE_PAGE_BYTES, MODEL_NEXT, false}};
+    uint64_t told[2] = {0};
     (void)state;
-    start();
+    fake_world_init(&world);
+    world.options.guard = TRESOR_GUARD_SIGBUS;
+    fake_world_start(&world, tensors, 2);
     assert_error(all(TRESOR_VERB_LOAD), TRESOR_OK);
-    uint64_t bytes = 0;
-    for (uint64_t offset = FAKE_PAGE_BYTES; offset < 290000; offset += 2 * FAKE_PAGE_BYTES) {
-        fault(LARGE, offset);
-        bytes += FAKE_PAGE_BYTES;
-    }
+    for (uint32_t tensor = 0; tensor < 2; tensor++)
+        for (uint64_t i = 0; i < 90; i++)
+            fault(tensor, (2 * i + 1) * FAKE_PAGE_BYTES);
     session_settle(&world.session);
-    for (uint64_t offset = FAKE_PAGE_BYTES; offset < 80000; offset += 2 * FAKE_PAGE_BYTES)
-        fault(MEDIUM, offset);
-    session_settle(&world.session);
-    uint64_t told = 0;
     for (uint32_t i = 0; i < world.session.poisoned_count; i++)
-        told += poisoned(i)->error.tensor == LARGE ? poisoned(i)->bytes : 0;
-    assert_int_equal(told, bytes);
+        told[poisoned(i)->error.tensor] += poisoned(i)->bytes;
+    assert_int_equal(told[0], 90 * FAKE_PAGE_BYTES);
+    assert_int_equal(told[1], 90 * FAKE_PAGE_BYTES);
     close_world();
 }
 
@@ -515,6 +546,7 @@ int main(void)
         cmocka_unit_test(who_waits),
         cmocka_unit_test(neighbours),
         cmocka_unit_test(faults_of_one_tensor_are_told_together),
+        cmocka_unit_test(a_run_over_neighbours),
         cmocka_unit_test(a_file_that_became_shorter),
         cmocka_unit_test(a_locked_tensor),
         cmocka_unit_test(under_a_budget),

@@ -14,9 +14,16 @@ enum {
     TENSORS = 5,
     STEPS_MAX = 4000,
     PLACES = 3,
+    ARENA_BYTES = 16 * 1024 * 1024,
 };
 
 static const struct model_tensor tensors[TENSORS] = {
+    {5000, MODEL_NEXT, false},  {100, MODEL_NEXT, false},   {400000, MODEL_NEXT, false},
+    {90000, MODEL_NEXT, false}, {70000, MODEL_NEXT, false},
+};
+
+/* So that a swap has two chunks. */
+static const struct model_tensor larger_tensors[TENSORS] = {
     {5000, MODEL_NEXT, false},  {100, MODEL_NEXT, false},   {2500000, MODEL_NEXT, false},
     {90000, MODEL_NEXT, false}, {70000, MODEL_NEXT, false},
 };
@@ -25,18 +32,19 @@ static const struct model_tensor tensors[TENSORS] = {
 static const struct {
     uint32_t tensor;
     uint64_t offset;
-} places[PLACES] = {{1, 50}, {2, 1250000}, {4, 69000}};
+} places[PLACES] = {{1, 50}, {2, 250000}, {4, 69000}};
 
 static struct fake_world world;
 
-static void start(uint32_t steps)
+static void start(uint32_t steps, const struct model_tensor *list)
 {
     fake_world_init(&world);
     world.options.guard = TRESOR_GUARD_SIGBUS;
     world.options.dispatch_max = 1;
-    world.options.block_bytes = UINT64_C(1) << 20;
+    world.fake.arena_bytes = ARENA_BYTES;
+    world.options.block_bytes = UINT64_C(1) << 18;
     world.options.direct = 1 + steps % 3;
-    fake_world_start(&world, tensors, TENSORS);
+    fake_world_start(&world, list, TENSORS);
 }
 
 static struct tresor_request submit(enum tresor_verb verb, uint32_t strategy)
@@ -72,7 +80,7 @@ struct meeting {
 
 static bool meet(const struct meeting *meeting, uint32_t steps, uint32_t place)
 {
-    start(steps);
+    start(steps, meeting->verb == TRESOR_VERB_SWAP ? larger_tensors : tensors);
     if (meeting->before != TRESOR_STRATEGY_DEFAULT)
         assert_error(fake_world_all(&world, TRESOR_VERB_LOAD, meeting->before), TRESOR_OK);
     if (meeting->verb == TRESOR_VERB_UNLOCK)
@@ -143,7 +151,7 @@ static void reloads(void **state)
     for (uint32_t place = 0; place < PLACES; place++) {
         bool ended = false;
         for (uint32_t steps = 0; !ended; steps++) {
-            start(steps);
+            start(steps, tensors);
             assert_error(fake_world_all(&world, TRESOR_VERB_LOAD, TRESOR_STRATEGY_MMAP), TRESOR_OK);
             void *address = (void *)(uintptr_t)fake_world_place(&world, places[place].tensor,
                                                                places[place].offset);
