@@ -22,6 +22,7 @@ struct load_options {
     const char *trace_path;
     bool lock;
     bool cold;
+    bool guard;
     bool split;
     bool is_json;
 };
