@@ -17,6 +17,7 @@
 
 #include "core/guard.h"
 #include "platform/sys.h"
+#include "support/sanitizer.h"
 #include "support/spawn.h"
 #include "support/temporary.h"
 
@@ -338,7 +339,7 @@ static void threads(void **state)
 }
 
 /* All of them touch the same pages at once. */
-static void *touch_all(void *argument)
+READS_WHAT_IS_REMAPPED static void *touch_all(void *argument)
 {
     const struct lost *lost = argument;
     uint64_t sum = 0;
