@@ -66,7 +66,9 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
     effect->path = file->path;
     effect->address = address_of(controller, effect, file);
     effect->nodes = context->nodes.numa == TRESOR_NUMA_DEFAULT ? NULL : &context->nodes;
-    effect->target = effect->kind == TRESOR__EFFECT_MOVE ? file->window + effect->offset : NULL;
+    bool has_target =
+        effect->kind == TRESOR__EFFECT_MOVE || effect->kind == TRESOR__EFFECT_REPLACE;
+    effect->target = has_target ? file->window + effect->offset : NULL;
     if (effect->kind == TRESOR__EFFECT_WORK) {
         effect->work = works[effect->flags];
         effect->record = slot;
@@ -78,8 +80,6 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
                              : &file->seen;
     } else if (effect->kind == TRESOR__EFFECT_MAP) {
         effect->record = &file->identity;
-    } else if (effect->kind == TRESOR__EFFECT_REPLACE) {
-        effect->target = file->window + effect->offset;
     } else if (effect->kind == TRESOR__EFFECT_QUERY) {
         effect->record = &file->io.lock_facts;
     }

@@ -206,7 +206,8 @@ static int64_t prepare_reads(const struct tresor__sys *sys, const struct tresor_
     if (is_cached(sys, effect))
         return 0;
     /* It doubles the readahead, which large reads do without, and refusing it costs no more than that. */
-    sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_SEQUENTIAL);
+    if (!(effect->flags & TRESOR__CACHE_SPARING))
+        sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_SEQUENTIAL);
     if (huge == 0)
         return HUGE_PAGE_BYTES;
     if (sys->readahead_bytes(sys->cookie, identity->device, &bytes) < 0 || bytes > INT64_MAX)
@@ -247,7 +248,7 @@ static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effec
     if (result < 0)
         return result;
     /* Huge pages are a wish: where they are refused, small ones do. */
-    if (length >= HUGE_PAGE_BYTES)
+    if (length >= HUGE_PAGE_BYTES && !(effect->flags & TRESOR__MAP_SMALL))
         sys->advise_memory(sys->cookie, effect->address, length, TRESOR__SYS_HUGE_PAGES);
     return place(sys, effect);
 }
@@ -422,6 +423,15 @@ static int64_t read_at(const struct tresor__sys *sys, const struct tresor__effec
     return sys->read(sys->cookie, effect->descriptor, address, (size_t)length, offset);
 }
 
+/* Under a budget what was read is not kept a second time. */
+static void forget(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                   int64_t read_bytes)
+{
+    if (read_bytes > 0 && effect->flags & TRESOR__CACHE_SPARING)
+        sys->advise_file(sys->cookie, effect->descriptor, effect->offset, (uint64_t)read_bytes,
+                         TRESOR__SYS_FILE_DONTNEED);
+}
+
 /* How much of what begins there the cache holds without a hole, by halves; `*may_ask` is false where it does not tell. */
 static uint64_t known_cached(const struct tresor__sys *sys, const struct tresor__effect *effect,
                              uint64_t offset, uint64_t step, uint64_t page, bool *may_ask)
@@ -484,6 +494,7 @@ static int64_t read_cached(const struct tresor__sys *sys, const struct tresor__e
 {
     uint64_t done = 0;
     int64_t result = copy_cached(sys, effect, &done);
+    forget(sys, effect, (int64_t)done);
     if (done < effect->length && effect->flags & TRESOR__POPULATE_WRITE) {
         int64_t made = advise_pages(sys, (char *)effect->address + done, effect->length - done,
                                 TRESOR__SYS_POPULATE_WRITE);
@@ -521,6 +532,15 @@ static int64_t read_bounced(const struct tresor__sys *sys, const struct tresor__
     return (int64_t)done;
 }
 
+/* What is read ahead of a header stays in the page cache, and leads on to more whenever some of it is copied from there. */
+static int64_t read_alone(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_RANDOM);
+    int64_t result = read_at(sys, effect, effect->address, effect->offset, effect->length);
+    sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_NORMAL);
+    return result;
+}
+
 static int64_t act_read(const struct tresor__sys *sys, const struct tresor__effect *effect,
                         const struct tresor__bounce *bounce)
 {
@@ -530,7 +550,11 @@ static int64_t act_read(const struct tresor__sys *sys, const struct tresor__effe
         return read_cached(sys, effect);
     if (effect->flags & TRESOR__READ_BOUNCE)
         return read_bounced(sys, effect, bounce);
-    return read_at(sys, effect, effect->address, effect->offset, effect->length);
+    if (effect->flags & TRESOR__READ_ALONE)
+        return read_alone(sys, effect);
+    int64_t result = read_at(sys, effect, effect->address, effect->offset, effect->length);
+    forget(sys, effect, result);
+    return result;
 }
 
 /* The backend has looked for the read when this was submitted. */

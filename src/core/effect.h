@@ -47,6 +47,10 @@ enum tresor__effect_flag {
     TRESOR__UNMAP_EVICT = 256,    /* UNMAP, REPLACE: the page cache shall forget the file's pages too, */
     TRESOR__EVICT_BEFORE = 512,   /* and what else the huge page has in which the place begins, */
     TRESOR__EVICT_BEHIND = 1024,  /* or ends */
+    TRESOR__READ_ALONE = 8192,    /* READ: the system reads nothing ahead of it */
+    TRESOR__CACHE_SPARING = 16384, /* READ: the page cache shall forget what came from there; MAP: no more than usual is
+                                      read ahead */
+    TRESOR__MAP_SMALL = 4096,     /* MAP: no huge pages */
     TRESOR__MAP_SPARE = 128,      /* UNMAP: keep the pages, out of reach; MAP: take kept ones up again */
 };
 

@@ -48,6 +48,7 @@ struct tresor__block_route tresor__file_route(const struct tresor__file *file)
         .way = direct ? TRESOR__WAY_DIRECT : TRESOR__WAY_BUFFERED,
         .probes = direct && file->io->direct == TRESOR_DIRECT_AUTO,
         .populates = true,
+        .forgets = file->io->evicts_cache,
         .alignment_bytes = direct ? file->direct.facts.alignment_bytes : 1,
     };
 }

@@ -5,6 +5,10 @@
 
 #include "io/seams.h"
 
+enum {
+    LOOKS_MAX = 1024, /* intervals of one extent that are looked at for their room, every turn */
+};
+
 uint64_t tresor__ledger_end(const struct tresor__ledger *ledger, uint32_t last)
 {
     uint64_t end = ledger->intervals[last].start_bytes;
@@ -367,6 +371,25 @@ bool tresor__ledger_has_room(const struct tresor__ledger *ledger, enum tresor__b
            tresor__ledger_charge(ledger, first) <= tresor__room_left(ledger->room);
 }
 
+bool tresor__ledger_has_wide_room(const struct tresor__ledger *ledger, enum tresor__backing backing,
+                                  uint64_t bytes)
+{
+    uint32_t first = tresor__ledger_first_wanted(ledger, backing);
+    uint64_t room = tresor__room_left(ledger->room);
+    uint64_t charge = 0;
+    if (first == TRESOR_NONE)
+        return false;
+    const struct tresor__bitset *set = &ledger->fill[backing][most_urgent(ledger, backing)];
+    for (uint32_t i = first; charge < bytes && i - first < LOOKS_MAX && i < set->size; i++) {
+        if (!tresor__bitset_has(set, i))
+            break;
+        charge += tresor__ledger_charge(ledger, i);
+        if (charge > room)
+            return false;
+    }
+    return true;
+}
+
 /* The first interval has room. */
 static void cut_at_room(const struct tresor__ledger *ledger, struct tresor__bitset *set,
                         struct tresor__extent *extent)
@@ -386,6 +409,16 @@ static bool takes_up_spare(const struct tresor__interval *interval)
     return interval->spare && interval->backing == TRESOR__BACKING_ANONYMOUS;
 }
 
+/* Under a budget a short extent has no huge pages, for small ones can be moved to any other's place. */
+static bool is_small(const struct tresor__ledger *ledger, enum tresor__backing backing,
+                     struct tresor__extent extent)
+{
+    uint64_t bytes =
+        tresor__ledger_start(ledger, extent.last) - tresor__ledger_start(ledger, extent.first);
+    return backing == TRESOR__BACKING_ANONYMOUS && ledger->room->budget_bytes > 0 &&
+           bytes < TRESOR__SMALL_BYTES && !takes_up_spare(&ledger->intervals[extent.first]);
+}
+
 /* It is no longer in the set of its urgency. */
 static void begin_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
                        uint32_t urgency, struct tresor__extent extent)
@@ -393,8 +426,10 @@ static void begin_fill(struct tresor__ledger *ledger, enum tresor__backing backi
     ledger->cursor[backing][urgency] = extent.last;
     ledger->in_hand[backing] = (uint8_t)urgency;
     ledger->hastened[backing] = false;
+    bool small = is_small(ledger, backing, extent);
     for (uint32_t i = extent.first; i < extent.last; i++) {
         struct tresor__interval *interval = &ledger->intervals[i];
+        interval->small_bytes = small ? (uint32_t)interval_mapped_bytes(ledger, i) : 0;
         interval->fill = TRESOR__FILL_RUNNING;
         interval->backing = (uint8_t)backing;
         interval->missing_bytes = interval_bytes(ledger, i);
@@ -710,6 +745,7 @@ void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__exten
         interval->fill = TRESOR__FILL_EMPTY;
         interval->backing = TRESOR__BACKING_NONE;
         interval->missing_bytes = 0;
+        interval->small_bytes = 0;
         count_pages(ledger, i);
         tell_failed(ledger, i, failure);
     }
@@ -735,6 +771,7 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
         interval->fill = TRESOR__FILL_EMPTY;
         interval->backing = TRESOR__BACKING_NONE;
         interval->swapped_bytes = 0;
+        interval->small_bytes = 0;
         interval->failed = false;
         if (failure) {
             assert(!interval->leaked);

@@ -64,6 +64,7 @@ struct tresor__interval {
     uint64_t missing_bytes;
     uint64_t swapped_bytes; /* from its start, that have the other backing than `backing` */
     uint64_t unlocked_bytes; /* of its locked pages, those that were replaced, and their locks went with them */
+    uint32_t small_bytes;   /* from its start, that are small private pages of one map; 0 where that is not known */
     uint32_t users;
     uint32_t locks;
     uint32_t yielding; /* of the users, those that are asked to go */
@@ -183,10 +184,10 @@ static inline uint64_t tresor__room_left(const struct tresor__room *room)
     uint64_t committed =
         room->committed_bytes + room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
     uint64_t limit = room->limit_bytes;
-    if (room->budget_bytes > 0 && limit > room->budget_bytes)
-        limit = committed < limit ? committed : limit;
-    if (limit < room->budget_bytes && room->budget_bytes < room->limit_bytes)
-        limit = room->budget_bytes;
+    if (room->budget_bytes > 0 && limit > room->budget_bytes) {
+        uint64_t allowed = committed > room->budget_bytes ? committed : room->budget_bytes;
+        limit = allowed < limit ? allowed : limit;
+    }
     return limit > room->charged_bytes ? limit - room->charged_bytes : 0;
 }
 
@@ -269,6 +270,10 @@ void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t span, bool w
 
 /** Whether the next wanted extent, or at least its first interval, finds room. Pure. */
 bool tresor__ledger_has_room(const struct tresor__ledger *ledger, enum tresor__backing backing);
+
+/** Whether all of the next wanted extent finds room, or so many bytes of it. Pure. */
+bool tresor__ledger_has_wide_room(const struct tresor__ledger *ledger, enum tresor__backing backing,
+                                  uint64_t bytes);
 
 /** Take the next wanted extent, of the most urgent there are: each urgency in file order, round and
  * round, and no more of it than there is room for. False where there is none, or no room. */

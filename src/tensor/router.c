@@ -122,7 +122,7 @@ static void tell_ledger(struct tresor__controller *controller, const struct tres
     switch (message->kind) {
     case TRESOR__MESSAGE_CLAIM:
         tresor__pins_set_coming(&controller->slots[sender->source], sender->slot, true);
-        tresor__budget_claimed(controller, piece);
+        tresor__budget_claimed(controller);
         tresor__ledger_claim(ledger, sender->slot, message->event, message->urgency);
         break;
     case TRESOR__MESSAGE_HASTEN:

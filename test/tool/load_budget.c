@@ -356,9 +356,10 @@ static void check_swap(const char *strategy, const char *policy, int percent, co
     assert_string_equal(text_at(swap, "strategy"), to_read ? "read" : "mmap");
     assert_string_equal(text_at(swap, "code"), "OK");
     assert_true(json_is_real(json_object_get(swap, "seconds")));
-    /* All that was in memory, but for what leaves so that pages have room on their way. */
+    /* All that was in memory, but for what leaves so that pages have room on their way. At the start that is what a plan has
+     * brought by then: its window and a step. */
     if (percent == 0)
-        assert_int_equal(integer_at(swap, "bytes"), 0);
+        assert_in_range(integer_at(swap, "bytes"), 0, 2 * MEBIBYTE);
     else
         assert_in_range(integer_at(swap, "bytes"), 2 * MEBIBYTE, 8 * MEBIBYTE);
     /* The last pass is wholly after a swap at the half. */
