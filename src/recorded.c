@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "recorded.h"
 
+/* What waits beside the backend, for memory that runs short or for a fault, would not be in the tape. */
+static bool cannot_record(const struct tresor_context_options *options)
+{
+    return options->pressure != 0 || options->guard != 0;
+}
+
 /* Nothing was asked of the backend yet, so another one can take its place. */
 int32_t tresor__context_create_recorded(const struct tresor_context_options *options,
                                         const struct tresor__tape *tape,
@@ -8,7 +14,7 @@ int32_t tresor__context_create_recorded(const struct tresor_context_options *opt
                                         struct tresor_context **context)
 {
     *context = NULL;
-    if (options->pressure != 0)
+    if (cannot_record(options))
         return TRESOR_ERROR_UNSUPPORTED;
     int32_t code = tresor_context_create(options, context);
     if (code != TRESOR_OK)
@@ -69,7 +75,7 @@ int32_t tresor__context_create_replayed(const struct tresor_context_options *opt
 {
     struct tresor_context_options replayed = *options;
     *context = NULL;
-    if (!are_possible(&replay->facts) || options->pressure != 0)
+    if (!are_possible(&replay->facts) || cannot_record(options))
         return TRESOR_ERROR_INVALID;
     replayed.numa = TRESOR_NUMA_DEFAULT;
     replayed.numa_nodes = 0;

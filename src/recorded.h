@@ -18,8 +18,8 @@ struct tresor__host_facts {
     uint32_t seams_max;
 };
 
-/** As tresor_context_create, also UNSUPPORTED where the options ask for a watch over memory, which
- * no backend answers. The tape must outlive the context. */
+/** As tresor_context_create, also UNSUPPORTED where the options ask for a watch over memory or a
+ * guard, which no backend answers. The tape must outlive the context. */
 int32_t tresor__context_create_recorded(const struct tresor_context_options *options,
                                         const struct tresor__tape *tape,
                                         struct tresor__host_facts *facts,

@@ -9,6 +9,7 @@
 #include <tresor/strategy.h>
 
 #include "core/facts.h"
+#include "core/guard.h"
 
 enum {
     HUGE_PAGE_BYTES = 2 * 1024 * 1024,
@@ -109,7 +110,7 @@ static int64_t act_work(const struct tresor__sys *sys, const struct tresor__effe
 }
 
 /* Reserves a huge page more than asked for, and gives back what does not fit the alignment. */
-static int64_t act_reserve(const struct tresor__sys *sys, const struct tresor__effect *effect)
+static int64_t reserve(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     bool writable = effect->flags & TRESOR__RESERVE_WRITABLE;
     size_t length = (size_t)effect->length;
@@ -133,8 +134,25 @@ static int64_t act_reserve(const struct tresor__sys *sys, const struct tresor__e
     return head < 0 ? head : tail;
 }
 
+static int64_t act_reserve(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    struct tresor__guard_range *range = effect->record;
+    int64_t base = reserve(sys, effect);
+    if (base < 0 || !range)
+        return base;
+    range->start = (uintptr_t)base;
+    range->is_guarded = sys->guard_add(sys->cookie, range) == 0;
+    return base;
+}
+
+/* It may be asked again, where it is refused. */
 static int64_t act_release(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
+    struct tresor__guard_range *range = effect->record;
+    if (range && range->is_guarded)
+        sys->guard_remove(sys->cookie, range);
+    if (range)
+        range->is_guarded = false;
     return sys->unmap(sys->cookie, effect->address, (size_t)effect->length);
 }
 

@@ -15,6 +15,7 @@ enum {
     KEY_NUMA,
     KEY_LOCK,
     KEY_COLD,
+    KEY_GUARD,
     KEY_TENSOR,
     KEY_SPLIT,
     KEY_BUDGET,
@@ -34,6 +35,9 @@ static const struct option_row rows[] = {
     MODEL_OPTION_NUMA(KEY_NUMA),
     {KEY_LOCK, "lock", NULL, "lock the tensors in memory too"},
     {KEY_COLD, "cold", NULL, "take the files out of the page cache first; what stays is told"},
+    {KEY_GUARD, "guard", NULL,
+     "live on, and tell, where a file becomes shorter under tensors that\n"
+     "are used, rather than die of SIGBUS"},
     MODEL_OPTION_TENSOR(KEY_TENSOR),
     {KEY_SPLIT, "split", NULL,
      "split tensors of three dimensions, like experts, and load their\n"
@@ -129,6 +133,9 @@ static bool take_option(const struct option_reader *reader, int key, struct load
         return true;
     case KEY_COLD:
         options->cold = true;
+        return true;
+    case KEY_GUARD:
+        options->guard = true;
         return true;
     case KEY_TENSOR:
         model_options_take_pattern(reader, &options->model);

@@ -23,6 +23,7 @@ struct load_options {
     bool trace_times;
     bool lock;
     bool cold;
+    bool guard;
     bool split;
     bool is_json;
 };

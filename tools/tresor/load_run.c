@@ -165,6 +165,7 @@ int load_run(const struct option_reader *reader, const struct load_options *opti
         .numa_nodes = options->model.numa_nodes,
         .policy = policy_of(&options->walk),
         .budget_bytes = options->walk.budget_bytes,
+        .guard = options->guard ? TRESOR_GUARD_SIGBUS : TRESOR_GUARD_DEFAULT,
     };
     int code = TOOL_BAD_FILE;
     result->failures.opened = &opened;

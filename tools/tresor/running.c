@@ -17,6 +17,8 @@ static bool take_events(const struct opened *opened, struct tresor_request reque
             continue; /* told once, at the end */
         if (event.type == TRESOR_EVENT_ITEM && event.error.code != TRESOR_OK)
             failures_add(watch->failures, &event.error);
+        if (event.type == TRESOR_EVENT_POISONED)
+            failures_add(watch->failures, &event.error);
         if (event.type == TRESOR_EVENT_DEGRADED)
             degraded_add(watch->degraded, &event);
         if (event.type == TRESOR_EVENT_DONE && event.request.value == request.value) {

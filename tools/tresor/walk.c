@@ -32,6 +32,23 @@ void walk_fail_sum(struct walk *walk, const struct walk_step *step)
     walk_fail(walk, TRESOR_ERROR_CHANGED, step->tensor);
 }
 
+/** Its events say what was lost, and of which others. */
+void walk_fail_poisoned(struct walk *walk, uint32_t tensor)
+{
+    struct tresor_event event;
+    bool is_told = false;
+    calls_dispatch(walk->opened);
+    while (calls_next_event(walk->opened, &event) == 1) {
+        if (event.type != TRESOR_EVENT_POISONED)
+            continue;
+        failures_add(walk->failures, &event.error);
+        is_told = true;
+    }
+    walk->has_failed = true;
+    if (!is_told)
+        walk_fail(walk, TRESOR_ERROR_POISONED, tensor);
+}
+
 void walk_draw(struct walk *walk, uint64_t used_bytes)
 {
     if (progress_due(walk->progress))

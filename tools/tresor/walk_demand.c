@@ -58,15 +58,19 @@ static bool use_step(struct walk *walk, struct walk_step *step)
     const int32_t code = calls_acquire(walk->opened, step->item, &data);
     if (code == TRESOR_OK)
         walk->pass->hits++;
+    else if (code == TRESOR_ERROR_POISONED)
+        walk_fail_poisoned(walk, step->tensor);
     else if (code != TRESOR_ERROR_NOT_RESIDENT)
         walk_fail(walk, code, step->tensor);
     else if (!load_pinned(walk, step, &data))
         return false;
     if (!data)
         return false;
-    if (!walk_use(walk, step, data))
+    const bool is_same = walk_use(walk, step, data);
+    if (calls_release(walk->opened, step->item) == TRESOR_ERROR_POISONED)
+        walk_fail_poisoned(walk, step->tensor);
+    else if (!is_same)
         walk_fail_sum(walk, step);
-    calls_release(walk->opened, step->item);
     return !walk->has_failed;
 }
 

@@ -15,7 +15,7 @@ struct use {
     struct walk *walk;
     struct walk_step *different; /* whose bytes have changed */
     struct walk_step *refused;
-    int32_t code; /* of the one refused */
+    int32_t code; /* of the one refused, or poisoned */
     atomic_ullong progress_bytes;
     atomic_bool is_stopped; /* asked of the thread */
     atomic_bool is_over;    /* said by it */
@@ -49,11 +49,14 @@ static void *use_steps(void *cookie)
         const void *data;
         if (!acquire(use, step, &data))
             break;
-        if (!walk_use(walk, step, data))
-            use->different = step;
-        calls_release(walk->opened, step->item);
+        const bool is_same = walk_use(walk, step, data);
+        use->code = calls_release(walk->opened, step->item);
         atomic_store(&use->progress_bytes, walk->pass->used_bytes);
-        if (use->different)
+        if (use->code == TRESOR_ERROR_POISONED)
+            use->refused = step;
+        else if (!is_same)
+            use->different = step;
+        if (use->refused || use->different)
             break;
     }
     atomic_store(&use->is_over, true);
@@ -70,7 +73,7 @@ static void take_events(struct walk *walk)
             event.error.code != TRESOR_OK && event.error.code != TRESOR_ERROR_CANCELLED;
         if (event.type == TRESOR_EVENT_DEGRADED) {
             degraded_add(walk->degraded, &event);
-        } else if (event.type == TRESOR_EVENT_ITEM && is_failure) {
+        } else if (event.type == TRESOR_EVENT_POISONED || (event.type == TRESOR_EVENT_ITEM && is_failure)) {
             failures_add(walk->failures, &event.error);
             walk->has_failed = true;
         } else if (event.type == TRESOR_EVENT_DONE && event.request.value == walk->plan.value) {
@@ -106,7 +109,9 @@ void walk_by_plan(struct walk *walk)
     take_events(walk);
     if (use.different)
         walk_fail_sum(walk, use.different);
-    if (use.refused)
+    if (use.refused && use.code == TRESOR_ERROR_POISONED && !walk->has_failed)
+        walk_fail_poisoned(walk, use.refused->tensor);
+    else if (use.refused && use.code != TRESOR_ERROR_POISONED)
         walk_fail(walk, use.code, use.refused->tensor);
 }
 
