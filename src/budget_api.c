@@ -95,21 +95,11 @@ static int32_t check_steps(struct tresor_context *context, const struct tresor_i
                            size_t count, struct tresor__slot **slot)
 {
     uint64_t limit = tresor__budget_most(&context->controller);
-    if (!items || count == 0)
-        return TRESOR_ERROR_INVALID;
-    for (size_t i = 0; i < count; i++) {
-        struct tresor__slot *found = NULL;
-        int32_t code = tresor__item_find(context, items[i], &found);
-        if (code != TRESOR_OK)
-            return code;
-        if (i > 0 && found != *slot)
-            return TRESOR_ERROR_INVALID;
-        *slot = found;
-        if (limit != UINT64_MAX &&
-            tresor__budget_measure(&context->controller, found, &items[i].value, 1) > limit)
-            return TRESOR_ERROR_TOO_BIG;
-    }
-    return TRESOR_OK;
+    int32_t code = tresor__items_find(context, items, count, slot);
+    for (size_t i = 0; i < count && code == TRESOR_OK && limit != UINT64_MAX; i++)
+        if (tresor__budget_measure(&context->controller, *slot, &items[i].value, 1) > limit)
+            code = TRESOR_ERROR_TOO_BIG;
+    return code;
 }
 
 static void give_back(struct tresor__controller *controller, struct tresor__request *request)

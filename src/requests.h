@@ -26,12 +26,12 @@ int32_t tresor__request_find(const struct tresor_context *context, struct tresor
 int32_t tresor__item_find(struct tresor_context *context, struct tresor_item item,
                           struct tresor__slot **slot);
 
+/** The slot of items, all live and of one source, at least one (INVALID otherwise). */
+int32_t tresor__items_find(struct tresor_context *context, const struct tresor_item *items,
+                           size_t count, struct tresor__slot **slot);
+
 /** The slot of an open source's handle, for the owning thread. */
 int32_t tresor__source_find(struct tresor_context *context, struct tresor_source source,
                             struct tresor__slot **slot);
-
-/** The slot of an item's handle, which is one of its items, for the owning thread. */
-int32_t tresor__item_find(struct tresor_context *context, struct tresor_item item,
-                          struct tresor__slot **slot);
 
 #endif

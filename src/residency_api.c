@@ -125,6 +125,23 @@ int32_t tresor__item_find(struct tresor_context *context, struct tresor_item ite
     return code;
 }
 
+int32_t tresor__items_find(struct tresor_context *context, const struct tresor_item *items,
+                           size_t count, struct tresor__slot **slot)
+{
+    if (!items || count == 0)
+        return TRESOR_ERROR_INVALID;
+    for (size_t i = 0; i < count; i++) {
+        struct tresor__slot *found = NULL;
+        int32_t code = tresor__item_find(context, items[i], &found);
+        if (code != TRESOR_OK)
+            return code;
+        if (i > 0 && found != *slot)
+            return TRESOR_ERROR_INVALID;
+        *slot = found;
+    }
+    return TRESOR_OK;
+}
+
 int32_t tresor_item_measure(struct tresor_context *context, struct tresor_item item,
                             uint32_t *tensor_count, uint64_t *tensor_bytes)
 {
@@ -199,20 +216,14 @@ static int32_t check_items(struct tresor_context *context, const struct tresor_i
                            size_t count, struct tresor__slot **slot, uint64_t *total,
                            uint64_t *total_bytes)
 {
-    if (!items || count == 0)
-        return TRESOR_ERROR_INVALID;
+    int32_t code = tresor__items_find(context, items, count, slot);
+    if (code != TRESOR_OK)
+        return code;
     *total = 0;
     *total_bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        struct tresor__slot *found = NULL;
-        int32_t code = tresor__item_find(context, items[i], &found);
-        if (code != TRESOR_OK)
-            return code;
-        if (i > 0 && found != *slot)
-            return TRESOR_ERROR_INVALID;
-        *slot = found;
-        *total += tresor__items_count(found, items[i].value);
-        *total_bytes += tresor__items_bytes(found, items[i].value);
+        *total += tresor__items_count(*slot, items[i].value);
+        *total_bytes += tresor__items_bytes(*slot, items[i].value);
     }
     return *total > UINT32_MAX ? TRESOR_ERROR_LIMIT : TRESOR_OK;
 }

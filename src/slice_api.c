@@ -105,16 +105,11 @@ int32_t tresor_item_of_slice(struct tresor_context *context, struct tresor_sourc
 static int32_t count_pieces(struct tresor_context *context, const struct tresor_item *items,
                             size_t count, struct tresor__slot **slot, uint64_t *pieces)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct tresor__slot *found = NULL;
-        int32_t code = tresor__item_find(context, items[i], &found);
-        if (code != TRESOR_OK)
-            return code;
-        if (i > 0 && found != *slot)
-            return TRESOR_ERROR_INVALID;
-        *slot = found;
-        *pieces += tresor__items_count(found, items[i].value);
-    }
+    int32_t code = tresor__items_find(context, items, count, slot);
+    if (code != TRESOR_OK)
+        return code;
+    for (size_t i = 0; i < count; i++)
+        *pieces += tresor__items_count(*slot, items[i].value);
     return *pieces > UINT32_MAX || (*slot)->group_count == TRESOR__GROUPS_MAX ? TRESOR_ERROR_LIMIT
                                                                               : TRESOR_OK;
 }
@@ -125,7 +120,7 @@ int32_t tresor_item_of_items(struct tresor_context *context, const struct tresor
     struct tresor__slot *slot = NULL;
     uint64_t pieces = 0;
     int32_t code = tresor__context_enter(context);
-    if (code == TRESOR_OK && (!items || count == 0 || !item))
+    if (code == TRESOR_OK && !item)
         code = TRESOR_ERROR_INVALID;
     if (code == TRESOR_OK)
         code = count_pieces(context, items, count, &slot, &pieces);

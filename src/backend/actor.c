@@ -9,6 +9,7 @@
 #include <tresor/strategy.h>
 
 #include "core/facts.h"
+#include "core/guard.h"
 
 enum {
     HUGE_PAGE_BYTES = 2 * 1024 * 1024,
@@ -109,7 +110,7 @@ static int64_t act_work(const struct tresor__sys *sys, const struct tresor__effe
 }
 
 /* Reserves a huge page more than asked for, and gives back what does not fit the alignment. */
-static int64_t act_reserve(const struct tresor__sys *sys, const struct tresor__effect *effect)
+static int64_t reserve(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     bool writable = effect->flags & TRESOR__RESERVE_WRITABLE;
     size_t length = (size_t)effect->length;
@@ -133,8 +134,25 @@ static int64_t act_reserve(const struct tresor__sys *sys, const struct tresor__e
     return head < 0 ? head : tail;
 }
 
+static int64_t act_reserve(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    struct tresor__guard_range *range = effect->record;
+    int64_t base = reserve(sys, effect);
+    if (base < 0 || !range)
+        return base;
+    range->start = (uintptr_t)base;
+    range->is_guarded = sys->guard_add(sys->cookie, range) == 0;
+    return base;
+}
+
+/* It may be asked again, where it is refused. */
 static int64_t act_release(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
+    struct tresor__guard_range *range = effect->record;
+    if (range && range->is_guarded)
+        sys->guard_remove(sys->cookie, range);
+    if (range)
+        range->is_guarded = false;
     return sys->unmap(sys->cookie, effect->address, (size_t)effect->length);
 }
 
@@ -188,7 +206,8 @@ static int64_t prepare_reads(const struct tresor__sys *sys, const struct tresor_
     if (is_cached(sys, effect))
         return 0;
     /* It doubles the readahead, which large reads do without, and refusing it costs no more than that. */
-    sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_SEQUENTIAL);
+    if (!(effect->flags & TRESOR__CACHE_SPARING))
+        sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_SEQUENTIAL);
     if (huge == 0)
         return HUGE_PAGE_BYTES;
     if (sys->readahead_bytes(sys->cookie, identity->device, &bytes) < 0 || bytes > INT64_MAX)
@@ -229,7 +248,7 @@ static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effec
     if (result < 0)
         return result;
     /* Huge pages are a wish: where they are refused, small ones do. */
-    if (length >= HUGE_PAGE_BYTES)
+    if (length >= HUGE_PAGE_BYTES && !(effect->flags & TRESOR__MAP_SMALL))
         sys->advise_memory(sys->cookie, effect->address, length, TRESOR__SYS_HUGE_PAGES);
     return place(sys, effect);
 }
@@ -404,6 +423,15 @@ static int64_t read_at(const struct tresor__sys *sys, const struct tresor__effec
     return sys->read(sys->cookie, effect->descriptor, address, (size_t)length, offset);
 }
 
+/* Under a budget what was read is not kept a second time. */
+static void forget(const struct tresor__sys *sys, const struct tresor__effect *effect,
+                   int64_t read_bytes)
+{
+    if (read_bytes > 0 && effect->flags & TRESOR__CACHE_SPARING)
+        sys->advise_file(sys->cookie, effect->descriptor, effect->offset, (uint64_t)read_bytes,
+                         TRESOR__SYS_FILE_DONTNEED);
+}
+
 /* How much of what begins there the cache holds without a hole, by halves; `*may_ask` is false where it does not tell. */
 static uint64_t known_cached(const struct tresor__sys *sys, const struct tresor__effect *effect,
                              uint64_t offset, uint64_t step, uint64_t page, bool *may_ask)
@@ -466,6 +494,7 @@ static int64_t read_cached(const struct tresor__sys *sys, const struct tresor__e
 {
     uint64_t done = 0;
     int64_t result = copy_cached(sys, effect, &done);
+    forget(sys, effect, (int64_t)done);
     if (done < effect->length && effect->flags & TRESOR__POPULATE_WRITE) {
         int64_t made = advise_pages(sys, (char *)effect->address + done, effect->length - done,
                                 TRESOR__SYS_POPULATE_WRITE);
@@ -475,13 +504,18 @@ static int64_t read_cached(const struct tresor__sys *sys, const struct tresor__e
     return done > 0 || result == -EAGAIN ? (int64_t)done : result;
 }
 
-/* Aligned pieces of the file into memory of the actor's, and from there what was asked for. */
+/*
+ * Aligned pieces of the file into memory of the actor's, and from there what was asked for. A short count may end before
+ * that begins, which is not the end of the file; where it always does, direct reads are of no use here.
+ */
 static int64_t read_bounced(const struct tresor__sys *sys, const struct tresor__effect *effect,
                             const struct tresor__bounce *bounce)
 {
+    enum { TRIES_MAX = 16 };
     const struct tresor__direct_facts *facts = effect->record;
     uint64_t alignment = facts->alignment_bytes;
     uint64_t done = 0;
+    uint32_t tries = 0;
     while (done < effect->length) {
         uint64_t offset = effect->offset + done;
         uint64_t inside = offset % alignment;
@@ -491,8 +525,11 @@ static int64_t read_bounced(const struct tresor__sys *sys, const struct tresor__
         int64_t got = read_at(sys, effect, bounce->memory, offset - inside, asked);
         if (got < 0)
             return done > 0 ? (int64_t)done : got;
-        if ((uint64_t)got <= inside)
-            break;
+        bool is_in_vain = (uint64_t)got <= inside;
+        if (is_in_vain && got > 0 && done == 0 && ++tries < TRIES_MAX)
+            continue;
+        if (is_in_vain)
+            return got > 0 && done == 0 ? -EINVAL : (int64_t)done;
         uint64_t useful = (uint64_t)got - inside;
         useful = useful < end - offset ? useful : end - offset;
         memcpy((char *)effect->address + done, (char *)bounce->memory + inside, (size_t)useful);
@@ -501,6 +538,15 @@ static int64_t read_bounced(const struct tresor__sys *sys, const struct tresor__
             break;
     }
     return (int64_t)done;
+}
+
+/* What is read ahead of a header stays in the page cache, and leads on to more whenever some of it is copied from there. */
+static int64_t read_alone(const struct tresor__sys *sys, const struct tresor__effect *effect)
+{
+    sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_RANDOM);
+    int64_t result = read_at(sys, effect, effect->address, effect->offset, effect->length);
+    sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_NORMAL);
+    return result;
 }
 
 static int64_t act_read(const struct tresor__sys *sys, const struct tresor__effect *effect,
@@ -512,7 +558,11 @@ static int64_t act_read(const struct tresor__sys *sys, const struct tresor__effe
         return read_cached(sys, effect);
     if (effect->flags & TRESOR__READ_BOUNCE)
         return read_bounced(sys, effect, bounce);
-    return read_at(sys, effect, effect->address, effect->offset, effect->length);
+    if (effect->flags & TRESOR__READ_ALONE)
+        return read_alone(sys, effect);
+    int64_t result = read_at(sys, effect, effect->address, effect->offset, effect->length);
+    forget(sys, effect, result);
+    return result;
 }
 
 /* The backend has looked for the read when this was submitted. */

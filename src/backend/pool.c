@@ -129,6 +129,15 @@ static void cancel_read(struct pool_backend *pool, const struct tresor__effect *
     }
 }
 
+/* No more of them than there is work for. */
+static void wake_workers(struct pool_backend *pool, uint32_t count)
+{
+    if (count >= pool->thread_count)
+        pthread_cond_broadcast(&pool->work);
+    for (uint32_t i = 0; i < count && count < pool->thread_count; i++)
+        pthread_cond_signal(&pool->work);
+}
+
 static void pool_submit(struct tresor__backend *backend, const struct tresor__effect *effects,
                         uint32_t count)
 {
@@ -141,10 +150,7 @@ static void pool_submit(struct tresor__backend *backend, const struct tresor__ef
         else
             tresor__effect_queue_push(&pool->effects, &effects[i]);
     pthread_mutex_unlock(&pool->lock);
-    if (count == 1)
-        pthread_cond_signal(&pool->work);
-    else
-        pthread_cond_broadcast(&pool->work);
+    wake_workers(pool, count);
 }
 
 static uint32_t pool_poll(struct tresor__backend *backend, struct tresor__completion *completions,

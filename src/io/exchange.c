@@ -7,6 +7,7 @@
 
 enum {
     INTERVALS_MAX = 1024, /* of either side at a time, for they are looked at every turn */
+    MOVED_BYTES_MIN = 64 * 1024, /* of small pages; fewer are made anew as quickly */
 };
 
 struct range {
@@ -99,16 +100,113 @@ static bool has_maps(const struct tresor__ledger *ledger)
     return ledger->seams.size > 0 && ledger->room->seam_count < ledger->room->seams_max;
 }
 
+/* A spent extent and a wanted one, and what pages of the one go where in the other. */
+struct match {
+    struct tresor__extent spent;
+    struct tresor__extent wanted;
+    struct range from;
+    struct range to;
+};
+
+static uint64_t interval_bytes(const struct tresor__ledger *ledger, uint32_t number)
+{
+    return tresor__ledger_start(ledger, number + 1) - tresor__ledger_start(ledger, number);
+}
+
+/* The first interval of the extent whose small pages are worth their move; its last where there is none. */
+static uint32_t first_giver(const struct tresor__ledger *ledger, struct tresor__extent spent)
+{
+    uint32_t i = spent.first;
+    while (i < spent.last && ledger->intervals[i].small_bytes < MOVED_BYTES_MIN)
+        i++;
+    return i;
+}
+
+/* Neither the page where the file ends, nor so many pages that whole huge ones serve better. */
+static bool can_take_small(const struct tresor__ledger *ledger, uint32_t number)
+{
+    uint64_t bytes = interval_bytes(ledger, number);
+    return bytes >= MOVED_BYTES_MIN && bytes < TRESOR__SMALL_BYTES &&
+           tresor__ledger_start(ledger, number + 1) <= ledger->file_bytes;
+}
+
+static uint32_t first_taker(const struct tresor__ledger *ledger, struct tresor__extent wanted)
+{
+    uint32_t i = wanted.first;
+    while (i < wanted.last && !can_take_small(ledger, i))
+        i++;
+    return i;
+}
+
+/* The pages that it shares with its neighbour go with it. */
+static uint32_t last_beside(const struct tresor__ledger *ledger, struct tresor__extent extent,
+                            uint32_t number)
+{
+    uint32_t last = number + 1;
+    while (last < extent.last && interval_bytes(ledger, last) < MOVED_BYTES_MIN)
+        last++;
+    return last;
+}
+
+static uint64_t charge_of(const struct tresor__ledger *ledger, struct tresor__extent wanted)
+{
+    uint64_t charge = 0;
+    for (uint32_t i = wanted.first; i < wanted.last; i++)
+        charge += tresor__ledger_charge(ledger, i);
+    return charge;
+}
+
+/* Small pages of the first interval that has some, for the first that can take them. */
+static bool match_small(const struct tresor__ledger *ledger, struct match *match)
+{
+    uint32_t giver = first_giver(ledger, match->spent);
+    uint32_t taker = first_taker(ledger, match->wanted);
+    if (giver == match->spent.last || taker == match->wanted.last)
+        return false;
+    uint64_t length = ledger->intervals[giver].small_bytes;
+    if (length > interval_bytes(ledger, taker))
+        length = interval_bytes(ledger, taker);
+    match->wanted.last = last_beside(ledger, match->wanted, taker);
+    uint64_t charge = charge_of(ledger, match->wanted);
+    uint64_t room = tresor__room_left(ledger->room);
+    uint32_t spent_last = match->spent.last;
+    match->spent.last = last_beside(ledger, match->spent, giver);
+    while (match->spent.last < spent_last && extent_bytes(ledger, match->spent) + room < charge)
+        match->spent.last++;
+    match->from.start = tresor__ledger_start(ledger, giver);
+    match->from.end = match->from.start + length;
+    match->to.start = tresor__ledger_start(ledger, taker);
+    match->to.end = match->to.start + length;
+    return true;
+}
+
+/* What is spent first, and what is wanted next within the room that it leaves. False where there is one of them only. */
+static bool meet(const struct tresor__ledger *ledger, struct match *match)
+{
+    if (!tresor__ledger_wants(ledger, TRESOR__BACKING_ANONYMOUS))
+        return false;
+    match->spent = first_spent(ledger);
+    uint64_t room = tresor__room_left(ledger->room) + extent_bytes(ledger, match->spent);
+    match->wanted = first_wanted(ledger, room);
+    match->from = pages_of_spent(ledger, match->spent);
+    match->to = pages_of_wanted(ledger, match->wanted);
+    return match->spent.last > match->spent.first && match->wanted.last > match->wanted.first;
+}
+
+/* Short extents are left to small pages, or they would soon have some of either kind, and neither could be moved. */
+static bool has_huge(const struct tresor__ledger *ledger, const struct match *match)
+{
+    bool is_long = extent_bytes(ledger, match->wanted) >= TRESOR__SMALL_BYTES;
+    return (is_long || ledger->room->budget_bytes == 0) &&
+           first_giver(ledger, match->spent) == match->spent.last &&
+           bytes_of(first_run(ledger, match->from)) > 0 && bytes_of(match->to) > 0;
+}
+
 bool tresor__exchange_is_possible(const struct tresor__ledger *ledger)
 {
-    if (!has_maps(ledger) || ledger->lent_count > 0 ||
-        !tresor__ledger_wants(ledger, TRESOR__BACKING_ANONYMOUS))
-        return false;
-    struct tresor__extent spent = first_spent(ledger);
-    if (bytes_of(first_run(ledger, pages_of_spent(ledger, spent))) == 0)
-        return false;
-    uint64_t room = tresor__room_left(ledger->room) + extent_bytes(ledger, spent);
-    return bytes_of(pages_of_wanted(ledger, first_wanted(ledger, room))) > 0;
+    struct match match;
+    return has_maps(ledger) && ledger->lent_count == 0 && meet(ledger, &match) &&
+           (has_huge(ledger, &match) || match_small(ledger, &match));
 }
 
 /* What of the spent extent is needed, in whole intervals: as many pages as can be taken, and as much room. */
@@ -117,9 +215,7 @@ static void cut_spent(const struct tresor__ledger *ledger, struct tresor__extent
 {
     uint64_t pages = bytes_of(pages_of_wanted(ledger, wanted));
     uint64_t room = tresor__room_left(ledger->room);
-    uint64_t charge = 0;
-    for (uint32_t i = wanted.first; i < wanted.last; i++)
-        charge += tresor__ledger_charge(ledger, i);
+    uint64_t charge = charge_of(ledger, wanted);
     struct tresor__extent cut = {spent->first, spent->first + 1};
     while (cut.last < spent->last && (bytes_of(pages_of_spent(ledger, cut)) < pages ||
                                       extent_bytes(ledger, cut) + room < charge ||
@@ -149,29 +245,69 @@ static void charge_rest(struct tresor__ledger *ledger, uint64_t bytes)
     ledger->exchange_bytes = bytes;
 }
 
+static void match_huge(const struct tresor__ledger *ledger, struct match *match)
+{
+    if (bytes_of(match->from) > bytes_of(match->to))
+        cut_spent(ledger, &match->spent, match->wanted);
+    else
+        cut_wanted(ledger, &match->wanted, match->spent);
+    match->from = pages_of_spent(ledger, match->spent);
+    match->to = pages_of_wanted(ledger, match->wanted);
+}
+
+/* Of the wanted intervals, what lies before the pages that come is one map, and so are they where they are small. */
+static void note_maps(struct tresor__ledger *ledger, const struct match *match, bool is_small)
+{
+    for (uint32_t i = match->wanted.first; i < match->wanted.last; i++) {
+        struct tresor__interval *interval = &ledger->intervals[i];
+        uint64_t start = tresor__ledger_start(ledger, i);
+        uint64_t end = tresor__ledger_start(ledger, i + 1);
+        if (end <= match->to.start || start >= match->to.end)
+            continue;
+        if (is_small)
+            interval->small_bytes = (uint32_t)bytes_of(match->to);
+        else if (interval->small_bytes > 0)
+            interval->small_bytes = match->to.start > start ? (uint32_t)(match->to.start - start) : 0;
+    }
+}
+
+void tresor__exchange_forget(struct tresor__ledger *ledger, struct tresor__extent wanted)
+{
+    for (uint32_t i = wanted.first; i < wanted.last; i++)
+        ledger->intervals[i].small_bytes = 0;
+}
+
+/* Take both, and count them as the larger. */
+static void take(struct tresor__ledger *ledger, const struct match *match)
+{
+    uint64_t before = ledger->charged_bytes;
+    uint64_t given = extent_bytes(ledger, match->spent);
+    tresor__ledger_lend(ledger, match->spent);
+    tresor__ledger_take_wanted(ledger, TRESOR__BACKING_ANONYMOUS, match->wanted);
+    uint64_t taken = ledger->charged_bytes - (before - given);
+    charge_rest(ledger, given > taken ? given - taken : 0);
+}
+
 struct tresor__exchange tresor__exchange_take(struct tresor__ledger *ledger, struct tresor__extent *wanted,
                                               struct tresor__extent *spent)
 {
-    *spent = first_spent(ledger);
-    uint64_t room = tresor__room_left(ledger->room) + extent_bytes(ledger, *spent);
-    *wanted = first_wanted(ledger, room);
-    if (bytes_of(pages_of_spent(ledger, *spent)) > bytes_of(pages_of_wanted(ledger, *wanted)))
-        cut_spent(ledger, spent, *wanted);
+    struct match match;
+    meet(ledger, &match);
+    bool is_small = !has_huge(ledger, &match);
+    if (is_small)
+        match_small(ledger, &match);
     else
-        cut_wanted(ledger, wanted, *spent);
-    uint64_t before = ledger->charged_bytes;
-    uint64_t given = extent_bytes(ledger, *spent);
-    tresor__ledger_lend(ledger, *spent);
-    tresor__ledger_take_wanted(ledger, TRESOR__BACKING_ANONYMOUS, *wanted);
-    uint64_t taken = ledger->charged_bytes - (before - given);
-    charge_rest(ledger, given > taken ? given - taken : 0);
-    struct range from = pages_of_spent(ledger, *spent);
-    struct range to = pages_of_wanted(ledger, *wanted);
+        match_huge(ledger, &match);
+    take(ledger, &match);
+    note_maps(ledger, &match, is_small);
+    *spent = match.spent;
+    *wanted = match.wanted;
     struct tresor__exchange exchange = {.is_on = true,
-                                        .from = from.start,
-                                        .from_end = from.end,
-                                        .to = to.start,
-                                        .to_end = to.end};
+                                        .is_small = is_small,
+                                        .from = match.from.start,
+                                        .from_end = match.from.end,
+                                        .to = match.to.start,
+                                        .to_end = match.to.end};
     bool has_run = tresor__exchange_next(ledger, &exchange);
     assert(has_run);
     (void)has_run;
@@ -182,6 +318,8 @@ struct tresor__exchange tresor__exchange_take(struct tresor__ledger *ledger, str
 static struct range next_run(const struct tresor__ledger *ledger, const struct tresor__exchange *exchange)
 {
     struct range rest = {exchange->from + exchange->length, exchange->from_end};
+    if (exchange->is_small)
+        return rest;
     struct range run = first_run(ledger, rest);
     uint64_t place = exchange->to_end - exchange->to - exchange->length;
     if (bytes_of(run) > place)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pages that have lost their last user serve the next tensor: those of a spent extent are moved to a wanted one's place,
- * as whole huge pages, which are then neither given back nor zeroed and faulted again. Moving 64 MiB takes a hundredth
- * of the time that filling fresh pages does.
+ * and are then neither given back nor zeroed and faulted again. Moving 64 MiB as whole huge pages takes a hundredth of the
+ * time that filling fresh pages does. Where neither place has whole ones, small pages are moved, of one interval to
+ * another: the slices of experts are seldom longer than two huge pages, and seldom begin with one.
  *
  * A move works on one map of the kernel's at a time, so the ledger keeps where one may end: its seams.
  */
@@ -14,9 +15,11 @@
 
 #include "io/ledger.h"
 
-/** What is moved: huge pages of a spent place, one seamless run after the other, to the first of a wanted one's. */
+/** What is moved: huge pages of a spent place, one seamless run after the other, to the first of a wanted one's; or the
+ * small pages of an interval, in one move. */
 struct tresor__exchange {
     bool is_on;
+    bool is_small;
     uint64_t from; /* what the spent place still has to give, and the wanted one to take; offsets in the file */
     uint64_t from_end;
     uint64_t to;
@@ -39,6 +42,9 @@ bool tresor__exchange_next(struct tresor__ledger *ledger, struct tresor__exchang
 
 /** Whether there is another run behind the one that is asked for. Pure. */
 bool tresor__exchange_has_next(const struct tresor__ledger *ledger, const struct tresor__exchange *exchange);
+
+/** A move failed: what lies in the wanted extent may be of several maps. */
+void tresor__exchange_forget(struct tresor__ledger *ledger, struct tresor__extent wanted);
 
 /** The spent extent was released, so each counts as itself. */
 void tresor__exchange_settle(struct tresor__ledger *ledger);

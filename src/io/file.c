@@ -9,6 +9,7 @@ void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_
                        uint32_t index)
 {
     *file = (struct tresor__file){.io = io, .source = source, .index = index};
+    file->poisoned.first = TRESOR_NONE;
     file->ledger.news_head = TRESOR_NONE;
     file->ledger.news_tail = TRESOR_NONE;
     file->ledger.room = &io->room;
@@ -47,6 +48,7 @@ struct tresor__block_route tresor__file_route(const struct tresor__file *file)
         .way = direct ? TRESOR__WAY_DIRECT : TRESOR__WAY_BUFFERED,
         .probes = direct && file->io->direct == TRESOR_DIRECT_AUTO,
         .populates = true,
+        .forgets = file->io->evicts_cache,
         .alignment_bytes = direct ? file->direct.facts.alignment_bytes : 1,
     };
 }

@@ -5,6 +5,10 @@
 
 #include "io/seams.h"
 
+enum {
+    LOOKS_MAX = 1024, /* intervals of one extent that are looked at for their room, every turn */
+};
+
 uint64_t tresor__ledger_end(const struct tresor__ledger *ledger, uint32_t last)
 {
     uint64_t end = ledger->intervals[last].start_bytes;
@@ -234,11 +238,23 @@ bool tresor__ledger_is_overtaken(const struct tresor__ledger *ledger,
            tresor__ledger_urgency(ledger, backing) > ledger->in_hand[backing];
 }
 
+/* Zeros are there for as long as those who had its pages before it have them. */
+static void fail_for_others(struct tresor__ledger *ledger, uint32_t index, uint32_t number)
+{
+    struct tresor__span *span = &ledger->spans[index];
+    span->role = TRESOR__SPAN_FAILED;
+    span->failure = (struct tresor__failure){.code = TRESOR_ERROR_POISONED,
+                                             .offset = tresor__ledger_start(ledger, number),
+                                             .wanted = interval_bytes(ledger, number)};
+    tell(ledger, index, TRESOR__NEWS_FILL_FAILED);
+}
+
 void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index,
                           enum tresor__backing backing, enum tresor__urgency urgency)
 {
     struct tresor__span *span = &ledger->spans[index];
     assert(span->role == TRESOR__SPAN_ABSENT);
+    uint32_t poisoned = TRESOR_NONE;
     span->role = TRESOR__SPAN_LOADING;
     span->waiting = 0;
     for (uint32_t i = 0; i < span->interval_count; i++) {
@@ -264,13 +280,18 @@ void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index,
                 interval->releaser = TRESOR_NONE;
             }
         }
-        if (interval->fill == TRESOR__FILL_FULL)
+        if (interval->fill == TRESOR__FILL_FULL) {
+            if (interval->failed)
+                poisoned = number;
             continue;
+        }
         span->waiting++;
         if (interval->fill == TRESOR__FILL_EMPTY)
             want(ledger, number);
     }
-    if (span->waiting == 0) {
+    if (poisoned != TRESOR_NONE) {
+        fail_for_others(ledger, index, poisoned);
+    } else if (span->waiting == 0) {
         span->role = TRESOR__SPAN_RESIDENT;
         tell(ledger, index, TRESOR__NEWS_FILLED);
     }
@@ -359,6 +380,25 @@ bool tresor__ledger_has_room(const struct tresor__ledger *ledger, enum tresor__b
            tresor__ledger_charge(ledger, first) <= tresor__room_left(ledger->room);
 }
 
+bool tresor__ledger_has_wide_room(const struct tresor__ledger *ledger, enum tresor__backing backing,
+                                  uint64_t bytes)
+{
+    uint32_t first = tresor__ledger_first_wanted(ledger, backing);
+    uint64_t room = tresor__room_left(ledger->room);
+    uint64_t charge = 0;
+    if (first == TRESOR_NONE || ledger->lent_count > 0)
+        return false;
+    const struct tresor__bitset *set = &ledger->fill[backing][most_urgent(ledger, backing)];
+    for (uint32_t i = first; charge < bytes && i - first < LOOKS_MAX && i < set->size; i++) {
+        if (!tresor__bitset_has(set, i))
+            break;
+        charge += tresor__ledger_charge(ledger, i);
+        if (charge > room)
+            return false;
+    }
+    return true;
+}
+
 /* The first interval has room. */
 static void cut_at_room(const struct tresor__ledger *ledger, struct tresor__bitset *set,
                         struct tresor__extent *extent)
@@ -378,6 +418,16 @@ static bool takes_up_spare(const struct tresor__interval *interval)
     return interval->spare && interval->backing == TRESOR__BACKING_ANONYMOUS;
 }
 
+/* Under a budget a short extent has no huge pages, for small ones can be moved to any other's place. */
+static bool is_small(const struct tresor__ledger *ledger, enum tresor__backing backing,
+                     struct tresor__extent extent)
+{
+    uint64_t bytes =
+        tresor__ledger_start(ledger, extent.last) - tresor__ledger_start(ledger, extent.first);
+    return backing == TRESOR__BACKING_ANONYMOUS && ledger->room->budget_bytes > 0 &&
+           bytes < TRESOR__SMALL_BYTES && !takes_up_spare(&ledger->intervals[extent.first]);
+}
+
 /* It is no longer in the set of its urgency. */
 static void begin_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
                        uint32_t urgency, struct tresor__extent extent)
@@ -385,8 +435,10 @@ static void begin_fill(struct tresor__ledger *ledger, enum tresor__backing backi
     ledger->cursor[backing][urgency] = extent.last;
     ledger->in_hand[backing] = (uint8_t)urgency;
     ledger->hastened[backing] = false;
+    bool small = is_small(ledger, backing, extent);
     for (uint32_t i = extent.first; i < extent.last; i++) {
         struct tresor__interval *interval = &ledger->intervals[i];
+        interval->small_bytes = small ? (uint32_t)interval_mapped_bytes(ledger, i) : 0;
         interval->fill = TRESOR__FILL_RUNNING;
         interval->backing = (uint8_t)backing;
         interval->missing_bytes = interval_bytes(ledger, i);
@@ -643,6 +695,52 @@ void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_
     }
 }
 
+uint32_t tresor__ledger_find(const struct tresor__ledger *ledger, uint64_t offset)
+{
+    uint32_t low = 0;
+    uint32_t high = ledger->interval_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (tresor__ledger_start(ledger, middle + 1) <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Who has been told that it is filled has its bytes no more; who has not will never be. */
+static void fail_fillings(struct tresor__ledger *ledger, uint32_t number, const struct tresor__failure *failure)
+{
+    for (uint32_t i = first_cover(ledger, number); i < first_cover(ledger, number + 1); i++) {
+        struct tresor__span *span = &ledger->spans[ledger->covers[i]];
+        if (span->role != TRESOR__SPAN_RESIDENT || !(span->news & TRESOR__NEWS_FILLED))
+            continue;
+        span->news = (uint16_t)(span->news & ~TRESOR__NEWS_FILLED);
+        span->role = TRESOR__SPAN_LOADING;
+    }
+    tell_failed(ledger, number, failure);
+}
+
+void tresor__ledger_poison(struct tresor__ledger *ledger, uint32_t number, uint64_t offset, uint64_t length,
+                           const struct tresor__failure *failure)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    uint64_t from = tresor__ledger_start(ledger, number);
+    uint64_t until = tresor__ledger_start(ledger, number + 1);
+    if (interval->fill < TRESOR__FILL_RUNNING || interval->fill > TRESOR__FILL_SPENT)
+        return; /* whatever is there will not be read again */
+    from = from > offset ? from : offset;
+    until = until < offset + length ? until : offset + length;
+    interval->failed = true;
+    if (interval->lock >= TRESOR__LOCK_HELD) {
+        interval->unlocked_bytes += until - from;
+        ledger->locked_bytes -= until - from;
+    }
+    if (interval->fill <= TRESOR__FILL_FULL)
+        fail_fillings(ledger, number, failure);
+}
+
 void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__extent extent,
                              const struct tresor__failure *failure)
 {
@@ -653,6 +751,7 @@ void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__exten
         interval->fill = TRESOR__FILL_EMPTY;
         interval->backing = TRESOR__BACKING_NONE;
         interval->missing_bytes = 0;
+        interval->small_bytes = 0;
         count_pages(ledger, i);
         tell_failed(ledger, i, failure);
     }
@@ -678,6 +777,7 @@ void tresor__ledger_released(struct tresor__ledger *ledger, struct tresor__exten
         interval->fill = TRESOR__FILL_EMPTY;
         interval->backing = TRESOR__BACKING_NONE;
         interval->swapped_bytes = 0;
+        interval->small_bytes = 0;
         interval->failed = false;
         if (failure) {
             assert(!interval->leaked);
@@ -873,10 +973,13 @@ void tresor__ledger_unlocked(struct tresor__ledger *ledger, struct tresor__exten
     for (uint32_t i = extent.first; i < extent.last; i++) {
         struct tresor__interval *interval = &ledger->intervals[i];
         assert(interval->lock == TRESOR__LOCK_RELEASING);
-        if (failure)
+        if (failure) { /* all of it counts, for want of knowing better */
             interval->lock_leaked = true;
-        else
-            ledger->locked_bytes -= interval_mapped_bytes(ledger, i);
+            ledger->locked_bytes += interval->unlocked_bytes;
+        } else {
+            ledger->locked_bytes -= interval_mapped_bytes(ledger, i) - interval->unlocked_bytes;
+        }
+        interval->unlocked_bytes = 0;
         interval->lock = TRESOR__LOCK_NONE;
         if (interval->locks > 0) {
             interval->lock = TRESOR__LOCK_WANTED;

@@ -63,6 +63,8 @@ struct tresor__interval {
     uint64_t start_bytes; /* page-rounded offset in the file; it ends where the next one starts */
     uint64_t missing_bytes;
     uint64_t swapped_bytes; /* from its start, that have the other backing than `backing` */
+    uint64_t unlocked_bytes; /* of its locked pages, those that were replaced, and their locks went with them */
+    uint32_t small_bytes;   /* from its start, that are small private pages of one map; 0 where that is not known */
     uint32_t users;
     uint32_t locks;
     uint32_t yielding; /* of the users, those that are asked to go */
@@ -77,7 +79,7 @@ struct tresor__interval {
     uint8_t lock;
     uint8_t swap;        /* enum tresor__swap_fill */
     uint8_t swap_target; /* enum tresor__backing that it moves to */
-    bool failed;      /* of what runs, some part failed */
+    bool failed;      /* some part of what runs failed, or of what is full was replaced by zeros */
     bool lock_leaked; /* an unlock failed here: it is locked though nobody wants it */
     bool spare;       /* nobody's, but its private pages are kept for the next load */
     bool leaked;      /* an unmap failed here: pages remain that nobody asked for */
@@ -182,10 +184,10 @@ static inline uint64_t tresor__room_left(const struct tresor__room *room)
     uint64_t committed =
         room->committed_bytes + room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
     uint64_t limit = room->limit_bytes;
-    if (room->budget_bytes > 0 && limit > room->budget_bytes)
-        limit = committed < limit ? committed : limit;
-    if (limit < room->budget_bytes && room->budget_bytes < room->limit_bytes)
-        limit = room->budget_bytes;
+    if (room->budget_bytes > 0 && limit > room->budget_bytes) {
+        uint64_t allowed = committed > room->budget_bytes ? committed : room->budget_bytes;
+        limit = allowed < limit ? allowed : limit;
+    }
     return limit > room->charged_bytes ? limit - room->charged_bytes : 0;
 }
 
@@ -270,6 +272,10 @@ void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t span, bool w
 /** Whether the next wanted extent, or at least its first interval, finds room; none does while pages count elsewhere. Pure. */
 bool tresor__ledger_has_room(const struct tresor__ledger *ledger, enum tresor__backing backing);
 
+/** Whether all of the next wanted extent finds room, or so many bytes of it. Pure. */
+bool tresor__ledger_has_wide_room(const struct tresor__ledger *ledger, enum tresor__backing backing,
+                                  uint64_t bytes);
+
 /** Take the next wanted extent, of the most urgent there are: each urgency in file order, round and
  * round, and no more of it than there is room for. False where there is none, or no room. */
 bool tresor__ledger_take_fill(struct tresor__ledger *ledger, enum tresor__backing backing,
@@ -291,6 +297,14 @@ bool tresor__ledger_abandon(struct tresor__ledger *ledger, uint32_t interval, ui
  * its interval. */
 void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_t offset,
                            uint64_t length, const struct tresor__failure *failure);
+
+/** The interval with that byte of the file, or the next one. */
+uint32_t tresor__ledger_find(const struct tresor__ledger *ledger, uint64_t offset);
+
+/** Of an interval, whole pages of [offset, offset + length) were replaced by zeros. Who is loaded from it fails; who was
+ * stays a user, and the interval is filled anew when all have gone. */
+void tresor__ledger_poison(struct tresor__ledger *ledger, uint32_t interval, uint64_t offset, uint64_t length,
+                           const struct tresor__failure *failure);
 
 /** A taken extent could not be mapped: nothing is there. */
 void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__extent extent,

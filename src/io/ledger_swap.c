@@ -292,6 +292,8 @@ void tresor__ledger_swapped(struct tresor__ledger *ledger, const struct tresor__
     struct tresor__extent extent = chunk->extent;
     /* A move that failed may have had others put there. */
     tresor__seams_map(ledger, chunk->offset, chunk->offset + chunk->length, failure != NULL);
+    for (uint32_t i = extent.first; i < extent.last; i++)
+        ledger->intervals[i].small_bytes = 0;
     for (uint32_t i = extent.first; i < extent.last && !failure; i++) {
         count_moved(ledger, chunk, i);
         move(ledger, chunk, i);

@@ -14,6 +14,9 @@ struct tresor__extent;
 
 #define TRESOR__HUGE_PAGE_BYTES (UINT64_C(2) << 20)
 
+/** Less than that is short: it may hold no whole huge page, or one. */
+#define TRESOR__SMALL_BYTES (2 * TRESOR__HUGE_PAGE_BYTES)
+
 /** Members that the set of a window has; 0 where it is too large to be kept. */
 uint32_t tresor__seams_size(uint64_t window_bytes);
 

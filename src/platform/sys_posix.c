@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "platform/sys_guard.h"
 #include "platform/sys_ring.h"
 #include "platform/sys_watch.h"
 
@@ -199,22 +200,50 @@ static int64_t posix_move_pages(void *cookie, void *from, void *to, size_t lengt
 }
 
 /* See proc_sys_vm(5). */
+static int64_t posix_read_text(void *cookie, const char *path, char *text, size_t size_bytes)
+{
+    size_t length = 0;
+    ssize_t count = 1;
+    int reason = 0;
+    (void)cookie;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (descriptor < 0)
+        return -errno;
+    while (count > 0 && length < size_bytes) {
+        count = read(descriptor, text + length, size_bytes - length);
+        reason = errno;
+        length += count > 0 ? (size_t)count : 0;
+    }
+    close(descriptor);
+    return count < 0 ? -reason : (int64_t)length;
+}
+
+#ifdef __linux__
+/* The number that is all of a file's text. */
+static int64_t read_number(const char *path, uint64_t *number)
+{
+    char text[32];
+    unsigned long long value = 0;
+    int64_t length = posix_read_text(NULL, path, text, sizeof text - 1);
+    if (length < 0)
+        return length;
+    text[length] = '\0';
+    if (sscanf(text, "%llu", &value) != 1)
+        return -EIO;
+    *number = value;
+    return 0;
+}
+#endif
+
 static int64_t posix_max_maps(void *cookie)
 {
     (void)cookie;
 #ifdef __linux__
-    char text[32];
-    long maps = 0;
-    int descriptor = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0)
-        return -errno;
-    ssize_t length = read(descriptor, text, sizeof text - 1);
-    int reason = errno;
-    close(descriptor);
-    if (length < 0)
-        return -reason;
-    text[length] = '\0';
-    return sscanf(text, "%ld", &maps) == 1 && maps > 0 ? maps : -EIO;
+    uint64_t maps = 0;
+    int64_t result = read_number("/proc/sys/vm/max_map_count", &maps);
+    if (result < 0)
+        return result;
+    return maps > 0 && maps <= INT64_MAX ? (int64_t)maps : -EIO;
 #else
     return -ENOSYS;
 #endif
@@ -328,26 +357,17 @@ static int64_t posix_readahead_bytes(void *cookie, uint64_t device, uint64_t *by
     (void)cookie;
 #ifdef __linux__
     char path[80];
-    char text[32];
-    unsigned long long kibibytes = 0;
+    uint64_t kibibytes = 0;
     snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major((dev_t)device),
              minor((dev_t)device));
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0 && errno == ENOENT) {
+    int64_t result = read_number(path, &kibibytes);
+    if (result == -ENOENT) {
         snprintf(path, sizeof path, "/sys/dev/block/%u:%u/../queue/read_ahead_kb",
                  major((dev_t)device), minor((dev_t)device));
-        descriptor = open(path, O_RDONLY | O_CLOEXEC);
+        result = read_number(path, &kibibytes);
     }
-    if (descriptor < 0)
-        return -errno;
-    ssize_t length = read(descriptor, text, sizeof text - 1);
-    int reason = errno;
-    close(descriptor);
-    if (length < 0)
-        return -reason;
-    text[length] = '\0';
-    if (sscanf(text, "%llu", &kibibytes) != 1)
-        return -EIO;
+    if (result < 0)
+        return result;
     *bytes = kibibytes * 1024;
     return 0;
 #else
@@ -501,24 +521,6 @@ static int64_t posix_word_wake(void *cookie, const _Atomic uint32_t *word)
 #endif
 }
 
-static int64_t posix_read_text(void *cookie, const char *path, char *text, size_t size_bytes)
-{
-    size_t length = 0;
-    ssize_t count = 1;
-    int reason = 0;
-    (void)cookie;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (descriptor < 0)
-        return -errno;
-    while (count > 0 && length < size_bytes) {
-        count = read(descriptor, text + length, size_bytes - length);
-        reason = errno;
-        length += count > 0 ? (size_t)count : 0;
-    }
-    close(descriptor);
-    return count < 0 ? -reason : (int64_t)length;
-}
-
 static int64_t posix_place_memory(void *cookie, void *address, size_t length,
                                   enum tresor__sys_placement placement, uint64_t nodes)
 {
@@ -581,6 +583,10 @@ const struct tresor__sys *tresor__sys_posix(void)
         .place_memory = posix_place_memory,
         .watch_open = tresor__sys_watch_open,
         .watch_wait = tresor__sys_watch_wait,
+        .guard_open = tresor__sys_guard_open,
+        .guard_close = tresor__sys_guard_close,
+        .guard_add = tresor__sys_guard_add,
+        .guard_remove = tresor__sys_guard_remove,
     };
     return &table;
 }

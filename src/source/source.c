@@ -246,6 +246,7 @@ static void ask_read(struct tresor__source *source, struct tresor__outbox *out)
 {
     struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_READ, SOURCE_ON_READ_OK);
     effect->space = TRESOR__SPACE_HEADER;
+    effect->flags = TRESOR__READ_ALONE;
     effect->place = current(source)->header_have_bytes;
     effect->offset = effect->place;
     effect->length = read_left(source);

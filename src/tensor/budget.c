@@ -176,9 +176,8 @@ static void set_yielding(struct tresor__controller *controller, struct tresor__p
     tresor__ledger_yield(ledger_of(controller, piece), piece->index, yields);
 }
 
-void tresor__budget_claimed(struct tresor__controller *controller, struct tresor__piece *piece)
+void tresor__budget_claimed(struct tresor__controller *controller)
 {
-    (void)piece;
     controller->budget.loading++;
 }
 
@@ -264,7 +263,7 @@ void tresor__budget_note_use(struct tresor__controller *controller, struct treso
     tresor__releases_await(controller, piece);
 }
 
-void tresor__budget_unname(struct tresor__controller *controller, struct tresor__piece *piece)
+void tresor__budget_note_plan(struct tresor__controller *controller, struct tresor__piece *piece)
 {
     if (piece->plan != 0)
         unrank(controller, piece);
@@ -292,13 +291,16 @@ static void chain(struct chain *chain, struct tresor__piece *piece)
     chain->first = identifier(piece);
 }
 
-static void rank_all(struct tresor__controller *controller, const struct chain *chain)
+typedef void each_piece(struct tresor__controller *controller, struct tresor__piece *piece);
+
+static void each_of_chain(struct tresor__controller *controller, const struct chain *chain,
+                          each_piece *visit)
 {
     uint64_t next = chain->first;
     while (next != TRESOR__NOBODY) {
         struct tresor__piece *piece = piece_of(controller, next);
         next = piece->room.next;
-        rank(controller, piece);
+        visit(controller, piece);
     }
 }
 
@@ -351,28 +353,18 @@ static void choose_unnamed(struct tresor__controller *controller, struct chain *
         else
             chain(&aside, piece);
     }
-    rank_all(controller, &aside);
+    each_of_chain(controller, &aside, rank);
 }
 
-static void give_up(struct tresor__controller *controller, const struct chain *chosen)
+static void keep_after_all(struct tresor__controller *controller, struct tresor__piece *piece)
 {
-    uint64_t next = chosen->first;
-    while (next != TRESOR__NOBODY) {
-        struct tresor__piece *piece = piece_of(controller, next);
-        next = piece->room.next;
-        set_yielding(controller, piece, false);
-        rank(controller, piece);
-    }
+    set_yielding(controller, piece, false);
+    rank(controller, piece);
 }
 
-static void ask_to_go(struct tresor__controller *controller, const struct chain *chosen)
+static void ask_to_go(struct tresor__controller *controller, struct tresor__piece *piece)
 {
-    uint64_t next = chosen->first;
-    while (next != TRESOR__NOBODY) {
-        struct tresor__piece *piece = piece_of(controller, next);
-        next = piece->room.next;
-        step(controller, piece, TENSOR_ON_YIELD, 0);
-    }
+    step(controller, piece, TENSOR_ON_YIELD, 0);
 }
 
 /* Ask as many to go as give so many bytes, for the good of `piece` (NULL: for nobody's); false, and nobody is asked, where
@@ -389,10 +381,10 @@ static bool make_room(struct tresor__controller *controller, uint64_t bytes,
         choose(controller, &chosen, victim);
     }
     if (chosen.bytes < bytes && piece) {
-        give_up(controller, &chosen);
+        each_of_chain(controller, &chosen, keep_after_all);
         return false;
     }
-    ask_to_go(controller, &chosen);
+    each_of_chain(controller, &chosen, ask_to_go);
     return chosen.bytes >= bytes;
 }
 
@@ -480,31 +472,30 @@ static bool is_closing(const struct tresor__controller *controller)
     return false;
 }
 
-/* Something will end by itself, and may leave room: a swap does once it has room for its own chunk. Turns that are due may
- * bring about what is asked for, and then this is looked at again. */
-static bool is_moving(struct tresor__controller *controller)
+/* Something beside swaps will end by itself, and may leave room. Turns that are due may bring about what is asked for, and
+ * then this is looked at again. */
+static bool others_are_moving(struct tresor__controller *controller)
 {
-    struct tresor__budget *budget = &controller->budget;
-    const struct tresor__io *io = &controller->io;
-    budget->awaits_turns = controller->turns.head != TRESOR_NONE;
-    return budget->awaits_turns ||
-           atomic_load_explicit(&controller->released, memory_order_relaxed) ||
-           budget->loading > 0 || budget->swapping > 0 || is_closing(controller) ||
-           io->room.leaving_bytes > 0 || io->swaps_awaiting_room > 0 ||
-           io->room.scratch_bytes > io->room.stuck_bytes;
-}
-
-/* The same but for swaps that await room themselves. */
-static bool is_moving_beside_swaps(struct tresor__controller *controller)
-{
-    const struct tresor__io *io = &controller->io;
+    const struct tresor__room *room = &controller->io.room;
     controller->budget.awaits_turns = controller->turns.head != TRESOR_NONE;
     return controller->budget.awaits_turns ||
            atomic_load_explicit(&controller->released, memory_order_relaxed) ||
-           controller->budget.loading > 0 || is_closing(controller) ||
-           io->room.leaving_bytes > 0 ||
-           io->room.scratch_bytes > io->room.stuck_bytes ||
-           (controller->budget.swapping > 0 && io->swaps_awaiting_room == 0);
+           controller->budget.loading > 0 || is_closing(controller) || room->leaving_bytes > 0 ||
+           room->scratch_bytes > room->stuck_bytes;
+}
+
+/* A swap ends once it has room for its own chunk. */
+static bool is_moving(struct tresor__controller *controller)
+{
+    return others_are_moving(controller) || controller->budget.swapping > 0 ||
+           controller->io.swaps_awaiting_room > 0;
+}
+
+/* The same, to those who give swaps their room. */
+static bool is_moving_beside_swaps(struct tresor__controller *controller)
+{
+    return others_are_moving(controller) ||
+           (controller->budget.swapping > 0 && controller->io.swaps_awaiting_room == 0);
 }
 
 static enum verdict judge(struct tresor__controller *controller, struct tresor__piece *piece)
@@ -673,8 +664,6 @@ void tresor__budget_cancel(struct tresor__controller *controller, uint32_t reque
 }
 
 /* --- what the host asks --- */
-
-typedef void each_piece(struct tresor__controller *controller, struct tresor__piece *piece);
 
 /* Also of those that are about to go, for they may stay. */
 static void each_resident(struct tresor__controller *controller, each_piece *visit)

@@ -67,7 +67,7 @@ void tresor__budget_cancel(struct tresor__controller *controller, uint32_t reque
 /** What tensors' machines say. */
 void tresor__budget_ask(struct tresor__controller *controller, struct tresor__piece *piece);
 void tresor__budget_withdraw(struct tresor__controller *controller, struct tresor__piece *piece);
-void tresor__budget_claimed(struct tresor__controller *controller, struct tresor__piece *piece);
+void tresor__budget_claimed(struct tresor__controller *controller);
 void tresor__budget_resident(struct tresor__controller *controller, struct tresor__piece *piece);
 void tresor__budget_kept(struct tresor__controller *controller, struct tresor__piece *piece);
 /** It is unclaimed; after a load that ended before it was filled where `was_loading`. */
@@ -93,7 +93,7 @@ void tresor__budget_learn(struct tresor__controller *controller, struct tresor__
 void tresor__budget_note_use(struct tresor__controller *controller, struct tresor__piece *piece);
 
 /** A plan names it, or names it no more. */
-void tresor__budget_unname(struct tresor__controller *controller, struct tresor__piece *piece);
+void tresor__budget_note_plan(struct tresor__controller *controller, struct tresor__piece *piece);
 
 /** Something that was in use may be so no more. */
 void tresor__budget_released(struct tresor__controller *controller);

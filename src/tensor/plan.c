@@ -140,7 +140,7 @@ static void name_pieces(struct tresor__controller *controller, struct tresor__pl
         struct tresor__piece *piece = piece_at(controller, plan, i);
         piece->plan = (uint8_t)(plan->index + 1);
         piece->consumed = last_use(controller, piece);
-        tresor__budget_unname(controller, piece);
+        tresor__budget_note_plan(controller, piece);
     }
 }
 
@@ -193,7 +193,7 @@ void tresor__plan_end(struct tresor__controller *controller, const struct tresor
         struct tresor__piece *piece = piece_at(controller, plan, i);
         piece->plan = 0;
         piece->plan_entry = TRESOR_NONE;
-        tresor__budget_unname(controller, piece);
+        tresor__budget_note_plan(controller, piece);
     }
     controller->plans[plan->index] = NULL;
     release(controller, plan);
@@ -274,9 +274,10 @@ static bool advance(struct tresor__controller *controller, struct tresor__plan *
 static void step_load(struct tresor__controller *controller, const struct tresor__plan *plan,
                       struct tresor__piece *piece, bool is_due)
 {
-    int64_t value = tresor__load_value(
-        plan->backing, controller->requests[plan->request].is_strategy_asked, is_due ? TRESOR__URGENCY_NORMAL : TRESOR__URGENCY_LOOKAHEAD,
-        controller->budget.budget_bytes > 0);
+    uint32_t urgency = is_due ? TRESOR__URGENCY_NORMAL : TRESOR__URGENCY_LOOKAHEAD;
+    int64_t value = tresor__load_value(plan->backing,
+                                       controller->requests[plan->request].is_strategy_asked,
+                                       urgency, controller->budget.budget_bytes > 0);
     tresor__router_step_on(
         controller, &piece->tensor,
         &(struct tresor__address){TRESOR__MACHINE_TENSOR, plan->source, piece->index},
@@ -376,13 +377,18 @@ static uint64_t largest_passing(const struct tresor__controller *controller,
     return largest;
 }
 
-/* The bytes of all pieces that are larger than that; they stay, or do not. */
-static uint64_t keep_larger(const struct tresor__controller *controller,
-                            const struct tresor__plan *plan, uint64_t size_bytes, bool is_kept)
+static void keep_none(const struct tresor__controller *controller, const struct tresor__plan *plan)
 {
-    uint64_t kept = 0;
     for (uint32_t i = 0; i < plan->entry_count; i++)
         piece_at(controller, plan, i)->is_kept = false;
+}
+
+/* Of all pieces only those stay that are larger than that. Their bytes. */
+static uint64_t keep_larger(const struct tresor__controller *controller,
+                            const struct tresor__plan *plan, uint64_t size_bytes)
+{
+    uint64_t kept = 0;
+    keep_none(controller, plan);
     for (uint32_t i = 0; i < plan->entry_count; i++) {
         struct tresor__piece *piece = piece_at(controller, plan, i);
         if (piece->is_kept || piece->size_bytes <= size_bytes)
@@ -390,8 +396,6 @@ static uint64_t keep_larger(const struct tresor__controller *controller,
         piece->is_kept = true;
         kept += piece->size_bytes;
     }
-    for (uint32_t i = 0; !is_kept && i < plan->entry_count; i++)
-        piece_at(controller, plan, i)->is_kept = false;
     return kept;
 }
 
@@ -400,10 +404,13 @@ static uint64_t keep_largest(const struct tresor__controller *controller,
                              const struct tresor__plan *plan, uint64_t limit)
 {
     uint64_t size_bytes = plan->window_bytes;
-    while (size_bytes > 0 && keep_larger(controller, plan, size_bytes / 4 * 3, false) <= limit / 4)
+    while (size_bytes > 0 && keep_larger(controller, plan, size_bytes / 4 * 3) <= limit / 4)
         size_bytes = size_bytes / 4 * 3;
-    uint64_t kept = keep_larger(controller, plan, size_bytes, false);
-    return kept <= limit / 4 ? keep_larger(controller, plan, size_bytes, true) : 0;
+    uint64_t kept = keep_larger(controller, plan, size_bytes);
+    if (kept <= limit / 4)
+        return kept;
+    keep_none(controller, plan);
+    return 0;
 }
 
 /* One stays wherever, of what has come so far, less does than should: `wanted` bytes of `total`. */
@@ -443,7 +450,7 @@ static void spread(struct tresor__controller *controller, struct tresor__plan *p
     if (limit == plan->spread_bytes)
         return;
     plan->spread_bytes = limit;
-    keep_larger(controller, plan, UINT64_MAX, true);
+    keep_none(controller, plan);
     plan->is_spread = plan->is_cyclic && limit < plan->total_bytes;
     uint64_t kept = plan->is_spread ? keep_largest(controller, plan, limit) : 0;
     uint64_t largest = largest_passing(controller, plan);

@@ -4,7 +4,6 @@
 
 enum {
     LOOKS_MAX = 256, /* of one turn */
-    EFFECTS_ROOM = 32,
 };
 
 /* --- pins of the controller's own --- */
@@ -80,18 +79,11 @@ static void retry(struct tresor__controller *controller, const struct tresor__pa
         &(struct tresor__input){.event = TENSOR_ON_LEFT});
 }
 
-/* Beside it every block's cancel has room. */
-static bool has_room(const struct tresor__controller *controller)
-{
-    return controller->effect_count + controller->in_flight + controller->seal_count +
-               controller->limits.blocks + EFFECTS_ROOM <=
-           controller->effects_max;
-}
-
 void tresor__releases_retry(struct tresor__controller *controller, struct tresor__request *request)
 {
-    for (uint32_t i = 0;
-         i < LOOKS_MAX && request->retry != TRESOR_NONE && has_room(controller); i++) {
+    for (uint32_t i = 0; i < LOOKS_MAX && request->retry != TRESOR_NONE; i++) {
+        if (!tresor__visits_has_room(controller))
+            break;
         const struct tresor__pair *pair = &controller->pairs[request->retry];
         request->retry = pair->next_of_request; /* a pair that goes meanwhile takes this along */
         retry(controller, pair);

@@ -41,7 +41,8 @@ struct tresor__request {
     uint32_t item;       /* visiting stands here */
     uint32_t position;   /* in that item */
     uint32_t first_wait; /* its unsettled pairs */
-    uint32_t retry;      /* the next of them to be tried again, or withdrawn; or TRESOR_NONE */
+    uint32_t retry;      /* the next of them to be tried again, or TRESOR_NONE */
+    uint32_t walk;       /* the next of them for who walks over them, while it does */
     uint32_t unsettled;
     uint32_t total;
     uint32_t done;

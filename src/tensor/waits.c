@@ -78,6 +78,8 @@ static void unlink_pair(struct tresor__controller *controller, struct tresor__pi
         pair_of(controller, pair->next_of_request)->previous_of_request = pair->previous_of_request;
     if (request->retry == (uint32_t)(pair - controller->pairs))
         request->retry = pair->next_of_request;
+    if (request->walk == (uint32_t)(pair - controller->pairs))
+        request->walk = pair->next_of_request;
     piece->waits[pair->wait]--;
     controller->patient_count -= pair->wait == TRESOR__WAIT_PATIENT;
     if (is_watching(controller, pair))
@@ -306,6 +308,7 @@ static bool may_withdraw(const struct tresor__piece *piece, uint8_t wait)
 {
     return wait == TRESOR__WAIT_LOAD || is_swap(wait) ||
            (wait == TRESOR__WAIT_PATIENT && (piece->tensor.state == TENSOR_HELD ||
+                                             piece->tensor.state == TENSOR_SEALING ||
                                              piece->tensor.state == TENSOR_SWAPPING ||
                                              piece->tensor.state == TENSOR_STOPPING)) ||
            (wait == TRESOR__WAIT_LOCK && piece->lock.state == LOCK_AWAITING);
@@ -323,33 +326,33 @@ static void withdraw(struct tresor__controller *controller, uint32_t index)
                                                                       : (uint32_t)LOCK_ON_CANCEL});
 }
 
-void tresor__waits_withdraw_if(struct tresor__controller *controller,
-                               const struct tresor__request *request, tresor__waits_filter *holds)
+/* The next of a walk over a request's pairs, TRESOR_NONE behind the last. What is done to one may settle others. */
+static uint32_t walk_on(struct tresor__controller *controller, struct tresor__request *request)
 {
-    uint32_t index = request->first_wait;
-    while (index != TRESOR_NONE) {
-        const struct tresor__pair *pair = pair_of(controller, index);
-        uint32_t next = pair->next_of_request;
-        if (holds(controller, &controller->slots[pair->source].pieces[pair->tensor]))
-            withdraw(controller, index);
-        index = next;
-    }
+    uint32_t index = request->walk;
+    if (index != TRESOR_NONE)
+        request->walk = pair_of(controller, index)->next_of_request;
+    return index;
 }
 
-/* The next of the request's pairs, which keeps its place in them: what is withdrawn may have news told that settle others. */
-static uint32_t pass_pair(struct tresor__controller *controller, struct tresor__request *request)
+void tresor__waits_withdraw_if(struct tresor__controller *controller,
+                               struct tresor__request *request, tresor__waits_filter *holds)
 {
-    uint32_t index = request->retry;
-    request->retry = pair_of(controller, index)->next_of_request;
-    return index;
+    uint32_t index;
+    request->walk = request->first_wait;
+    while ((index = walk_on(controller, request)) != TRESOR_NONE) {
+        const struct tresor__pair *pair = pair_of(controller, index);
+        if (holds(controller, &controller->slots[pair->source].pieces[pair->tensor]))
+            withdraw(controller, index);
+    }
 }
 
 /* Those that wait for a chunk of their file, which finds no room. */
 static void refuse_swaps_of(struct tresor__controller *controller, struct tresor__request *request)
 {
-    request->retry = request->first_wait;
-    while (request->retry != TRESOR_NONE) {
-        uint32_t index = pass_pair(controller, request);
+    uint32_t index;
+    request->walk = request->first_wait;
+    while ((index = walk_on(controller, request)) != TRESOR_NONE) {
         const struct tresor__pair *pair = pair_of(controller, index);
         const struct tresor__slot *slot = &controller->slots[pair->source];
         const struct tresor__piece *piece = &slot->pieces[pair->tensor];
@@ -374,19 +377,17 @@ bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor
                             uint32_t limit)
 {
     uint32_t withdrawn = 0;
-    request->retry = request->first_wait;
-    while (request->retry != TRESOR_NONE && withdrawn < limit) {
-        uint32_t index = pass_pair(controller, request);
+    request->walk = request->first_wait;
+    while (request->walk != TRESOR_NONE && withdrawn < limit) {
+        uint32_t index = walk_on(controller, request);
         const struct tresor__pair *pair = pair_of(controller, index);
-        if (may_withdraw(&controller->slots[pair->source].pieces[pair->tensor], pair->wait)) {
-            withdrawn++;
-            if (is_swap(pair->wait))
-                withdraw_swap(controller, index, TRESOR_ERROR_CANCELLED);
-            else
-                withdraw(controller, index);
-        }
+        if (!may_withdraw(&controller->slots[pair->source].pieces[pair->tensor], pair->wait))
+            continue;
+        withdrawn++;
+        if (is_swap(pair->wait))
+            withdraw_swap(controller, index, TRESOR_ERROR_CANCELLED);
+        else
+            withdraw(controller, index);
     }
-    bool has_more = request->retry != TRESOR_NONE;
-    request->retry = TRESOR_NONE;
-    return has_more;
+    return request->walk != TRESOR_NONE;
 }

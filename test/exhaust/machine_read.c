@@ -23,6 +23,7 @@ enum {
     CROWDED = 32768,       /* it cannot, for there are too many maps, or as many as when a move was refused */
     GIVEN = 65536,         /* the extent in hand has the pages of a spent one that is in hand too */
     TWO_RUNS = 1 << 17,    /* which are two moves, the first of which is asked for */
+    MAPPED_LAST = 1 << 19, /* so that what is spent has its turn */
     RUNNING_BLOCK = 0, /* the value of every input */
 };
 
@@ -123,6 +124,16 @@ static void take_extent(struct tresor__file *file, uint32_t state, uint32_t knob
     tresor__ledger_unclaim(&file->ledger, TENSOR_RIGHT, false);
 }
 
+/* While a block is free what is in hand comes first. */
+static void unmap_hand(struct tresor__file *file)
+{
+    uint32_t free_count = file_world.io.free_count;
+    file_world.io.free_count = 0;
+    tresor__ledger_unclaim(&file->ledger, TENSOR_HAND, true);
+    step(file, READ_ON_TURN);
+    file_world.io.free_count = free_count;
+}
+
 static void *make(uint32_t state, uint32_t event, uint32_t knobs)
 {
     if (!makes_sense(state, event, knobs))
@@ -134,14 +145,13 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
         run_block(file, knobs);
     if (knobs & EXTENT)
         take_extent(file, state, knobs);
-    if (state == READ_UNMAPPING && !(knobs & GIVEN)) {
-        tresor__ledger_unclaim(&file->ledger, TENSOR_HAND, true);
-        step(file, READ_ON_TURN);
-    }
+    if (state == READ_UNMAPPING && !(knobs & GIVEN))
+        unmap_hand(file);
     if (knobs & SPENT)
         tresor__ledger_unclaim(&file->ledger, TENSOR_SPENT, true);
     if (knobs & WANTED)
         claim(file, TENSOR_WANTED, knobs & (URGENT | RESERVED));
+    file->read.mapped_last = knobs & MAPPED_LAST;
     if (knobs & FAILED_OFTEN)
         file->read.walk.retries = TRESOR__RETRIES_MAX;
     bool is_movable = (knobs & (EXCHANGES | REFUSED)) || (state == READ_MOVING && (knobs & TWO_RUNS));
@@ -169,7 +179,7 @@ int main(void)
 {
     static const uint32_t knobs[] = {
         [READ_IDLE] = FAILED_OFTEN | SPENT | WANTED | FREE | RUNNING | GOOD | NO_ROOM | EXCHANGES |
-                      REFUSED | CROWDED,
+                      REFUSED | CROWDED | MAPPED_LAST,
         [READ_MAPPING] = SPENT | WANTED | EXTENT | MORE | FREE | RUNNING | GOOD |
                          FAILED_TRANSIENTLY | FAILED_OFTEN | LAST | RESERVED | GIVEN | MISPLACED,
         [READ_MOVING] = SPENT | WANTED | EXTENT | MORE | RUNNING | GOOD | FAILED_TRANSIENTLY |
@@ -185,6 +195,7 @@ int main(void)
         {"has_useless", .all = SPENT, .none = EXCHANGES},
         {"is_exchange", .all = GIVEN},
         {"has_more_to_move", .all = TWO_RUNS, .none = CROWDED},
+        {"has_turn_to_map", .all = WANTED, .none = NO_ROOM | MAPPED_LAST},
         {"has_spent", .all = SPENT},
         {"has_room", .all = WANTED, .none = NO_ROOM},
         {"has_wanted", .all = WANTED},

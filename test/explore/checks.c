@@ -29,9 +29,20 @@ static bool has_page(const struct world_page *page, uint32_t wanted)
     return page->backing != TRESOR__BACKING_NONE && (page->bytes & wanted) == wanted;
 }
 
+/* Who finds zeros finds a mark. */
+static bool is_lost(const struct tresor__piece *piece)
+{
+    const struct tresor__guard_range *range = &slot()->source.model.files[piece->file].guard;
+    return world->spec->has_guard && piece->size_bytes > 0 &&
+           (piece->tensor.is_poisoned ||
+            tresor__guard_is_replaced(range, piece->offset_bytes, piece->size_bytes));
+}
+
 bool check_has_bytes(uint32_t number)
 {
     const struct tresor__piece *piece = &slot()->pieces[number];
+    if (is_lost(piece))
+        return true;
     uint64_t eighth = world->spec->page_bytes / EIGHTHS;
     uint64_t first = piece->offset_bytes / eighth;
     uint64_t last = (piece->offset_bytes + piece->size_bytes + eighth - 1) / eighth;
@@ -57,7 +68,7 @@ static void check_piece(uint32_t number)
     bool is_promised = tresor__tensor_is_there(&piece->tensor) || world->host.pins[number] > 0;
     if (is_promised && !check_has_bytes(number))
         world_violate("piece %u is there, or acquired, and its bytes are not", number);
-    if (piece->lock.state == LOCK_LOCKED && !is_locked(piece))
+    if (piece->lock.state == LOCK_LOCKED && !is_locked(piece) && !is_lost(piece))
         world_violate("piece %u is locked, and its pages are not", number);
     if (piece->lock.state == LOCK_LOCKED && !tresor__tensor_is_there(&piece->tensor))
         world_violate("piece %u is locked, and not there", number);
@@ -154,6 +165,8 @@ static void check_requests(void)
     for (uint32_t i = 0; i < controller()->limits.requests; i++) {
         if (controller()->requests[i].state != REQUEST_FREE)
             world_violate("at rest a request is not free");
+        if (controller()->checks[i].state != CHECK_IDLE)
+            world_violate("at rest a check runs");
         if (controller()->copies[i].state != COPY_IDLE)
             world_violate("at rest a copy runs");
         if (controller()->streams[i].state != STREAM_IDLE)

@@ -268,7 +268,7 @@ static int64_t populate(const struct tresor__effect *effect)
                    "a populate");
     for (uint32_t i = pages.first; i < pages.last; i++) {
         pages.list[i].has_memory = true;
-        if (is_file)
+        if (is_file && !pages.list[i].is_replaced)
             pages.list[i].bytes = ALL_EIGHTHS;
     }
     return 0;
@@ -383,6 +383,11 @@ static int64_t reserve(const struct tresor__effect *effect)
         world->headers++;
         return (int64_t)(uintptr_t)model_bytes(part_of(effect->descriptor));
     }
+    if (effect->record) {
+        struct tresor__guard_range *range = effect->record;
+        range->start = ((uintptr_t)effect->file + 1) << 40;
+        range->is_guarded = true;
+    }
     file_of(effect)->windows++;
     return ((int64_t)effect->file + 1) << 40;
 }
@@ -395,6 +400,8 @@ static int64_t release(const struct tresor__effect *effect)
             world_violate("a header is given back that is not mapped");
         return 0;
     }
+    if (effect->record)
+        ((struct tresor__guard_range *)effect->record)->is_guarded = false;
     if (file->windows-- == 0)
         world_violate("a window is given back that is not there");
     must_not_be_in_use((struct pages){file->pages, 0, WORLD_PAGES}, "a release");
@@ -409,6 +416,37 @@ static int64_t query(const struct tresor__effect *effect)
     *(struct tresor__lock_facts *)effect->record =
         (struct tresor__lock_facts){.limit_bytes = world->spec->page_bytes};
     return 0;
+}
+
+/* --- faults --- */
+
+static bool is_acquired(uint32_t page)
+{
+    const struct tresor__slot *slot = &world->context->controller.slots[0];
+    uint64_t start = page * world->spec->page_bytes;
+    for (uint32_t i = 0; i < host_pieces(); i++) {
+        const struct tresor__piece *piece = &slot->pieces[i];
+        if (world->host.pins[i] > 0 && piece->offset_bytes < start + world->spec->page_bytes &&
+            piece->offset_bytes + piece->size_bytes > start)
+            return true;
+    }
+    return false;
+}
+
+bool world_may_fault(uint32_t page)
+{
+    const struct world_page *it = &world->files[0].pages[page];
+    return world->spec->has_guard && world->context->controller.guard.state == GUARD_GUARDING &&
+           it->backing == TRESOR__BACKING_FILE && !it->is_replaced && is_acquired(page);
+}
+
+/* What the handler of the signal does: zeros, which nothing locks, and a mark. */
+void world_fault(uint32_t page)
+{
+    struct tresor__model_file *file = world->context->controller.slots[0].source.model.files;
+    tresor__guard_mark(&file->guard, page);
+    world->files[0].pages[page] = (struct world_page){
+        .backing = TRESOR__BACKING_FILE, .has_memory = true, .is_replaced = true};
 }
 
 /* --- one effect --- */

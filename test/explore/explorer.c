@@ -25,6 +25,7 @@ enum choice_kind {
     CHOICE_TAKE,    /* an event */
     CHOICE_TURN,    /* one turn */
     CHOICE_DISPATCH,
+    CHOICE_FAULT, /* in page `a` */
 };
 
 struct choice {
@@ -128,10 +129,11 @@ static bool may_do(const struct op *op)
 {
     const struct host *host = &world->host;
     bool is_request = op->kind != OP_SEEK && op->kind != OP_SPLIT && op->kind != OP_WATCH &&
-                      op->kind != OP_UNWATCH;
+                      op->kind != OP_UNWATCH && op->kind != OP_UNGUARD;
     if (is_request && host->live >= spec->live_max)
         return false;
-    return op->kind == OP_OPEN || op->kind == OP_WATCH || op->kind == OP_UNWATCH || host->is_open;
+    return op->kind == OP_OPEN || op->kind == OP_WATCH || op->kind == OP_UNWATCH ||
+           op->kind == OP_UNGUARD || host->is_open;
 }
 
 static void add_host(struct choices *choices)
@@ -151,6 +153,9 @@ static void add_host(struct choices *choices)
     }
     for (uint32_t i = 0; i < host->chunk_count; i++)
         add(choices, CHOICE_RETURN, i, 0);
+    for (uint32_t i = 0; i < WORLD_PAGES; i++)
+        if (world_may_fault(i))
+            add(choices, CHOICE_FAULT, i, 0);
 }
 
 static void list_choices(struct choices *choices)
@@ -163,7 +168,7 @@ static void list_choices(struct choices *choices)
         add(choices, CHOICE_TAKE, 0, 0);
     if (!spec->turns_singly)
         return;
-    bool is_due = tresor__controller_is_due(controller);
+    bool is_due = tresor__controller_is_due(controller) || tresor__guard_is_hit(&controller->alarm);
     if (is_due)
         add(choices, CHOICE_TURN, 0, 0);
     if (is_due || controller->effect_count > 0)
@@ -213,6 +218,9 @@ static void apply(struct choice choice)
     case CHOICE_TAKE:
         host_take_event();
         break;
+    case CHOICE_FAULT:
+        world_fault(choice.a);
+        break;
     case CHOICE_TURN:
         tresor__controller_run(&world->context->controller, 1);
         break;
@@ -239,7 +247,7 @@ static const char *op_name(uint8_t kind)
 {
     static const char *const names[] = {"",       "LOAD",   "EVICT", "LOCK",  "UNLOCK", "SWAP",
                                         "ADVISE", "COPY",   "STREAM", "BUDGET", "PLAN",  "SEEK",
-                                        "OPEN",   "CLOSE",  "SPLIT", "WATCH", "UNWATCH"};
+                                        "OPEN",   "CLOSE",  "SPLIT", "WATCH", "UNWATCH", "CHECK", "UNGUARD"};
     return names[kind];
 }
 
@@ -267,6 +275,7 @@ static void print_choice(struct choice choice)
         break;
     default:
         printf("#   %s\n", choice.kind == CHOICE_RETURN ? "give a chunk back"
+                           : choice.kind == CHOICE_FAULT ? "a fault"
                            : choice.kind == CHOICE_TAKE ? "take an event"
                            : choice.kind == CHOICE_TURN ? "a turn"
                                                         : "dispatch");

@@ -162,6 +162,11 @@ static int32_t call(const struct op *op, struct tresor_request *request)
         return plan(op, request);
     case OP_SEEK:
         return seek(op);
+    case OP_CHECK:
+        return tresor_source_check(world->context, host->source, 0, request);
+    case OP_UNGUARD:
+        tresor__context_unguard(world->context);
+        return TRESOR_OK;
     case OP_SPLIT:
         return split();
     case OP_WATCH:
@@ -182,7 +187,7 @@ static uint8_t verb_of(const struct op *op)
         [OP_COPY] = TRESOR_VERB_COPY,     [OP_STREAM] = TRESOR_VERB_STREAM,
         [OP_BUDGET] = TRESOR_VERB_BUDGET, [OP_PLAN] = TRESOR_VERB_PLAN,
         [OP_OPEN] = TRESOR_VERB_OPEN,     [OP_CLOSE] = TRESOR_VERB_CLOSE,
-        [OP_UNWATCH] = 0,
+        [OP_CHECK] = TRESOR_VERB_CHECK,   [OP_UNGUARD] = 0,
     };
     return verbs[op->kind];
 }
@@ -232,7 +237,8 @@ void host_acquire(uint32_t piece)
 
 void host_release(uint32_t piece)
 {
-    if (tresor_release(world->context, item_of(piece)) != TRESOR_OK)
+    int32_t code = tresor_release(world->context, item_of(piece));
+    if (code != TRESOR_OK && (code != TRESOR_ERROR_POISONED || !world->spec->has_guard))
         world_violate("what is acquired could not be released");
     world->host.pins[piece]--;
 }

@@ -19,7 +19,7 @@ enum {
     KIND_SHIFT = 28,
 };
 
-#define PIN_FLAGS (UINT64_C(7) << 61 | UINT64_C(5) << 56 | UINT64_C(0xffffff)) /* but for COMING, MISSED */
+#define PIN_FLAGS (UINT64_C(7) << 61 | UINT64_C(7) << 56 | UINT64_C(0xffffff)) /* but for COMING, MISSED */
 
 static struct tresor__controller *controller(void)
 {
@@ -121,6 +121,13 @@ static void put_stream(uint64_t *digest, const struct tresor__stream *stream)
     put(digest, stream->started);
 }
 
+static void put_check(uint64_t *digest, const struct tresor__check *check)
+{
+    put(digest, check->state);
+    put(digest, check->is_cancelled);
+    put(digest, check->file);
+}
+
 static void put_request(uint64_t *digest, const struct tresor__request *request)
 {
     put(digest, request->state);
@@ -149,6 +156,8 @@ static void put_request(uint64_t *digest, const struct tresor__request *request)
     }
     if (request->verb == TRESOR_VERB_COPY)
         put_copy(digest, &controller()->copies[request->index]);
+    if (request->verb == TRESOR_VERB_CHECK)
+        put_check(digest, &controller()->checks[request->index]);
     if (request->verb == TRESOR_VERB_STREAM)
         put_stream(digest, &controller()->streams[request->index]);
 }
@@ -259,6 +268,8 @@ static uint32_t next_event(uint32_t identifier)
         return controller()->requests[place].next_progress;
     case TRESOR__EVENT_OF_FILE:
         return slot()->source.model.files[place & 0xffff].io.degraded.next;
+    case TRESOR__EVENT_OF_POISONED:
+        return slot()->source.model.files[place & 0xffff].io.poisoned.next;
     case TRESOR__EVENT_OF_CONTEXT:
         return controller()->degraded.next;
     case TRESOR__EVENT_OF_PRESSURE:
@@ -329,6 +340,8 @@ static void put_interval(uint64_t *digest, const struct tresor__interval *interv
     put(digest, interval->fill == TRESOR__FILL_RUNNING ? interval->urgency + UINT64_C(1) : 0);
     put(digest, interval->missing_bytes);
     put(digest, interval->swapped_bytes);
+    put(digest, interval->unlocked_bytes);
+    put(digest, interval->small_bytes);
     put(digest, interval->users);
     put(digest, interval->locks);
     put(digest, interval->yielding);
@@ -391,7 +404,7 @@ static void put_file(uint64_t *digest, const struct tresor__file *file)
     put(digest, has_mapped ? file->mapping.ahead_offset : 0);
     put(digest, has_mapped ? file->mapping.read_bytes : 0);
     put(digest, has_mapped ? file->ledger.in_hand[0] + UINT64_C(8) * file->ledger.hastened[0] : 0);
-    put(digest, read->state);
+    put(digest, (uint64_t)read->state << 1 | read->mapped_last);
     put(digest, read->blocks_running);
     put_walk(digest, &read->walk);
     put_extent(digest, read->spent);
@@ -457,7 +470,7 @@ static void put_tensor(uint64_t *digest, const struct tresor__piece *piece)
     bool is_away = tensor->state == TENSOR_ABSENT || tensor->state == TENSOR_FAILED;
     bool has_side = tensor->state == TENSOR_SWAPPING || tensor->state == TENSOR_STOPPING ||
                     piece->waits[TRESOR__WAIT_SWAP_MMAP] + piece->waits[TRESOR__WAIT_SWAP_READ] > 0;
-    put(digest, tensor->state);
+    put(digest, (uint64_t)tensor->state << 1 | tensor->is_poisoned);
     put(digest, is_away ? 0
                         : (uint64_t)tensor->backing << 16 | (uint64_t)tensor->urgency << 8 |
                               (uint64_t)tensor->asks_room);
@@ -481,6 +494,7 @@ static void put_piece(uint64_t *digest, uint32_t index)
                     (uint64_t)piece->is_kept << 2 | (uint64_t)piece->is_prefetched << 1 |
                     (piece->kept_round == controller()->budget.round));
     put(digest, (uint64_t)piece->room.queued << 8 | piece->room.urgency);
+    put(digest, piece->is_to_be_told);
     put(digest, word & PIN_FLAGS);
     put(digest, world->host.pins[index]);
 }
@@ -565,6 +579,7 @@ static void put_rest(uint64_t *digest)
     put(digest, controller()->draining);
     put(digest, controller()->degraded.told);
     put(digest, controller()->degraded.untold);
+    put(digest, (uint64_t)controller()->guard.state << 1 | tresor__guard_is_hit(&controller()->alarm));
     put(digest, controller()->watch.state);
     put(digest, controller()->pressure.untold);
     put(digest, slot()->held_count);
@@ -576,6 +591,7 @@ static void put_pages(uint64_t *digest, const struct world_page *pages)
 {
     for (uint32_t i = 0; i < WORLD_PAGES; i++)
         put(digest, (uint64_t)pages[i].backing << 16 | (uint64_t)pages[i].bytes << 8 |
+                        (uint64_t)pages[i].is_replaced << 2 |
                         (uint64_t)pages[i].has_memory << 1 | pages[i].is_locked);
 }
 

@@ -77,6 +77,12 @@ static int64_t max_maps(void *cookie)
     return 1000;
 }
 
+static int64_t guard(void *cookie)
+{
+    (void)cookie;
+    return 0;
+}
+
 static struct tresor__sys sys;
 
 static void make_sys(void)
@@ -92,6 +98,8 @@ static void make_sys(void)
         .bell_clear = do_nothing,
         .close = do_nothing,
         .word_wake = wake_nobody,
+        .guard_open = guard,
+        .guard_close = guard,
     };
 }
 
@@ -207,6 +215,7 @@ static struct tresor_context_options options_of(const struct world_spec *spec)
         .budget_bytes = spec->budget_halves * page / 2,
         .backend = spec->threads > 0 ? TRESOR_BACKEND_POOL : TRESOR_BACKEND_SYNC,
         .threads_max = spec->threads,
+        .guard = spec->has_guard ? TRESOR_GUARD_SIGBUS : TRESOR_GUARD_DEFAULT,
         .observer = observe,
         .observer_cookie = &world_took_new,
     };

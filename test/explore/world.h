@@ -42,6 +42,8 @@ enum op_kind {
     OP_SPLIT, /* every tensor into two slices */
     OP_WATCH,
     OP_UNWATCH,
+    OP_CHECK,
+    OP_UNGUARD,
 };
 
 struct op {
@@ -108,6 +110,7 @@ struct world_spec {
     bool has_big_header;     /* more than is read at first */
     bool has_huge_header;    /* one that promises more than the file has */
     bool is_broken;          /* the header is no header */
+    bool has_guard;          /* a file page of what is acquired may turn out not to be readable */
     bool is_cut;             /* the file ends before its tensors do */
     bool begins_closed;      /* with no source open */
     uint32_t faults;         /* enum fault */
@@ -134,6 +137,7 @@ struct world_page {
     uint8_t bytes;   /* the eighths that hold what the file has */
     bool has_memory;
     bool is_locked;
+    bool is_replaced; /* by zeros, for it could not be read */
 };
 
 struct world_file {
@@ -205,6 +209,10 @@ uint32_t world_outcomes(const struct tresor__effect *effect, uint8_t outcomes[WO
 
 /** Let that become of it; the next dispatch delivers it. */
 void world_answer(uint32_t index, enum outcome outcome);
+
+/** A page of a file of the first part cannot be read by who has acquired what is in it. */
+bool world_may_fault(uint32_t page);
+void world_fault(uint32_t page);
 
 /** Effects of the watch are taken from the controller. */
 void world_take_watch_effects(void);

@@ -5,17 +5,13 @@
  */
 #include "support/test.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "backend/cgroup.h"
 #include "real.h"
 #include "support/child.h"
+#include "support/own_cgroup.h"
 #include "support/sanitizer.h"
 
 enum {
@@ -24,8 +20,7 @@ enum {
     STEPS = LIMIT_BYTES / STEP_BYTES,
 };
 
-static struct tresor__cgroups groups;
-static struct tresor__cgroup group; /* the test's own, below the one that it was started in */
+static struct own_cgroup own;
 
 struct outcome {
     bool ran;
@@ -36,60 +31,12 @@ struct outcome {
     uint64_t filled_bytes;
 };
 
-static const char *path_of(const char *name)
-{
-    static char path[TRESOR__CGROUP_PATH_BYTES];
-    return tresor__cgroup_path(&group, group.folder_bytes, name, path) ? path : "";
-}
-
-static bool write_file(const char *name, const char *text)
-{
-    int descriptor = open(path_of(name), O_WRONLY | O_CLOEXEC);
-    if (descriptor < 0)
-        return false;
-    bool written = write(descriptor, text, strlen(text)) == (ssize_t)strlen(text);
-    close(descriptor);
-    return written;
-}
-
-static uint64_t used_bytes(void)
-{
-    struct tresor__pressure_facts facts = {0};
-    uint32_t folder_bytes;
-    tresor__cgroup_measure(tresor__sys_posix(), &group, &facts, &folder_bytes);
-    return facts.usage_bytes;
-}
-
 /* Where there is the older memory controller, a hard limit, which its edge is below; else one that only slows down. */
 static bool set_limit(void)
 {
     char text[32];
     snprintf(text, sizeof text, "%d", LIMIT_BYTES);
-    return write_file(group.version == TRESOR__CGROUP_V1 ? "memory.limit_in_bytes" : "memory.high",
-                      text);
-}
-
-static bool make_group(void)
-{
-    static char text[TRESOR__CGROUP_TEXT_BYTES];
-    char folder[TRESOR__CGROUP_PATH_BYTES];
-    tresor__cgroups_find(tresor__sys_posix(), text, &groups);
-    group = groups.memory.version != TRESOR__CGROUP_NONE ? groups.memory : groups.unified;
-    if (group.version == TRESOR__CGROUP_NONE)
-        return false;
-    int length = snprintf(folder, sizeof folder, "%.*s/tresor_test_%d", (int)group.folder_bytes,
-                          group.folder, (int)getpid());
-    if (length >= (int)sizeof folder || mkdir(folder, 0700) != 0)
-        return false;
-    memcpy(group.folder, folder, (size_t)length + 1);
-    group.folder_bytes = (uint32_t)length;
-    return set_limit();
-}
-
-static void remove_group(void)
-{
-    if (strstr(group.folder, "/tresor_test_"))
-        rmdir(group.folder);
+    return own_cgroup_write(&own, "memory.limit_in_bytes", "memory.high", text);
 }
 
 static bool take_event(struct tresor_context *context, struct outcome *outcome)
@@ -115,13 +62,14 @@ static void fill_until_told(void *shared)
     const struct tresor_context_options options = {.size_bytes = sizeof options,
                                                    .backend = TRESOR_BACKEND_SYNC,
                                                    .pressure = TRESOR_PRESSURE_MEMORY};
-    bool is_hard = group.version == TRESOR__CGROUP_V1;
+    bool is_hard = own.group.version == TRESOR__CGROUP_V1;
     uint64_t most_bytes = is_hard ? LIMIT_BYTES / 100 * 98 : 2 * (uint64_t)LIMIT_BYTES;
+    uint64_t used_bytes = 0;
     bool told = false;
-    if (!write_file("cgroup.procs", "0") || tresor_context_create(&options, &context) != TRESOR_OK)
+    if (!own_cgroup_enter(&own) || tresor_context_create(&options, &context) != TRESOR_OK)
         return;
     outcome->ran = true;
-    for (uint32_t i = 0; !told && i < 2 * STEPS && used_bytes() < most_bytes; i++) {
+    for (uint32_t i = 0; !told && i < 2 * STEPS && used_bytes < most_bytes; i++) {
         char *memory = malloc(STEP_BYTES);
         if (!memory)
             return;
@@ -130,6 +78,7 @@ static void fill_until_told(void *shared)
         while (tresor_dispatch(context) > 0)
             continue;
         told = take_event(context, outcome);
+        own_cgroup_used(&own, &used_bytes);
     }
     while (!told) {
         tresor_wait(context, -1);
@@ -143,15 +92,14 @@ static void a_limit_is_told_of_before_it_is_reached(void **state)
     struct outcome *outcome = child_share(sizeof *outcome);
     (void)state;
     bool lived = child_run(fill_until_told, outcome);
-    remove_group();
-    assert_int_equal(access(group.folder, F_OK), -1);
+    assert_true(own_cgroup_remove(&own));
     assert_true(lived);
     assert_true(outcome->ran);
     assert_true(outcome->flags & TRESOR_PRESSURE_LIMIT);
     assert_int_equal(outcome->degraded, 0);
     assert_true(outcome->limit_bytes <= LIMIT_BYTES);
     assert_true(outcome->used_bytes <= outcome->limit_bytes ||
-                group.version == TRESOR__CGROUP_V2);
+                own.group.version == TRESOR__CGROUP_V2);
     assert_true(outcome->used_bytes >= outcome->limit_bytes / 100 * 80);
     print_message("# told at %" PRIu64 " of %" PRIu64 " bytes, with %" PRIu64 " filled\n",
                   outcome->used_bytes, outcome->limit_bytes, outcome->filled_bytes);
@@ -165,11 +113,11 @@ int main(void)
     };
     if (HAS_ADDRESS_SANITIZER)
         return skip_program("the address sanitizer's own memory would be counted");
-    if (!make_group()) {
-        remove_group();
+    if (!own_cgroup_make(&own) || !set_limit()) {
+        own_cgroup_remove(&own);
         return skip_program("no control group with a limit can be made here");
     }
     int failed = cmocka_run_group_tests_name("kernel_pressure", tests, NULL, NULL);
-    remove_group();
+    own_cgroup_remove(&own);
     return failed;
 }

@@ -6,13 +6,11 @@
  */
 #include "support/test.h"
 
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "host.h"
+#include "support/host/host.h"
 #include "support/sanitizer.h"
+#include "support/told_seed.h"
 
 enum {
     KINDS = 8, /* the seed's last three bits */
@@ -24,49 +22,6 @@ enum {
 static struct models models;
 static struct fake_sys fake;
 static struct host host;
-static volatile uint64_t running; /* the seed, or 0 */
-
-/* --- a seed is told however its run ends --- */
-
-/* Also within a signal, so without stdio. */
-static void tell_seed(void)
-{
-    char text[32] = "# seed ";
-    char digits[20];
-    size_t length = strlen(text);
-    size_t count = 0;
-    for (uint64_t rest = running; rest > 0; rest /= 10)
-        digits[count++] = (char)('0' + rest % 10);
-    while (count > 0)
-        text[length++] = digits[--count];
-    text[length++] = '\n';
-    ssize_t written = write(STDOUT_FILENO, text, length);
-    (void)written;
-}
-
-static void on_signal(int number)
-{
-    if (running)
-        tell_seed();
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
-/* So that what the sanitizer finds is an abort, and the seed is told. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "abort_on_error=1";
-}
-
-static int tell_failed_seed(void **state)
-{
-    (void)state;
-    if (running)
-        tell_seed();
-    running = 0;
-    return 0;
-}
 
 /* --- runs --- */
 
@@ -78,17 +33,16 @@ static void run(uint64_t seed)
         plan.backend = seed & 1 ? TRESOR_BACKEND_URING : TRESOR_BACKEND_POOL;
     else
         plan.is_shuffled = (seed & 1) != 0;
-    running = seed;
+    told_seed_begin(seed);
+    fake_sys_reset(&fake);
     models_add_to(&models, &fake);
-    fake.used.count = 0;
-    fake.locked.count = 0;
     if (host_start(&host, &plan, &models, &fake))
         for (uint32_t i = 0; i < MOVES && !host.violation[0]; i++)
             host_move(&host);
     host_end(&host);
     if (host.violation[0])
         fail_msg("seed %ju: %s", (uintmax_t)seed, host.violation);
-    running = 0;
+    told_seed_end();
 }
 
 static uint64_t number_of(const char *name, uint64_t otherwise)
@@ -158,17 +112,16 @@ static void failures_with_a_ring(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(a_good_system, tell_failed_seed),
-        cmocka_unit_test_teardown(completions_in_any_order, tell_failed_seed),
-        cmocka_unit_test_teardown(a_system_that_fails, tell_failed_seed),
-        cmocka_unit_test_teardown(failures_in_any_order, tell_failed_seed),
-        cmocka_unit_test_teardown(a_good_system_on_workers, tell_failed_seed),
-        cmocka_unit_test_teardown(a_good_system_with_a_ring, tell_failed_seed),
-        cmocka_unit_test_teardown(failures_on_workers, tell_failed_seed),
-        cmocka_unit_test_teardown(failures_with_a_ring, tell_failed_seed),
+        cmocka_unit_test_teardown(a_good_system, told_seed_teardown),
+        cmocka_unit_test_teardown(completions_in_any_order, told_seed_teardown),
+        cmocka_unit_test_teardown(a_system_that_fails, told_seed_teardown),
+        cmocka_unit_test_teardown(failures_in_any_order, told_seed_teardown),
+        cmocka_unit_test_teardown(a_good_system_on_workers, told_seed_teardown),
+        cmocka_unit_test_teardown(a_good_system_with_a_ring, told_seed_teardown),
+        cmocka_unit_test_teardown(failures_on_workers, told_seed_teardown),
+        cmocka_unit_test_teardown(failures_with_a_ring, told_seed_teardown),
     };
-    signal(SIGABRT, on_signal);
-    signal(SIGTERM, on_signal);
+    told_seed_watch("seed ");
     models_make(&models);
     fake_sys_init(&fake);
     fake.arena_bytes = ARENA_BYTES;

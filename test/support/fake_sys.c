@@ -6,6 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum page_kind {
+    PAGE_FREE,
+    PAGE_RESERVED,
+    PAGE_FILE,
+    PAGE_PRIVATE,
+};
+
 enum {
     ARENA_BYTES = 48 * 1024 * 1024,
     ARENA_ALIGNMENT_BYTES = 2 * 1024 * 1024,
@@ -28,7 +35,7 @@ static int64_t open_file(void *cookie, const char *path)
 {
     struct fake_sys *fake = self(cookie);
     for (uint32_t i = 0; i < fake->file_count; i++)
-        if (strcmp(fake->files[i].path, path) == 0)
+        if (!fake->files[i].is_replaced && strcmp(fake->files[i].path, path) == 0)
             return FAKE_DESCRIPTOR_FIRST + (int64_t)i;
     return -ENOENT;
 }
@@ -71,6 +78,7 @@ static int64_t stat_file(void *cookie, int descriptor, struct tresor__sys_stat *
                                       .inode = (uint64_t)(file - self(cookie)->files) + 1,
                                       .size_bytes = file->size_bytes,
                                       .modified_ns = file->modified_ns,
+                                      .changed_ns = file->changed_ns,
                                       .is_regular = true};
     return 0;
 }
@@ -82,6 +90,47 @@ static bool is_aligned(const struct fake_sys *fake, const void *address, size_t 
     return (uintptr_t)address % unit == 0 && length % unit == 0 && offset % unit == 0;
 }
 
+/* The first byte in a range that the disk cannot read, once less from now on; the range's end where it can read all. */
+static uint64_t unreadable_from(struct fake_sys *fake, const struct fake_file *file, uint64_t start,
+                                uint64_t end)
+{
+    struct fake_sector *first = NULL;
+    for (uint32_t i = 0; i < fake->sector_count; i++) {
+        struct fake_sector *sector = &fake->sectors[i];
+        bool is_hit = &fake->files[sector->file] == file && sector->fails_left > 0 &&
+                      sector->offset_bytes < end &&
+                      sector->offset_bytes + FAKE_SECTOR_BYTES > start;
+        if (is_hit && (!first || sector->offset_bytes < first->offset_bytes))
+            first = sector;
+    }
+    if (!first)
+        return end;
+    if (first->offset_bytes <= start && first->fails_left < UINT32_MAX)
+        first->fails_left--;
+    return first->offset_bytes > start ? first->offset_bytes : start;
+}
+
+/* Every byte of a file that gets to memory. */
+static void transfer(struct fake_sys *fake, const struct fake_file *file, uint8_t *to,
+                     uint64_t offset, size_t count)
+{
+    memcpy(to, file->bytes->data + offset, count);
+    fake->transfers++;
+    if (fake->flip_transfer > 0 && fake->transfers >= fake->flip_transfer && count > 0)
+        to[count / 2] ^= 1;
+}
+
+static int64_t copy_file(struct fake_sys *fake, const struct fake_file *file, void *address,
+                         uint64_t offset, uint64_t end)
+{
+    if (end > file->size_bytes)
+        end = file->size_bytes;
+    if (offset >= end)
+        return 0;
+    transfer(fake, file, address, offset, (size_t)(end - offset));
+    return (int64_t)(end - offset);
+}
+
 static int64_t read_file(void *cookie, int descriptor, void *address, size_t length, uint64_t offset)
 {
     struct fake_file *file = file_of(self(cookie), descriptor);
@@ -89,12 +138,10 @@ static int64_t read_file(void *cookie, int descriptor, void *address, size_t len
         return -EBADF;
     if (descriptor >= FAKE_DIRECT_FIRST && !is_aligned(self(cookie), address, length, offset))
         return -EINVAL;
-    if (offset >= file->size_bytes)
-        return 0;
-    size_t left = (size_t)(file->size_bytes - offset);
-    size_t count = length < left ? length : left;
-    memcpy(address, file->bytes->data + offset, count);
-    return (int64_t)count;
+    uint64_t end = unreadable_from(self(cookie), file, offset, offset + length);
+    if (end == offset && length > 0)
+        return -EIO;
+    return copy_file(self(cookie), file, address, offset, end);
 }
 
 static int64_t read_cached(void *cookie, int descriptor, void *address, size_t length,
@@ -107,7 +154,7 @@ static int64_t read_cached(void *cookie, int descriptor, void *address, size_t l
         (offset < file->cached_start_bytes || offset >= file->cached_end_bytes))
         return -EAGAIN;
     uint64_t left = file->cached_end_bytes - offset;
-    return read_file(cookie, descriptor, address, left < length ? (size_t)left : length, offset);
+    return copy_file(self(cookie), file, address, offset, offset + (left < length ? left : length));
 }
 
 static int64_t advise_file(void *cookie, int descriptor, uint64_t offset, uint64_t length,
@@ -176,11 +223,77 @@ static void bound(struct fake_sys *fake, struct range range, bool keeps)
     fake->bound_count = kept;
 }
 
+/* Points that nothing begins at any more count no map. */
+uint32_t fake_sys_map_count(const struct fake_sys *fake)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < fake->bound_count; i++) {
+        uintptr_t inside = fake->bounds[i] - (uintptr_t)fake->arena;
+        count += inside < fake->arena_bytes && fake->pages[inside / FAKE_PAGE_BYTES] != PAGE_FREE;
+    }
+    return count;
+}
+
+static bool has_all_maps(const struct fake_sys *fake)
+{
+    return fake->maps_limit > 0 && fake_sys_map_count(fake) >= fake->maps_limit;
+}
+
+static bool is_bound(const struct fake_sys *fake, uintptr_t address)
+{
+    for (uint32_t i = 0; i < fake->bound_count; i++)
+        if (fake->bounds[i] == address)
+            return true;
+    return false;
+}
+
+/* --- what pages are --- */
+
 static void make_arena(struct fake_sys *fake)
 {
     fake->arena = aligned_alloc(ARENA_ALIGNMENT_BYTES, fake->arena_bytes);
-    if (!fake->arena)
+    fake->pages = calloc(fake->arena_bytes / FAKE_PAGE_BYTES, 1);
+    if (!fake->arena || !fake->pages)
         abort();
+}
+
+static uint8_t *page_of(const struct fake_sys *fake, uintptr_t address)
+{
+    return &fake->pages[(address - (uintptr_t)fake->arena) / FAKE_PAGE_BYTES];
+}
+
+static uint64_t private_in(const struct fake_sys *fake, struct range range)
+{
+    uint64_t bytes = 0;
+    for (uintptr_t at = range.start; at < range.end; at += FAKE_PAGE_BYTES)
+        bytes += *page_of(fake, at) == PAGE_PRIVATE ? FAKE_PAGE_BYTES : 0;
+    return bytes;
+}
+
+static void forget_cuts(struct fake_sys *fake, struct range range)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < fake->cut_count; i++) {
+        uintptr_t page = (uintptr_t)fake->cuts[i].page;
+        if (page < range.start || page >= range.end)
+            fake->cuts[kept++] = fake->cuts[i];
+    }
+    fake->cut_count = kept;
+}
+
+static void mark(struct fake_sys *fake, struct range range, enum page_kind kind)
+{
+    forget_cuts(fake, range);
+    fake->private_bytes -= private_in(fake, range);
+    memset(page_of(fake, range.start), (int)kind, (range.end - range.start) / FAKE_PAGE_BYTES);
+    fake->private_bytes += kind == PAGE_PRIVATE ? range.end - range.start : 0;
+}
+
+/* Private pages are counted when they are mapped, as where memory may not be promised twice. */
+static bool has_memory_for(const struct fake_sys *fake, struct range range)
+{
+    uint64_t more = range.end - range.start - private_in(fake, range);
+    return fake->private_bytes + more <= fake->private_limit_bytes;
 }
 
 /* The first gap that is wide enough, but one page on, so that what comes out is not aligned by luck. */
@@ -198,20 +311,38 @@ static void *find_gap(struct fake_sys *fake, size_t length)
     return at + round_up(length) <= end ? fake->arena + (at - (uintptr_t)fake->arena) : NULL;
 }
 
-/* A page of a file that was not populated yet is filled; EFAULT where the file has no byte of it. */
-static int64_t populate_page(struct fake_sys *fake, uint8_t *page)
+static void note_cut(struct fake_sys *fake, uint8_t *page, const struct fake_file *file,
+                     uint64_t offset)
+{
+    if (fake->cut_count == fake->cut_capacity) {
+        fake->cut_capacity = 2 * fake->cut_capacity + 64;
+        fake->cuts = realloc(fake->cuts, fake->cut_capacity * sizeof *fake->cuts);
+        if (!fake->cuts)
+            abort();
+    }
+    fake->cuts[fake->cut_count++] = (struct fake_cut){page, file, offset};
+}
+
+/*
+ * A page of a file that was not populated yet is filled; EFAULT where the file has no byte of it, or the disk fails. By a
+ * page fault it would be as soon as the file has it: so it is noted.
+ */
+static int64_t populate_page(struct fake_sys *fake, uint8_t *page, bool is_fault)
 {
     uint64_t place[3];
     memcpy(place, page, sizeof place);
     struct fake_file *file = file_of(fake, (int)place[1]);
     if (place[0] != FAKE_RUBBISH || !file || place[2] % FAKE_PAGE_BYTES != 0)
         return 0; /* populated before */
-    if (place[2] >= file->size_bytes)
+    uint64_t end = place[2] + FAKE_PAGE_BYTES;
+    bool is_behind = place[2] >= file->size_bytes;
+    bool is_cut = file->size_bytes < end && file->size_bytes < file->bytes->size;
+    if (is_cut && (is_fault || !is_behind))
+        note_cut(fake, page, file, place[2]);
+    if (is_behind || (!is_fault && unreadable_from(fake, file, place[2], end) < end))
         return -EFAULT;
-    uint64_t left = file->size_bytes - place[2];
-    size_t count = left < FAKE_PAGE_BYTES ? (size_t)left : FAKE_PAGE_BYTES;
     memset(page, 0, FAKE_PAGE_BYTES);
-    memcpy(page, file->bytes->data + place[2], count);
+    copy_file(fake, file, page, place[2], end);
     return 0;
 }
 
@@ -226,7 +357,7 @@ static void map_pages(struct fake_sys *fake, uint8_t *pages, size_t length, int 
         uint64_t place[3] = {FAKE_RUBBISH, (uint64_t)descriptor, offset + at};
         memcpy(pages + at, place, sizeof place);
         if (fake->is_old)
-            populate_page(fake, pages + at);
+            populate_page(fake, pages + at, true);
     }
 }
 
@@ -245,9 +376,16 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
     bool is_new = !address;
     if (is_new)
         address = find_gap(fake, length);
-    if (!address)
+    /* What fills a hole takes the entry of what was there: mremap(2) asks for enough of them before it makes one. */
+    if (!address || (!is_hole && has_all_maps(fake)))
         return -ENOMEM;
     bool is_anonymous = kind == TRESOR__SYS_MAP_ANONYMOUS || kind == TRESOR__SYS_MAP_ANONYMOUS_HOLE;
+    if (is_anonymous && !has_memory_for(fake, range_of(address, length)))
+        return -ENOMEM;
+    mark(fake, range_of(address, length),
+         is_anonymous ? PAGE_PRIVATE
+         : is_of_file ? PAGE_FILE
+                      : PAGE_RESERVED);
     /* Windows are large: a new one keeps what the arena happens to hold, which is rubbish enough. */
     if (kind != TRESOR__SYS_MAP_RESERVE || !is_new)
         memset(address, is_anonymous ? 0 : FAKE_RUBBISH, round_up(length));
@@ -259,17 +397,24 @@ static int64_t map(void *cookie, enum tresor__sys_map kind, void *address, size_
         map_pages(fake, address, length, descriptor, offset);
     /* What fills a hole is looked at without a populate, and has its page faults. */
     for (size_t at = 0; kind == TRESOR__SYS_MAP_FILE_HOLE && at < length; at += FAKE_PAGE_BYTES)
-        populate_page(fake, (uint8_t *)address + at);
+        populate_page(fake, (uint8_t *)address + at, true);
     return 0;
 }
 
 static int64_t unmap(void *cookie, void *address, size_t length)
 {
     struct fake_sys *fake = self(cookie);
+    struct range range = range_of(address, length);
     if ((uintptr_t)address % FAKE_PAGE_BYTES != 0 || length == 0)
         return -EINVAL;
-    range_set_remove(&fake->used, range_of(address, length));
-    range_set_remove(&fake->locked, range_of(address, length));
+    bool splits = !is_bound(fake, range.start) && !is_bound(fake, range.end) &&
+                  !crosses_bound(fake, range);
+    if (splits && has_all_maps(fake))
+        return -ENOMEM;
+    range_set_remove(&fake->used, range);
+    range_set_remove(&fake->locked, range);
+    mark(fake, range, PAGE_FREE);
+    bound(fake, range, false);
     return 0;
 }
 
@@ -282,6 +427,9 @@ static int64_t move_pages(void *cookie, void *from, void *to, size_t length)
     fake->crossing_moves += crosses;
     if (crosses || !range_set_covers(&fake->used, range_of(from, length)))
         return -EFAULT;
+    if (has_all_maps(fake) || !has_memory_for(fake, range_of(to, length)))
+        return -ENOMEM;
+    mark(fake, range_of(to, length), PAGE_PRIVATE);
     memcpy(to, from, round_up(length));
     memset(from, FAKE_RUBBISH, round_up(length));
     range_set_add(&fake->used, range_of(to, length));
@@ -314,7 +462,7 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
         return -ENOMEM;
     fake->random_advices += advice == TRESOR__SYS_MEMORY_RANDOM;
     for (size_t at = 0; advice == TRESOR__SYS_POPULATE_READ && at < length; at += FAKE_PAGE_BYTES) {
-        int64_t result = populate_page(fake, (uint8_t *)address + at);
+        int64_t result = populate_page(fake, (uint8_t *)address + at, false);
         if (result < 0)
             return result;
     }
@@ -324,10 +472,12 @@ static int64_t advise_memory(void *cookie, void *address, size_t length,
 static int64_t protect(void *cookie, void *address, size_t length, bool reachable)
 {
     struct fake_sys *fake = self(cookie);
+    struct range range = range_of(address, length);
     (void)reachable;
-    if (!range_set_covers(&fake->used, range_of(address, length)))
+    bool splits = !is_bound(fake, range.start) || !is_bound(fake, range.end);
+    if (!range_set_covers(&fake->used, range) || (splits && has_all_maps(fake)))
         return -ENOMEM;
-    bound(fake, range_of(address, length), true);
+    bound(fake, range, true);
     return 0;
 }
 
@@ -516,6 +666,61 @@ static int64_t watch_wait(void *cookie, struct tresor__sys_watch *watches, uint3
     return result;
 }
 
+/* --- guards --- */
+
+static int64_t guard_open(void *cookie)
+{
+    struct fake_sys *fake = self(cookie);
+    if (fake->guard_errno)
+        return -fake->guard_errno;
+    fake->guards++;
+    return 0;
+}
+
+static int64_t guard_close(void *cookie)
+{
+    self(cookie)->guards--;
+    return 0;
+}
+
+static int64_t guard_add(void *cookie, struct tresor__guard_range *range)
+{
+    struct fake_sys *fake = self(cookie);
+    if (fake->guard_range_count == FAKE_GUARD_RANGES)
+        abort();
+    fake->guard_ranges[fake->guard_range_count++] = range;
+    return 0;
+}
+
+static int64_t guard_remove(void *cookie, struct tresor__guard_range *range)
+{
+    struct fake_sys *fake = self(cookie);
+    uint32_t i = 0;
+    while (fake->guard_ranges[i] != range)
+        i++;
+    fake->guard_ranges[i] = fake->guard_ranges[--fake->guard_range_count];
+    return 0;
+}
+
+bool fake_sys_fault(struct fake_sys *fake, const void *address)
+{
+    for (uint32_t i = 0; i < fake->guard_range_count; i++) {
+        struct tresor__guard_range *range = fake->guard_ranges[i];
+        uint64_t inside = (uintptr_t)address - range->start;
+        if (inside >= range->length_bytes)
+            continue;
+        uint64_t page = inside / range->page_bytes;
+        atomic_store(&range->size_bytes, file_of(fake, range->descriptor)->size_bytes);
+        tresor__guard_mark_end(range, file_of(fake, range->descriptor)->size_bytes);
+        tresor__guard_mark(range, page);
+        memset((void *)(range->start + page * range->page_bytes), 0, range->page_bytes);
+        tresor__guard_mark(range, page);
+        fake->sys.bell_ring(fake, range->alarm->bell);
+        return true;
+    }
+    return false;
+}
+
 struct fake_watch *fake_sys_watch(struct fake_sys *fake, const char *path)
 {
     for (uint32_t i = 0; i < fake->watch_count; i++)
@@ -541,6 +746,7 @@ void fake_sys_init(struct fake_sys *fake)
     memset(fake, 0, sizeof *fake);
     fake->arena_bytes = ARENA_BYTES;
     fake->lock_limit_bytes = UINT64_MAX;
+    fake->private_limit_bytes = UINT64_MAX;
     fake->direct_alignment_bytes = 512;
     fake->max_maps = 65530;
     fake->sys = (struct tresor__sys){
@@ -582,13 +788,71 @@ void fake_sys_init(struct fake_sys *fake)
         .place_memory = place_memory,
         .watch_open = watch_open,
         .watch_wait = watch_wait,
+        .guard_open = guard_open,
+        .guard_close = guard_close,
+        .guard_add = guard_add,
+        .guard_remove = guard_remove,
     };
 }
 
 void fake_sys_free(struct fake_sys *fake)
 {
     free(fake->arena);
-    fake->arena = NULL;
+    free(fake->pages);
+    free(fake->cuts);
+    fake->arena = fake->pages = NULL;
+    fake->cuts = NULL;
+}
+
+void fake_sys_reset(struct fake_sys *fake)
+{
+    const struct fake_sys old = *fake;
+    fake_sys_init(fake);
+    fake->arena = old.arena;
+    fake->arena_bytes = old.arena_bytes;
+    fake->pages = old.pages;
+    fake->cuts = old.cuts;
+    fake->cut_capacity = old.cut_capacity;
+    if (fake->pages)
+        memset(fake->pages, PAGE_FREE, fake->arena_bytes / FAKE_PAGE_BYTES);
+}
+
+void fake_sys_heal(struct fake_sys *fake)
+{
+    fake->sector_count = 0;
+    fake->private_limit_bytes = UINT64_MAX;
+    fake->maps_limit = 0;
+    for (uint32_t i = 0; i < fake->file_count; i++)
+        fake_sys_restore(fake, i);
+}
+
+void fake_sys_restore(struct fake_sys *fake, uint32_t number)
+{
+    struct fake_file *file = &fake->files[number];
+    uint32_t kept = 0;
+    file->size_bytes = file->bytes->size;
+    for (uint32_t i = 0; i < fake->cut_count; i++) {
+        struct fake_cut cut = fake->cuts[i];
+        if (cut.file != file) {
+            fake->cuts[kept++] = cut;
+            continue;
+        }
+        memset(cut.page, 0, FAKE_PAGE_BYTES);
+        copy_file(fake, file, cut.page, cut.offset_bytes, cut.offset_bytes + FAKE_PAGE_BYTES);
+    }
+    fake->cut_count = kept;
+}
+
+/* What is not linked any more has changed, but was not modified. */
+bool fake_sys_replace(struct fake_sys *fake, uint32_t file, const struct bytes *bytes)
+{
+    if (fake->file_count == FAKE_FILES)
+        return false;
+    struct fake_file *old = &fake->files[file];
+    fake_sys_add(fake, old->path, bytes);
+    old->is_replaced = true;
+    old->changed_ns++;
+    return true;
 }
 
 void fake_sys_add(struct fake_sys *fake, const char *path, const struct bytes *bytes)

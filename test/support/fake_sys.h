@@ -20,7 +20,10 @@ enum {
     FAKE_WATCHES = 8,
     FAKE_PATH_BYTES = 128,
     FAKE_BOUNDS = 1024,
-    FAKE_FILES = 16,
+    FAKE_FILES = 48,
+    FAKE_SECTORS = 8,
+    FAKE_SECTOR_BYTES = 512,
+    FAKE_GUARD_RANGES = 16,
     FAKE_DESCRIPTOR_FIRST = 1000, /* file i is FIRST + i, the bell the one after the last file */
     FAKE_DIRECT_FIRST = 2000,     /* file i for direct reads */
     FAKE_PAGE_BYTES = 4096,
@@ -32,8 +35,24 @@ struct fake_file {
     const struct bytes *bytes;
     uint64_t size_bytes; /* what stat says and reads end at; the test may lower it */
     int64_t modified_ns;
+    int64_t changed_ns;
+    bool is_replaced; /* another file has its path; who has opened it still reads it */
     uint64_t cached_start_bytes; /* what the page cache holds, up to `end`; the test may set both */
     uint64_t cached_end_bytes;
+};
+
+/** What the disk cannot read. Where it could have read what is before, a read ends there. */
+struct fake_sector {
+    uint32_t file;
+    uint64_t offset_bytes; /* a multiple of FAKE_SECTOR_BYTES */
+    uint32_t fails_left;   /* UINT32_MAX: for ever */
+};
+
+/** A page of a file, mapped and looked at, in or before which the file ended then, before its time. */
+struct fake_cut {
+    uint8_t *page;
+    const struct fake_file *file;
+    uint64_t offset_bytes;
 };
 
 /** The one ring that there can be at a time. */
@@ -72,7 +91,18 @@ struct fake_sys {
     struct tresor__sys sys;
     struct fake_file files[FAKE_FILES];
     uint32_t file_count;
+    struct fake_sector sectors[FAKE_SECTORS];
+    uint32_t sector_count;
+    struct fake_cut *cuts;
+    uint32_t cut_count;
+    uint32_t cut_capacity;
+    uint64_t transfers;     /* of a file's bytes to memory, so far */
+    uint64_t flip_transfer; /* from this one on each brings a byte that is not the file's; 0: none does */
     uint8_t *arena;
+    uint8_t *pages; /* what each page of the arena is */
+    uint64_t private_bytes;       /* of private maps, touched or not */
+    uint64_t private_limit_bytes; /* ENOMEM beyond; UINT64_MAX: none */
+    uint32_t maps_limit;          /* ENOMEM for what would make more maps; 0: none */
     size_t arena_bytes; /* of all mappings together; a multiple of 2 MiB, and may be set until the first of them */
     struct range_set used;
     uintptr_t bounds[FAKE_BOUNDS]; /* where a map ends or begins, in no order; neighbours are never joined */
@@ -99,10 +129,30 @@ struct fake_sys {
     struct fake_watch watches[FAKE_WATCHES]; /* that were opened; the last one stays when it is closed */
     uint32_t watch_count;
     const char *const *watch_paths; /* that can be watched, up to NULL; NULL: none */
+    int32_t guard_errno; /* of guard_open; 0: there is a guard */
+    uint32_t guards;     /* opened and not closed */
+    struct tresor__guard_range *guard_ranges[FAKE_GUARD_RANGES]; /* added and not removed, in no order */
+    uint32_t guard_range_count;
     bool is_old; /* it cannot populate: EINVAL, as before Linux 5.14 */
 };
 
 void fake_sys_init(struct fake_sys *fake);
+
+/** As new, with its arena's size and memory. */
+void fake_sys_reset(struct fake_sys *fake);
+
+/** Files have their sizes, the disk reads all of them, and nothing but locks has a limit. */
+void fake_sys_heal(struct fake_sys *fake);
+
+/** All bytes of a file are written to it once more, which who has it mapped sees. */
+void fake_sys_restore(struct fake_sys *fake, uint32_t file);
+
+/** Put another file in the place of one, as rename(2) does; false where there are too many. */
+bool fake_sys_replace(struct fake_sys *fake, uint32_t file, const struct bytes *bytes);
+
+/** How many maps there are; neighbours count as two. */
+uint32_t fake_sys_map_count(const struct fake_sys *fake);
+
 void fake_sys_free(struct fake_sys *fake);
 
 /** fake_ring.c: the rows of rings. Reads are made when they are reaped. */
@@ -116,6 +166,9 @@ int64_t fake_ring_close(void *cookie, struct tresor__sys_ring *ring);
 
 /** `path` and `bytes` must outlive it. */
 void fake_sys_add(struct fake_sys *fake, const char *path, const struct bytes *bytes);
+
+/** What the guard's handler does of a fault at an address: false where no range has it. Any thread. */
+bool fake_sys_fault(struct fake_sys *fake, const void *address);
 
 /** Opened by path; NULL where it was not. Make what it tells of happen, or it tell nothing more, on any thread. */
 struct fake_watch *fake_sys_watch(struct fake_sys *fake, const char *path);

@@ -59,8 +59,9 @@ static void need_right(struct faulty_sys *faulty, const struct tresor__sys_ring 
         return;
     }
     faulty_need_open(faulty, FAULTY_RING_SUBMIT, entry->descriptor);
-    faulty_need_mapped(faulty, FAULTY_RING_SUBMIT,
-                       faulty_pages_of(faulty, entry->address, entry->length));
+    struct range range = faulty_pages_of(faulty, entry->address, entry->length);
+    if (!range_set_covers(&faulty->lent, range))
+        faulty_need_mapped(faulty, FAULTY_RING_SUBMIT, range);
 }
 
 int64_t faulty_ring_submit(void *cookie, struct tresor__sys_ring *ring,

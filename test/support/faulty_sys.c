@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { SHORT_ONCE_IN = 8 };
+
 /* The first thing that went wrong tells most. */
 void faulty_violate(struct faulty_sys *faulty, const char *format, ...)
 {
@@ -191,6 +193,10 @@ size_t faulty_shorten(struct faulty_sys *faulty, size_t length)
         return length < 1 ? length : 1;
     case FAULTY_READS_HALF:
         return (length + 1) / 2;
+    case FAULTY_READS_SOME:
+        if (random_below(faulty, SHORT_ONCE_IN) > 0)
+            return length;
+        return length < 1 ? length : 1 + (size_t)random_below(faulty, length);
     case FAULTY_READS_RANDOM:
         return length < 1 ? length : 1 + (size_t)random_below(faulty, length);
     default:
@@ -283,7 +289,7 @@ static int64_t unmap(void *cookie, void *address, size_t length)
     enum faulty_verdict verdict = faulty_decide(faulty, &call, &result);
     if (verdict == FAULTY_CARRY_OUT)
         result = faulty->under->unmap(faulty->under->cookie, address, length);
-    else if (verdict == FAULTY_FAIL)
+    if (verdict != FAULTY_LOSE && result < 0)
         range_set_add(&faulty->refused, range);
     if (verdict != FAULTY_CARRY_OUT || result < 0)
         return result;
@@ -442,6 +448,53 @@ static int64_t watch_wait(void *cookie, struct tresor__sys_watch *watches, uint3
     return result;
 }
 
+/* --- guards --- */
+
+static int64_t guard_open(void *cookie)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_GUARD_OPEN};
+    int64_t result;
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
+        return result;
+    result = faulty->under->guard_open(faulty->under->cookie);
+    faulty->guards += result == 0;
+    return result;
+}
+
+static int64_t guard_close(void *cookie)
+{
+    FAULTY_ENTER(faulty, cookie);
+    if (faulty->guards == 0 || (faulty->guards == 1 && faulty->guard_ranges > 0))
+        faulty_violate(faulty, "guard_close with %u guards and %u ranges", faulty->guards,
+                       faulty->guard_ranges);
+    faulty->guards--;
+    return faulty->under->guard_close(faulty->under->cookie);
+}
+
+/* All that is guarded is mapped for as long as it is. */
+static int64_t guard_add(void *cookie, struct tresor__guard_range *range)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct range place = {range->start, range->start + range->length_bytes};
+    if (faulty->guards == 0 || !range_set_covers(&faulty->mapped, place))
+        faulty_violate(faulty, "guard_add of %zu bytes with %u guards", (size_t)range->length_bytes,
+                       faulty->guards);
+    faulty_need_open(faulty, FAULTY_STAT, range->descriptor);
+    faulty->guard_ranges++;
+    return faulty->under->guard_add(faulty->under->cookie, range);
+}
+
+static int64_t guard_remove(void *cookie, struct tresor__guard_range *range)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct range place = {range->start, range->start + range->length_bytes};
+    if (faulty->guard_ranges == 0 || !range_set_covers(&faulty->mapped, place))
+        faulty_violate(faulty, "guard_remove of what is not mapped, of %u ranges", faulty->guard_ranges);
+    faulty->guard_ranges--;
+    return faulty->under->guard_remove(faulty->under->cookie, range);
+}
+
 static int64_t lock(void *cookie, const void *address, size_t length)
 {
     FAULTY_ENTER(faulty, cookie);
@@ -559,8 +612,9 @@ static int64_t word_wait(void *cookie, const _Atomic uint32_t *word, uint32_t va
 
 static int64_t now_ms(void *cookie)
 {
+    enum { NS_PER_MS = 1000000 };
     FAULTY_ENTER(faulty, cookie);
-    return faulty->clock_ms++;
+    return faulty->clock_ns ? (int64_t)(*faulty->clock_ns / NS_PER_MS) : faulty->clock_ms++;
 }
 
 void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
@@ -607,6 +661,10 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
         .place_memory = place_memory,
         .watch_open = watch_open,
         .watch_wait = watch_wait,
+        .guard_open = guard_open,
+        .guard_close = guard_close,
+        .guard_add = guard_add,
+        .guard_remove = guard_remove,
     };
 }
 
@@ -630,12 +688,28 @@ const char *faulty_sys_check(struct faulty_sys *faulty)
         faulty_violate(faulty, "held: %u descriptors", faulty->descriptor_count);
     if (faulty->ring_count > 0)
         faulty_violate(faulty, "held: %u rings", faulty->ring_count);
+    if (faulty->guards > 0 || faulty->guard_ranges > 0)
+        faulty_violate(faulty, "held: %u guards, %u ranges", faulty->guards, faulty->guard_ranges);
     if (residue > 0)
         faulty_violate(faulty, "held: %zu mapped bytes", residue);
     for (size_t i = 0; i < faulty->locked.count; i++)
         if (!range_set_covers(&faulty->refused, faulty->locked.ranges[i]))
             faulty_violate(faulty, "held: %zu locked bytes", range_set_bytes(&faulty->locked));
     return faulty->violation[0] ? faulty->violation : NULL;
+}
+
+void faulty_sys_lend(struct faulty_sys *faulty, const void *address, size_t length)
+{
+    pthread_mutex_lock(&faulty->lock);
+    range_set_add(&faulty->lent, faulty_pages_of(faulty, address, length));
+    pthread_mutex_unlock(&faulty->lock);
+}
+
+void faulty_sys_take_back(struct faulty_sys *faulty, const void *address, size_t length)
+{
+    pthread_mutex_lock(&faulty->lock);
+    range_set_remove(&faulty->lent, faulty_pages_of(faulty, address, length));
+    pthread_mutex_unlock(&faulty->lock);
 }
 
 void faulty_sys_clean(struct faulty_sys *faulty)

@@ -2,7 +2,7 @@
 /*
  * A system-call table around another one. It counts every call, makes chosen ones fail, cuts reads short, and keeps
  * books of what the library holds: descriptors, mapped ranges, locked ranges. Calls on what is not held are kept as
- * a violation, and so is what is left at the end. Its clock is its own. Rows may be called on any thread.
+ * a violation, and so is what is left at the end. Its clock is its own, or the test's. Rows may be called on any thread.
  */
 #ifndef TEST_SUPPORT_FAULTY_SYS_H
 #define TEST_SUPPORT_FAULTY_SYS_H
@@ -52,6 +52,7 @@ enum faulty_row {
     FAULTY_PLACE_MEMORY,
     FAULTY_WATCH_OPEN,
     FAULTY_WATCH_WAIT,
+    FAULTY_GUARD_OPEN,
     FAULTY_ROWS,
     FAULTY_ANY = FAULTY_ROWS, /* in a plan: whatever row */
 };
@@ -85,6 +86,7 @@ enum faulty_reads {
     FAULTY_READS_HALF,
     FAULTY_READS_RANDOM,
     FAULTY_READS_INTERRUPTED, /* each is EINTR once before it is made */
+    FAULTY_READS_SOME, /* one in a few is of a random length */
 };
 
 enum {
@@ -121,6 +123,7 @@ struct faulty_sys {
     uint64_t read_bytes; /* that reads answered */
     bool interrupted;    /* the last read was */
     int64_t clock_ms;
+    const uint64_t *clock_ns; /* another's clock, which its waits do not move; NULL: its own */
 
     int descriptors[FAULTY_DESCRIPTORS]; /* open */
     uint32_t descriptor_count;
@@ -129,6 +132,9 @@ struct faulty_sys {
     uint32_t ring_count; /* made and not closed */
     struct range_set mapped;
     struct range_set locked;
+    struct range_set lent; /* the host's own memory, which a ring may be told to read into */
+    uint32_t guards; /* opened and not closed */
+    uint32_t guard_ranges; /* added and not removed */
     struct range_set refused; /* mapped, and an unmap of it was made to fail */
     char violation[256];
 };
@@ -141,6 +147,10 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
  * whose refusal stays, do not count.
  */
 const char *faulty_sys_check(struct faulty_sys *faulty);
+
+/** Memory of the host's own that a COPY may go to, from the start of a page on, until it is taken back. */
+void faulty_sys_lend(struct faulty_sys *faulty, const void *address, size_t length);
+void faulty_sys_take_back(struct faulty_sys *faulty, const void *address, size_t length);
 
 /** Give back what is still held, so that the next run does not suffer from this one. */
 void faulty_sys_clean(struct faulty_sys *faulty);

@@ -46,13 +46,21 @@ static uint64_t align(uint64_t offset)
     return (offset + ALIGNMENT_BYTES - 1) / ALIGNMENT_BYTES * ALIGNMENT_BYTES;
 }
 
-/* splitmix64 of the place */
-static uint8_t byte_at(uint64_t part, uint64_t place)
+/* Eight bytes at a place that is a multiple of eight: splitmix64 of it. */
+static uint64_t word_at(uint64_t part, uint64_t place)
 {
     uint64_t value = (part << 48) + place + UINT64_C(0x9e3779b97f4a7c15);
     value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     value = (value ^ (value >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (uint8_t)(value >> 32);
+    return value ^ (value >> 31);
+}
+
+static uint8_t byte_at(uint64_t part, uint64_t place)
+{
+    uint8_t bytes[8];
+    uint64_t word = word_at(part, place & ~UINT64_C(7));
+    memcpy(bytes, &word, sizeof word);
+    return bytes[place & 7];
 }
 
 static void put_data(struct model_set *set, uint64_t count)
@@ -60,8 +68,15 @@ static void put_data(struct model_set *set, uint64_t count)
     struct bytes *bytes = &set->parts[set->part_count - 1].bytes;
     size_t start = bytes->size;
     bytes_put_zeros(bytes, (size_t)count);
-    for (uint64_t i = 0; i < count; i++)
-        bytes->data[start + i] = byte_at(set->part_count, start + i);
+    uint64_t at = start;
+    for (; at < start + count && at % 8 != 0; at++)
+        bytes->data[at] = byte_at(set->part_count, at);
+    for (; at + 8 <= start + count; at += 8) {
+        uint64_t word = word_at(set->part_count, at);
+        memcpy(bytes->data + at, &word, sizeof word);
+    }
+    for (; at < start + count; at++)
+        bytes->data[at] = byte_at(set->part_count, at);
 }
 
 static void put_key_u16(struct bytes *bytes, const char *key, uint16_t value)

@@ -289,6 +289,25 @@ static void copies_to_any_place(void **state)
     fake_world_close(&world);
 }
 
+/* A count that is short of the place where the wanted bytes begin is not the end of the file. */
+static void short_counts_before_what_is_wanted(void **state)
+{
+    static _Alignas(4096) uint8_t memory[4096];
+    static const enum faulty_reads kinds[] = {FAULTY_READS_BYTE, FAULTY_READS_RANDOM};
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        start(TRESOR_DIRECT_ON);
+        fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+        world.faulty.reads = kinds[i];
+        for (uint32_t offset = 0; offset < 1000; offset += 97)
+            copy_must_be_exact(memory + 2048 + offset % 7, 2, offset, 300);
+        world.faulty.reads = FAULTY_READS_WHOLE;
+        if (kinds[i] == FAULTY_READS_BYTE)
+            must_be_refused(EINVAL);
+        fake_world_close(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +324,7 @@ int main(void)
         cmocka_unit_test(short_counts_go_on),
         cmocka_unit_test(a_file_that_lost_its_end),
         cmocka_unit_test(copies_to_any_place),
+        cmocka_unit_test(short_counts_before_what_is_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

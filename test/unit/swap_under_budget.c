@@ -65,12 +65,13 @@ static int32_t finish(struct tresor_request request)
     return end->error.code;
 }
 
-static struct tresor_request ask(enum tresor_verb verb, uint32_t tensors, uint32_t flags)
+static struct tresor_request ask_by(enum tresor_verb verb, uint32_t tensors, uint32_t flags,
+                                    uint32_t strategy)
 {
     struct tresor_item items[TENSORS];
     struct tresor_request request = {0};
     struct tresor_request_options options = {
-        .size_bytes = sizeof options, .strategy = TRESOR_STRATEGY_MMAP, .flags = flags};
+        .size_bytes = sizeof options, .strategy = strategy, .flags = flags};
     uint32_t count = 0;
     for (uint32_t i = 0; i < TENSORS; i++)
         if (tensors >> i & 1)
@@ -81,6 +82,11 @@ static struct tresor_request ask(enum tresor_verb verb, uint32_t tensors, uint32
                                      &request);
     assert_error(session_note(&world.session, code, request), TRESOR_OK);
     return request;
+}
+
+static struct tresor_request ask(enum tresor_verb verb, uint32_t tensors, uint32_t flags)
+{
+    return ask_by(verb, tensors, flags, TRESOR_STRATEGY_MMAP);
 }
 
 static int32_t load(uint32_t tensors)
@@ -208,6 +214,44 @@ static void a_swap_may_be_cancelled_while_it_awaits_room(void **state)
         assert_int_equal(context()->controller.io.awaited_scratch_bytes, 0);
         assert_int_equal(context()->controller.io.swaps_awaiting_room, 0);
         assert_error(finish(ask(TRESOR_VERB_LOAD, 0xf0, 0)), TRESOR_OK);
+        fake_world_close(&world);
+    }
+}
+
+static struct tresor_request swap_to(uint32_t first, uint32_t last, uint32_t strategy)
+{
+    struct tresor_request request = {0};
+    const struct tresor_item items[] = {item_of(first), item_of(last)};
+    struct tresor_request_options options = {.size_bytes = sizeof options,
+                                             .flags = TRESOR_REQUEST_ITEMS};
+    int32_t code = tresor_swap(context(), items, first == last ? 1 : 2, strategy, &options, &request);
+    assert_error(session_note(&world.session, code, request), TRESOR_OK);
+    return request;
+}
+
+/*
+ * Two swaps await room, and a request wants one of them to end and the other's tensor to come back behind its own. When it
+ * is cancelled the last of them leaves the queue, and at once the other tensor is where the same request wanted it: which
+ * is told once, as what it is.
+ */
+static void a_cancelled_swap_may_bring_about_another_of_its_request(void **state)
+{
+    (void)state;
+    for (uint32_t steps = 0; steps < 40; steps++) {
+        start(4 * PIECE_BYTES);
+        world.session.context->dispatch_max = 1;
+        load(0x07);
+        assert_error(finish(ask_by(TRESOR_VERB_LOAD, 0x08, 0, TRESOR_STRATEGY_READ)), TRESOR_OK);
+        struct tresor_request there = swap_to(0, 0, TRESOR_STRATEGY_READ);
+        struct tresor_request back = swap_to(0, 3, TRESOR_STRATEGY_MMAP);
+        for (uint32_t i = 0; i < steps; i++)
+            session_pump(&world.session);
+        tresor_cancel(context(), there);
+        tresor_cancel(context(), back);
+        settle();
+        assert_non_null(session_end(&world.session, there));
+        assert_non_null(session_end(&world.session, back));
+        assert_string_equal(world.session.violation, "");
         fake_world_close(&world);
     }
 }
@@ -367,6 +411,7 @@ int main(void)
         cmocka_unit_test(what_is_in_use_stays),
         cmocka_unit_test(a_load_waits_beside_swaps),
         cmocka_unit_test(a_swap_may_be_cancelled_while_it_awaits_room),
+        cmocka_unit_test(a_cancelled_swap_may_bring_about_another_of_its_request),
         cmocka_unit_test(a_patient_eviction_comes_behind),
         cmocka_unit_test(what_comes_is_swapped_when_it_is_there),
         cmocka_unit_test(what_does_not_come_has_nothing_to_move),

@@ -193,11 +193,13 @@ static void use_slice(const struct cached *cached, const struct tresor_event *ev
     tresor_release(cached->loading.context, event->item);
 }
 
-/* True when the request has ended. */
+/* True when the request has ended. Between one slice and the next the context goes on, as it does in an engine's loop: what is
+ * still to come is not held up by what is there. */
 static bool take_events(const struct cached *cached, struct pass *pass)
 {
     struct tresor_event event;
     while (tresor_next_event(cached->loading.context, &event) == 1) {
+        tresor_dispatch(cached->loading.context);
         if (event.type == TRESOR_EVENT_ITEM)
             use_slice(cached, &event, pass);
         else if (event.type == TRESOR_EVENT_DONE)

@@ -88,7 +88,8 @@ static void ask_with(const struct tresor__file *file, struct tresor__outbox *out
 static void ask(const struct tresor__file *file, struct tresor__outbox *out, uint8_t kind,
                 uint8_t on_ok, uint64_t start, uint64_t length)
 {
-    ask_with(file, out, kind, on_ok, TRESOR__MAP_FILE, start, length);
+    uint16_t sparing = file->io->evicts_cache ? TRESOR__CACHE_SPARING : 0;
+    ask_with(file, out, kind, on_ok, (uint16_t)(TRESOR__MAP_FILE | sparing), start, length);
 }
 
 static void ask_for_extent(const struct tresor__file *file, struct tresor__outbox *out,

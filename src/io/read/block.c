@@ -125,13 +125,18 @@ static void ask(const struct tresor__block *block, struct tresor__outbox *out, u
                                });
 }
 
+static uint16_t forgetting(const struct tresor__block *block)
+{
+    return block->route.forgets ? TRESOR__CACHE_SPARING : 0;
+}
+
 static void ask_cached(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     const struct tresor__block *block = context;
     uint8_t makes = block->route.populates ? TRESOR__POPULATE_WRITE : 0;
     (void)input;
-    ask(block, out, TRESOR__EFFECT_READ, BLOCK_ON_READ_OK, (uint16_t)(TRESOR__READ_CACHED | makes),
-        left(block));
+    ask(block, out, TRESOR__EFFECT_READ, BLOCK_ON_READ_OK,
+        (uint16_t)(TRESOR__READ_CACHED | makes | forgetting(block)), left(block));
 }
 
 static void ask_populate(void *context, const struct tresor__input *input,
@@ -155,7 +160,7 @@ static void ask_read(void *context, const struct tresor__input *input, struct tr
     const struct tresor__block *block = context;
     uint16_t flags = block->route.way == TRESOR__WAY_BOUNCE ? TRESOR__READ_DIRECT | TRESOR__READ_BOUNCE
                     : is_direct(block)                     ? TRESOR__READ_DIRECT
-                                                           : 0;
+                                                           : forgetting(block);
     (void)input;
     ask(block, out, TRESOR__EFFECT_READ, BLOCK_ON_READ_OK, flags, whole_units(block));
 }

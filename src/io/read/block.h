@@ -20,6 +20,7 @@ enum tresor__way {
 struct tresor__block_route {
     uint8_t way;              /* enum tresor__way */
     bool probes;              /* what the page cache holds is copied first */
+    bool forgets;             /* the page cache shall not keep what is read through it */
     bool populates;           /* its memory is made before a read is submitted to it */
     uint32_t alignment_bytes; /* of direct reads, in memory and in the file */
 };

@@ -60,6 +60,16 @@ static bool has_room(const void *context, const struct tresor__input *input)
     return tresor__ledger_has_room(&file_of(context)->ledger, TRESOR__BACKING_ANONYMOUS);
 }
 
+/* A scrap of room is left until there is more, for each extent costs its map and a read. */
+static bool has_turn_to_map(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__read *job = context;
+    const struct tresor__file *file = file_of(context);
+    (void)input;
+    return !job->mapped_last && tresor__ledger_has_wide_room(&file->ledger, TRESOR__BACKING_ANONYMOUS,
+                                                             file->io->block_bytes);
+}
+
 static bool has_more(const void *context, const struct tresor__input *input)
 {
     const struct tresor__read *job = context;
@@ -116,7 +126,7 @@ static uint64_t extent_bytes(const struct tresor__file *file, struct tresor__ext
 }
 
 static void ask_for_extent(const struct tresor__file *file, struct tresor__outbox *out,
-                           uint8_t kind, uint8_t on_ok, struct tresor__extent extent, bool spare)
+                           uint8_t kind, uint8_t on_ok, struct tresor__extent extent, uint32_t flags)
 {
     tresor__file_ask(
         file, out,
@@ -125,7 +135,7 @@ static void ask_for_extent(const struct tresor__file *file, struct tresor__outbo
             .machine = TRESOR__MACHINE_READ,
             .on_ok = on_ok,
             .on_failed = (uint8_t)(on_ok + 1),
-            .flags = (uint16_t)(TRESOR__MAP_ANONYMOUS | (spare ? TRESOR__MAP_SPARE : 0)),
+            .flags = (uint16_t)(TRESOR__MAP_ANONYMOUS | flags),
         },
         tresor__ledger_start(&file->ledger, extent.first), extent_bytes(file, extent));
 }
@@ -133,15 +143,17 @@ static void ask_for_extent(const struct tresor__file *file, struct tresor__outbo
 static void ask_map(const struct tresor__read *job, struct tresor__outbox *out)
 {
     const struct tresor__file *file = file_of(job);
-    struct tresor__extent extent = job->walk.extent;
-    ask_for_extent(file, out, TRESOR__EFFECT_MAP, READ_ON_MAP_OK, extent,
-                   file->ledger.intervals[extent.first].spare);
+    const struct tresor__interval *first = &file->ledger.intervals[job->walk.extent.first];
+    ask_for_extent(file, out, TRESOR__EFFECT_MAP, READ_ON_MAP_OK, job->walk.extent,
+                   first->spare             ? TRESOR__MAP_SPARE
+                   : first->small_bytes > 0 ? TRESOR__MAP_SMALL
+                                            : 0);
 }
 
 static void unmap(const struct tresor__read *job, struct tresor__outbox *out)
 {
     ask_for_extent(file_of(job), out, TRESOR__EFFECT_UNMAP, READ_ON_UNMAP_OK, job->spent,
-                   job->keeps_bytes > 0);
+                   job->keeps_bytes > 0 ? TRESOR__MAP_SPARE : 0);
 }
 
 /* A part of it is the file's, and no memory to keep. */
@@ -206,6 +218,7 @@ static void take_and_map(void *context, const struct tresor__input *input,
     struct tresor__file *file = file_of(context);
     (void)input;
     tresor__extent_take(&file->ledger, TRESOR__BACKING_ANONYMOUS, &job->walk);
+    job->mapped_last = true;
     ask_map(job, out);
 }
 
@@ -317,6 +330,7 @@ static void stop_moving(void *context, const struct tresor__input *input, struct
 {
     struct tresor__read *job = context;
     uint32_t seams = file_of(context)->io->room.seam_count;
+    tresor__exchange_forget(&file_of(context)->ledger, job->walk.extent);
     if (input->os_errno == EINVAL || input->os_errno == ENOSYS)
         job->never_moves = true;
     if (input->os_errno == ENOMEM)
@@ -414,6 +428,7 @@ static void ask_unmap(void *context, const struct tresor__input *input, struct t
     struct tresor__read *job = context;
     (void)input;
     job->walk.retries = 0;
+    job->mapped_last = false;
     tresor__ledger_take_release(&file_of(job)->ledger, TRESOR__BACKING_ANONYMOUS, &job->spent);
     reserve_spare(job);
     unmap(job, out);

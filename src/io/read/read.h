@@ -18,6 +18,7 @@ struct tresor__read {
     struct tresor__extent_walk walk; /* the extent in hand */
     struct tresor__extent spent;     /* the extent that is unmapped, or first gives its pages */
     struct tresor__exchange exchange; /* of its pages for those of the extent in hand */
+    bool mapped_last;                /* rather than unmapped: what is spent has the next turn */
     bool never_moves;                /* this file's pages: the system cannot */
     uint32_t seams_refused;          /* with as many a move was refused; 0: none was */
     uint64_t keeps_bytes;            /* of it, which shall stay as spare pages; all or none */
