@@ -67,6 +67,7 @@ def gguf_files():
                                 key("split.tensors.count", 5, u32(2))])
     yield "array_of_arrays", gguf([], [array("a", 9, 1, u32(4) + u64(0))])
     yield "array_too_long", gguf([], [array("a", 8, 1 << 61, b"")])
+    yield "array_cut", gguf([], [array("a", 8, 20, 8 * string("twelve bytes") + bytes(4))], data=0, alignment=1)
     yield "string_too_long", gguf([], [key("k", 8, u64((1 << 64) - 1))])
     yield "counts_too_large", b"GGUF" + u32(3) + u64(1 << 63) + u64(1 << 61)
     yield "cut", gguf([one, tensor("u", [8], 1, 32)], scalars)[:120]
