@@ -87,6 +87,17 @@ static void check_metadata(const struct tresor__directory *directory, uint32_t n
                                                value->key_length) == number);
 }
 
+/* safetensors: from the header to the end of the file each byte has one tensor. */
+static void check_cover(const struct tresor__directory *directory, uint64_t file_size)
+{
+    uint64_t end = directory->files[0].data_offset;
+    for (uint32_t i = 0; i < directory->entry_count; i++) {
+        FUZZ_CHECK(directory->entries[i].offset_bytes == end);
+        end += directory->entries[i].size_bytes;
+    }
+    FUZZ_CHECK(end == file_size);
+}
+
 void fuzz_check_directory(const struct tresor__directory *directory, uint64_t file_size)
 {
     FUZZ_CHECK(directory->file_count == 1);
@@ -99,6 +110,8 @@ void fuzz_check_directory(const struct tresor__directory *directory, uint64_t fi
         check_entry(directory, i, file_size);
     for (uint32_t i = 0; i < directory->metadata_count; i++)
         check_metadata(directory, i, file_size);
+    if (directory->shape_order == TRESOR_SHAPE_OUTERMOST_FIRST)
+        check_cover(directory, file_size);
 }
 
 /* No name of a file leads out of the index's folder. */
