@@ -90,6 +90,7 @@ def safetensors_files():
     yield "no_text_in_metadata", text(['"__metadata__":{"format":1}', one], 4)
     yield "hole", text([one, member("b", "U8", [1], 5, 6)], 6)
     yield "overlap", text([one, member("b", "U8", [4], 2, 6)], 6)
+    yield "overlap_of_the_sum", text([one, member("b", "U8", [4], 2, 6)], 8)
     yield "too_much_data", text([one], 5)
     yield "too_little_data", text([one], 3)
     yield "same_keys", text([one, one], 4)
@@ -148,9 +149,58 @@ def script_files():
         yield f"world_{number:02}", knobs + bytes(chance.randrange(256) for _ in range(40 * (number % 6)))
 
 
+def lines(*bodies):
+    return "".join(body + "\n" for body in bodies).encode()
+
+
+HEADER_LINE = (
+    '{"trace": "tresor", "version": 1, "library": "0.1.0", "code": 0, "page_bytes": 4096, "seams_max": '
+    '32765, "options": {"strategy": "0x2", "sources_max": "0", "requests_max": "0", "items_max": "0", '
+    '"waits_max": "0", "blocks_max": "0", "dispatch_max": "0x8", "policy": "0x1", "block_bytes": "0", '
+    '"populate_bytes": "0x800000", "backend": "0x1", "threads_max": "0", "direct": "0", "stages_max": '
+    '"0", "stage_bytes": "0", "spare_bytes": "0", "budget_bytes": "0", "numa": "0", "pressure": "0", '
+    '"numa_nodes": "0"}'
+)
+
+
+def trace_files():
+    """Lines without their sums and last braces."""
+    call = '{"call": "%s", "elsewhere": false'
+    effect = '"machine": "source", "source": 0, "slot": 0, "file": 0, "space": 2, "flags": 0, "place": 0, "offset": 0'
+    yield "nothing", b""
+    yield "open", lines(call % "open" + ', "path": "m.gguf"',
+                        '{"returned": "open", "code": 0, "source": "0x1000000000000001", "request": "0x2000000000000001"')
+    yield "path", lines(call % "open" + ', "path": "a%0A%C3%A9%25"')
+    yield "path_cut", lines(call % "open" + ', "path": "a%0"')
+    yield "path_nul", lines(call % "open" + ', "path": "a%00"')
+    yield "calls", lines(*(call % name for name in ("next_event", "dispatch", "get_fd", "destroy")))
+    yield "elsewhere", lines('{"call": "dispatch", "elsewhere": true')
+    yield "load", lines(call % "load" + ', "items": ["0x3000000000000001", "7"], "flags": 0, "strategy": 0, "urgency": 0')
+    yield "load_bad_item", lines(call % "load" + ', "items": ["-1"], "flags": 0, "strategy": 0, "urgency": 0')
+    yield "load_no_list", lines(call % "load" + ', "items": 1, "flags": 0, "strategy": 0, "urgency": 0')
+    yield "close", lines(call % "close" + ', "source": "0x1000000000000001"')
+    yield "unknown_call", lines(call % "frobnicate")
+    yield "effect", lines('{"effect": 1, "kind": "READ", ' + effect + ', "length": 10752')
+    yield "poll", lines('{"poll": 7, "starts_left": 2, "refused_errno": 0, "answers": 1', '{"answer": 1, "os_errno": 0, "value": 0')
+    yield "poll_negative", lines('{"poll": -1, "starts_left": 2, "refused_errno": 0, "answers": 1')
+    yield "facts", lines('{"answer": 2, "os_errno": 0, "value": 0, "facts": ["0xfe00", "0xa7e0ae", "0x2a00"]')
+    yield "facts_too_many", lines('{"answer": 2, "os_errno": 0, "value": 0, "facts": [' + ", ".join(['"0"'] * 40) + "]")
+    yield "bytes", lines('{"answer": 4, "os_errno": 0, "value": 4, "bytes": "R0dVRg=="')
+    yield "bytes_bad", lines('{"answer": 4, "os_errno": 5, "value": 4, "bytes": "R0dV=g=="')
+    yield "pending", lines('{"pending": true', '{"pending": false')
+    yield "pending_no_truth", lines('{"pending": 1')
+    yield "step", lines('{"sequence": 1, "machine": "request", "slot": 0, "from": "FREE", "event": "SUBMIT", "to": "PENDING"')
+    yield "time", lines('{"pending": true, "time_us": 123456')
+    yield "end_within", lines('{"end": 1', '{"pending": true')
+    yield "no_object", lines("", "x", "{")
+    yield "header", lines(HEADER_LINE)
+    yield "header_version", lines(HEADER_LINE.replace('"version": 1', '"version": 2'))
+    yield "header_cut", HEADER_LINE[:100].encode()
+
+
 def main():
     for name, files in {"gguf": gguf_files, "safetensors": safetensors_files, "index": index_files,
-                        "script": script_files}.items():
+                        "script": script_files, "trace": trace_files}.items():
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)
         for file, data in files():
