@@ -221,13 +221,11 @@ static bool walk_strings(struct tresor__gguf_reader *reader)
     hop_strings(reader);
     if (!reader->state->array_left)
         return true;
-    /* The next string ends past what we have: say by how much. */
+    /* The next string ends past what we have: say by how much. Only it is looked at, so that a cut array ends at the
+     * same string whatever was here at once. */
     uint64_t length = 0;
     const uint8_t *bytes = NULL;
-    if (!tresor__gguf_backed(reader, reader->state->array_left, 8) ||
-        !tresor__gguf_take_u64(reader, &length))
-        return false;
-    return tresor__gguf_take(reader, length, &bytes);
+    return tresor__gguf_take_u64(reader, &length) && tresor__gguf_take(reader, length, &bytes);
 }
 
 static bool walk_bools(struct tresor__gguf_reader *reader)

@@ -214,6 +214,34 @@ static void arrays(void **state)
     assert_int_equal(outcome(&bytes), TRESOR_ERROR_TRUNCATED);
 }
 
+/* So many strings are no longer in the file once the first are read; where that is told must not depend on the window. */
+static void a_cut_array_ends_at_the_same_string_in_any_window(void **state)
+{
+    enum { COUNT = 20, WHOLE = 8 };
+    (void)state;
+    struct bytes bytes = {0};
+    struct tresor__directory directory;
+    struct tresor__parse_output whole;
+    gguf_put_header(&bytes, 3, 0, 1);
+    gguf_put_key_array(&bytes, "k", TRESOR_METADATA_STRING, COUNT);
+    for (uint32_t i = 0; i < WHOLE; i++)
+        gguf_put_string(&bytes, "twelve bytes");
+    bytes_put_zeros(&bytes, 4);
+    directory_start(&directory, NULL);
+    parse_whole(bytes.data, bytes.size, 0, &directory, &whole);
+    tresor__directory_free(&directory);
+    assert_int_equal(whole.error.code, TRESOR_ERROR_TRUNCATED);
+    assert_int_equal(whole.error.offset, bytes.size - 4);
+    for (size_t step = 0; step < bytes.size; step++) {
+        struct tresor__parse_output grown;
+        directory_start(&directory, NULL);
+        parse_growing(&bytes, 0, step, 0, &directory, &grown);
+        assert_memory_equal(&grown.error, &whole.error, sizeof whole.error);
+        tresor__directory_free(&directory);
+    }
+    bytes_free(&bytes);
+}
+
 static int32_t outcome_of_name(size_t length, bool backed)
 {
     struct bytes bytes = {0};
@@ -329,6 +357,7 @@ int main(void)
         cmocka_unit_test(alignments),
         cmocka_unit_test(metadata_values),
         cmocka_unit_test(arrays),
+        cmocka_unit_test(a_cut_array_ends_at_the_same_string_in_any_window),
         cmocka_unit_test(names),
         cmocka_unit_test(counts_that_no_file_backs),
         cmocka_unit_test(storage_follows_what_was_parsed),
