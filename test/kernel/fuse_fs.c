@@ -187,6 +187,7 @@ static void serve(pid_t parent, int ready)
         return;
     sigaction(SIGTERM, &action, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    setpgid(0, 0); /* who kills the test's whole group shall not leave it mounted */
     if (getppid() == parent && write(ready, "", 1) == 1)
         fuse_session_loop_mt(served.session, &config);
     fuse_session_unmount(served.session);
