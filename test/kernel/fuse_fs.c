@@ -29,6 +29,7 @@ static struct {
     const char *folder;
     const char *name;
     const char *bytes;
+    volatile sig_atomic_t is_unmounted;
 } served;
 
 /* Also called by a signal's handler. */
@@ -172,7 +173,8 @@ static void on_end(int number)
     atomic_store(&served.knobs->hold_to, 0);
     wake_all(served.knobs);
     fuse_session_exit(served.session);
-    umount2(served.folder, MNT_DETACH); /* who sleeps in a read of the device learns of it */
+    /* Who sleeps in a read of the device learns of it. */
+    served.is_unmounted = umount2(served.folder, MNT_DETACH) == 0;
 }
 
 /* Ends with its parent, or by the signal that fuse_fs_stop sends; `ready` hears one byte once the folder is mounted. */
@@ -190,7 +192,8 @@ static void serve(pid_t parent, int ready)
     setpgid(0, 0); /* who kills the test's whole group shall not leave it mounted */
     if (getppid() == parent && write(ready, "", 1) == 1)
         fuse_session_loop_mt(served.session, &config);
-    fuse_session_unmount(served.session);
+    if (!served.is_unmounted)
+        fuse_session_unmount(served.session);
 }
 
 bool fuse_fs_start(struct fuse_fs *fs, const char *folder, const char *name, const void *bytes,

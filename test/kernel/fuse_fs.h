@@ -39,7 +39,7 @@ struct fuse_fs {
     char folder[TEMPORARY_PATH_BYTES];
 };
 
-enum { FUSE_FS_EVER = UINT32_MAX };
+#define FUSE_FS_EVER UINT32_MAX
 
 /** Serve the bytes as a file of that name in a folder. False where the system does not let it be mounted. */
 bool fuse_fs_start(struct fuse_fs *fs, const char *folder, const char *name, const void *bytes,
