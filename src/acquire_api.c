@@ -2,6 +2,7 @@
 /* Acquire and release, on any thread, and waiting for what can be acquired. */
 #include "context.h"
 #include "core/handle.h"
+#include "tensor/faults.h"
 #include "tensor/pins.h"
 
 /* The pieces that an item stands for: a list, or NULL for all. */
@@ -84,6 +85,18 @@ static int32_t release_pieces(struct tresor_context *context, struct tresor__slo
     return code;
 }
 
+/* Pages of theirs were replaced, of which the context has not heard yet. The source stays while there is somebody in the gate. */
+static bool are_hit(struct tresor_context *context, struct tresor__slot *slot, uint32_t generation,
+                    const struct pieces *pieces)
+{
+    if (!tresor__context_has_faults(context) ||
+        tresor__gate_enter(slot, generation, true) != TRESOR_OK)
+        return false;
+    bool is_hit = tresor__faults_hit(&context->controller, slot, pieces->list, pieces->count);
+    leave(context, slot);
+    return is_hit;
+}
+
 static int32_t acquire_many(struct tresor_context *context, struct tresor__slot *slot,
                             struct tresor_item item, const void **data)
 {
@@ -112,10 +125,11 @@ static int32_t release_many(struct tresor_context *context, struct tresor__slot 
     if (code != TRESOR_OK)
         return code;
     code = list_of(slot, item, &pieces);
+    bool is_hit = code == TRESOR_OK && are_hit(context, slot, generation, &pieces);
     if (code == TRESOR_OK)
         code = release_pieces(context, slot, generation, &pieces);
     leave(context, slot);
-    return code;
+    return code == TRESOR_OK && is_hit ? TRESOR_ERROR_POISONED : code;
 }
 
 static int32_t acquire_one(struct tresor_context *context, struct tresor__slot *slot,
@@ -134,12 +148,14 @@ static int32_t release_one(struct tresor_context *context, struct tresor__slot *
                            struct tresor_item item)
 {
     uint32_t index = tresor__handle_index(item.value);
+    const struct pieces pieces = {.list = &index, .count = 1};
     bool is_awaited = false;
+    bool is_hit = are_hit(context, slot, tresor__handle_generation(item.value), &pieces);
     int32_t code = tresor__pins_release_one(slot, tresor__handle_generation(item.value), index,
                                             &is_awaited);
     if (is_awaited)
-        finish(context, slot, &(struct pieces){.list = &index, .count = 1});
-    return code;
+        finish(context, slot, &pieces);
+    return code == TRESOR_OK && is_hit ? TRESOR_ERROR_POISONED : code;
 }
 
 static bool is_one(struct tresor_item item)

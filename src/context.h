@@ -86,6 +86,22 @@ uint32_t tresor__context_run_watch(struct tresor_context *context);
 /** End it, whatever it waits for. */
 void tresor__context_unwatch(struct tresor_context *context);
 
+/** Guard a context that has all else, as the option says (enum tresor_guard). TRESOR_OK, BUSY or UNSUPPORTED. */
+int32_t tresor__context_guard(struct tresor_context *context, uint32_t kind);
+
+/** End it; no source is open. */
+void tresor__context_unguard(struct tresor_context *context);
+
+/** Tell of faults that were contained; how many runs of pages. */
+uint32_t tresor__context_hear_faults(struct tresor_context *context);
+
+/** Whether there are any that were not told. Any thread. */
+bool tresor__context_has_faults(const struct tresor_context *context);
+
+/** A window is about to be reserved or released, or something mapped in it: what its guard has to know. */
+void tresor__guard_resolve(struct tresor_context *context, struct tresor__effect *effect,
+                           struct tresor__model_file *file);
+
 /** How many readaheads of a file go beside its populate under a backend with so many threads. */
 uint32_t tresor__backend_ahead_max(uint32_t kind, uint32_t threads_max);
 

@@ -72,7 +72,8 @@ static int32_t complete_options(struct tresor_context_options *options)
     valid = choose_bytes(&options->populate_bytes, POPULATE_BYTES_DEFAULT) && valid;
     valid = choose_bytes(&options->stage_bytes, STAGE_BYTES_DEFAULT) && valid;
     valid = valid && options->strategy <= TRESOR_STRATEGY_READ &&
-            options->backend <= TRESOR_BACKEND_AUTO &&
+            options->backend <= TRESOR_BACKEND_AUTO && options->guard <= TRESOR_GUARD_SIGBUS &&
+            options->reserved == 0 &&
             !options->allocator.reallocate == !options->allocator.free;
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
 }
@@ -149,9 +150,13 @@ static int32_t make_actors(struct tresor_context *context, tresor__backend_maker
                        context->controller.effects_max, &context->backend)
                 : tresor__backend_make(context, options->backend, &context->backend);
     if (code == TRESOR_OK) {
-        code = tresor__context_watch(context, options->pressure);
-        if (code != TRESOR_OK)
+        code = tresor__context_guard(context, options->guard);
+        if (code == TRESOR_OK)
+            code = tresor__context_watch(context, options->pressure);
+        if (code != TRESOR_OK) {
+            tresor__context_unguard(context);
             context->backend->destroy(context->backend);
+        }
     }
     if (code != TRESOR_OK)
         tresor__bell_close(&context->bell);

@@ -92,6 +92,7 @@ int32_t tresor_context_destroy(struct tresor_context *context)
     if (tresor__controller_in_use(&context->controller) || is_held(context))
         return TRESOR_ERROR_BUSY;
     tresor__context_unwatch(context);
+    tresor__context_unguard(context);
     context->backend->destroy(context->backend);
     tresor__bell_close(&context->bell);
     tresor__context_free(context);

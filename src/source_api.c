@@ -79,6 +79,29 @@ int32_t tresor_source_close(struct tresor_context *context, struct tresor_source
     return TRESOR_OK;
 }
 
+int32_t tresor_source_check(struct tresor_context *context, struct tresor_source source,
+                            uint64_t cookie, struct tresor_request *request)
+{
+    struct tresor__controller *controller = &context->controller;
+    struct tresor__slot *slot = NULL;
+    int32_t code = tresor__source_find(context, source, &slot);
+    if (code != TRESOR_OK)
+        return code;
+    if (!request)
+        return TRESOR_ERROR_INVALID;
+    if (controller->free_request == TRESOR_NONE)
+        return TRESOR_ERROR_AGAIN;
+    struct tresor__request *made =
+        tresor__requests_take(controller, TRESOR_VERB_CHECK, slot->source.index);
+    made->cookie = cookie;
+    made->total = 1;
+    struct tresor__check *check = &controller->checks[made->index];
+    check->source = slot->source.index;
+    check->model = &slot->source.model;
+    *request = tresor__requests_submit(context, made);
+    return TRESOR_OK;
+}
+
 int32_t tresor_source_get_info(struct tresor_context *context, struct tresor_source source,
                                struct tresor_source_info *info)
 {

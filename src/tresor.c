@@ -75,12 +75,15 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
     } else if (effect->kind == TRESOR__EFFECT_READ || effect->kind == TRESOR__EFFECT_OPEN_DIRECT) {
         effect->record = &file->io.direct.facts;
     } else if (effect->kind == TRESOR__EFFECT_STAT) {
-        effect->record = &file->seen;
+        effect->record = effect->machine == TRESOR__MACHINE_CHECK
+                             ? &controller->checks[effect->slot].seen
+                             : &file->seen;
     } else if (effect->kind == TRESOR__EFFECT_MAP) {
         effect->record = &file->identity;
     } else if (effect->kind == TRESOR__EFFECT_QUERY) {
         effect->record = &file->io.lock_facts;
     }
+    tresor__guard_resolve(context, effect, file);
 }
 
 static uint32_t submit(struct tresor_context *context)
@@ -99,6 +102,7 @@ static uint32_t deliver_batch(struct tresor_context *context, uint32_t limit)
 {
     struct tresor__completion completions[BATCH];
     tresor__context_run_watch(context);
+    tresor__context_hear_faults(context);
     if (context->controller.in_flight == 0)
         return 0;
     uint32_t count = context->backend->poll(context->backend, completions,
@@ -115,7 +119,7 @@ bool tresor__context_has_more(struct tresor_context *context)
 {
     return tresor__controller_is_due(&context->controller) ||
            (context->controller.in_flight > 0 && context->backend->pending(context->backend)) ||
-           (context->watch && tresor__watch_pending(context->watch));
+           (context->watch && tresor__watch_pending(context->watch)) || tresor__context_has_faults(context);
 }
 
 /* Rounds of completions, the machines' turns and what they ask, until nothing moves or the limit is reached. */
@@ -173,10 +177,11 @@ bool tresor__context_may_sleep(const struct tresor_context *context)
            tresor__budget_awaits_users(&context->controller);
 }
 
-/* Nothing is under way, but a watch may tell something, or a plan goes on when another thread has used what is there. */
+/* Nothing is under way, but a watch or a guard may tell something, or a plan goes on when another thread has used what is there. */
 static bool waits_for_use(const struct tresor_context *context)
 {
     return context->controller.watch.state == WATCH_WATCHING ||
+           context->controller.guard.state == GUARD_GUARDING ||
            tresor__plans_stand(&context->controller);
 }
 

@@ -8,6 +8,7 @@
 #include <tresor/allocator.h>
 #include <tresor/backend.h>
 #include <tresor/event.h>
+#include <tresor/guard.h>
 #include <tresor/numa.h>
 #include <tresor/observe.h>
 #include <tresor/pressure.h>
@@ -60,6 +61,8 @@ struct tresor_context_options {
     uint32_t pressure;   /**< enum tresor_pressure_watch, as flags; SHRINK needs MEMORY. Where there is nothing to watch a
                               DEGRADED event says so */
     uint64_t numa_nodes; /**< of `numa`, bit i for node i; nodes from 64 on cannot be named */
+    uint32_t guard;      /**< enum tresor_guard */
+    uint32_t reserved;   /**< 0 */
 };
 
 /** What a context has done so far. All counts start at zero. */
@@ -68,8 +71,8 @@ struct tresor_counters {
     uint64_t steps;       /**< transitions taken */
     uint64_t rejected;    /**< inputs that a machine had no rule for */
     uint64_t effects;     /**< asked of the backend */
-    uint64_t completions; /**< answered by it; equal to effects when idle, but for a watch over memory, which is one
-                               behind */
+    uint64_t completions; /**< answered by it; equal to effects when idle, but for a watch over memory and a guard, each
+                               of which is one behind */
     uint64_t requests;    /**< accepted */
     uint64_t events;      /**< taken by the host */
     uint64_t read_bytes;     /**< by reads of tensor bytes and headers */
@@ -99,7 +102,8 @@ struct tresor_counters {
  * Make a context. NULL options are the defaults. Returns TRESOR_OK, INVALID (an option is out of range, or `context` is
  * NULL), NO_MEMORY (also where a pool gets no thread at all), DESCRIPTORS, or UNSUPPORTED (the system tells no page
  * size or gives no random numbers; or `numa` was asked for, and the machine has one memory node only, does not tell its
- * nodes, or has one of `numa_nodes` not online); on failure `*context` is NULL.
+ * nodes, or has one of `numa_nodes` not online; or the system has no SIGBUS for a guard), or BUSY (no guard, see guard.h); on
+ * failure `*context` is NULL.
  * A context belongs to the thread that first dispatches; everything else than what says "any thread" is that
  * thread's. After a fork() it is the parent's, whose requests go on: the child has none of its threads, and may only leave
  * it alone until it ends (_exit) or becomes another program (exec), which inherits none of its descriptors.
@@ -137,7 +141,7 @@ TRESOR_API int32_t tresor_next_event(struct tresor_context *context, struct tres
 /**
  * Dispatch until an event can be taken, or `timeout_ms` have passed (negative: for ever). Returns 1 if an event
  * can be taken, 0 on a timeout, after tresor_wake, or where nothing is under way that could bring one, or THREAD. A watch
- * over memory could bring one at any time.
+ * over memory, or a guard, could bring one at any time.
  */
 TRESOR_API int32_t tresor_wait(struct tresor_context *context, int32_t timeout_ms);
 

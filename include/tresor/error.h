@@ -43,6 +43,7 @@ enum tresor_error_code {
     TRESOR_ERROR_DESCRIPTORS = -24,
     TRESOR_ERROR_MAP_REFUSED = -25,
     TRESOR_ERROR_TOO_BIG = -26,
+    TRESOR_ERROR_POISONED = -27,
 };
 
 /** The value of tresor_error.file and tresor_error.tensor where there is none. */

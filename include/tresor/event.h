@@ -26,6 +26,7 @@ enum tresor_verb {
     TRESOR_VERB_BUDGET = 10,
     TRESOR_VERB_PLAN = 11,
     TRESOR_VERB_SWAP = 12,
+    TRESOR_VERB_CHECK = 13,
 };
 
 enum tresor_event_type {
@@ -46,6 +47,10 @@ enum tresor_event_type {
      * `total_bytes`, its limit: the lowest of its own and those above it, with the usage of the one that has it. 0 of
      * UINT64_MAX where that is not known; UINT64_MAX where there is no limit. */
     TRESOR_EVENT_PRESSURE = 6,
+    /** Bytes of a tensor, or a slice, that is in memory were lost, and zeros took their place; see guard.h. `error` is
+     * TRUNCATED or IO with the file, the tensor and the offset in the file of the first of them; `bytes` how many there are,
+     * all that were since the last such event of it was taken. */
+    TRESOR_EVENT_POISONED = 7,
 };
 
 enum tresor_event_flag {
@@ -76,7 +81,7 @@ enum tresor_degradation {
  */
 struct tresor_event {
     uint16_t type;  /**< enum tresor_event_type */
-    uint16_t verb;  /**< enum tresor_verb of the request; DEGRADED, PRESSURE: 0 */
+    uint16_t verb;  /**< enum tresor_verb of the request; DEGRADED, PRESSURE, POISONED: 0 */
     uint32_t flags; /**< enum tresor_event_flag; DEGRADED: enum tresor_degradation; PRESSURE: enum
                        tresor_pressure_kind */
     uint32_t total; /**< DONE, PROGRESS: tensors that the request named; ITEM, CHUNK: 1 */
@@ -84,9 +89,10 @@ struct tresor_event {
     uint32_t failed;
     uint32_t cancelled;
     struct tresor_request request; /**< after DONE the handle is stale */
-    struct tresor_item item;       /**< ITEM and CHUNK: the tensor, or slice of one; otherwise 0 */
+    struct tresor_item item;       /**< ITEM, CHUNK and POISONED: the tensor, or slice of one; otherwise 0 */
     uint64_t cookie;               /**< the request's */
-    uint64_t bytes; /**< of the tensors that succeeded; PROGRESS: arrived so far; CHUNK: its own; PRESSURE: used */
+    uint64_t bytes; /**< of the tensors that succeeded; PROGRESS: arrived so far; CHUNK: its own; PRESSURE: used;
+                         POISONED: lost */
     void *data;     /**< ITEM of a LOAD that succeeded: the tensor's address, with TRESOR_REQUEST_PIN only if it is
                          PINNED; CHUNK: its bytes; else NULL */
     union {

@@ -82,7 +82,8 @@ struct tresor_request_options {
  * LIMIT (more items than the context's pool has) or THREAD.
  *
  * LOAD brings tensors into memory at their addresses. What is resident already, by either strategy,
- * is loaded. A tensor that fails does not end the others. Tensors complete as their own bytes
+ * is loaded, but what was poisoned (guard.h) is evicted before and loaded anew, BUSY while it is acquired or locked. A tensor
+ * that fails does not end the others. Tensors complete as their own bytes
  * arrive, of one urgency in file order; what is more urgent overtakes what has not begun. Two
  * requests for one tensor share its load, at the higher urgency; cancelling one leaves the other.
  * A file that is not the one that was opened (another inode, size or modification time) fails
@@ -170,7 +171,7 @@ TRESOR_API int32_t tresor_chunk_return(struct tresor_context *context, struct tr
  * Acquire every tensor of an item, or none: until as many releases they stay in memory, readable at
  * their addresses. `*data` (may be NULL) is the address of the item's first tensor, never NULL on
  * success. Any thread; no system call, no allocation. Returns TRESOR_OK, NOT_RESIDENT, STALE,
- * INVALID, or AGAIN (2^24 users of one tensor).
+ * INVALID, POISONED (bytes of one were lost, see guard.h), or AGAIN (2^24 users of one tensor).
  */
 TRESOR_API int32_t tresor_acquire(struct tresor_context *context, struct tresor_item item,
                                   const void **data);
@@ -188,7 +189,8 @@ TRESOR_API int32_t tresor_acquire_wait(struct tresor_context *context, struct tr
 
 /**
  * Undo one acquire of the same item. Any thread; no system call, but where this was the last user of a tensor whose
- * eviction waits for that, or of a source that closes. TRESOR_OK, STALE, or INVALID where it was not acquired.
+ * eviction waits for that, or of a source that closes. TRESOR_OK, STALE, INVALID where it was not acquired, or POISONED: it is
+ * released, but bytes of it were lost while it was acquired, and what was read of it may be zeros (see guard.h).
  */
 TRESOR_API int32_t tresor_release(struct tresor_context *context, struct tresor_item item);
 

@@ -32,6 +32,17 @@ TRESOR_API int32_t tresor_source_open(struct tresor_context *context, const char
 TRESOR_API int32_t tresor_source_close(struct tresor_context *context, struct tresor_source source,
                                        uint64_t cookie, struct tresor_request *request);
 
+/**
+ * Look whether the files of a source are still what was opened: the same file, size and modification time. Nothing is read,
+ * and nothing waits for the disk but the asking. The request's DONE event says TRESOR_OK, TRUNCATED (shorter) or CHANGED, of
+ * the first such file, with what it was long in `wanted` and is in `got`; or IO with the system's reason. A file that was
+ * replaced under its name is still there as it was, for the source holds it open. What is loaded stays as it is: pages that a
+ * shorter file has not got any more end the process when they are touched, unless the context has a guard (guard.h). Returns
+ * TRESOR_OK, INVALID, STALE, BUSY (not open yet, or being closed), AGAIN or THREAD.
+ */
+TRESOR_API int32_t tresor_source_check(struct tresor_context *context, struct tresor_source source,
+                                       uint64_t cookie, struct tresor_request *request);
+
 /** About an open source. Texts live as long as the source. */
 struct tresor_source_info {
     size_t size_bytes;        /**< in: sizeof of the caller's struct */

@@ -10,6 +10,7 @@
 #include <tresor/context.h>
 #include <tresor/error.h>
 #include <tresor/event.h>
+#include <tresor/guard.h>
 #include <tresor/handle.h>
 #include <tresor/numa.h>
 #include <tresor/observe.h>

@@ -83,7 +83,7 @@ struct tresor__effect {
     void *target;                    /* MOVE, REPLACE: of `offset` in the window */
     const char *path;                /* OPEN */
     int64_t (*work)(void *argument); /* WORK */
-    void *record;                    /* STAT, QUERY and WATCH write here, WORK's argument */
+    void *record;                    /* STAT, QUERY and WATCH write here, WORK's argument, RESERVE's and RELEASE's guard */
     const struct tresor__nodes *nodes; /* MAP, POPULATE: where pages are put; NULL: anywhere */
 };
 
@@ -138,6 +138,7 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_SWAP,        /* tensor -> ledger: move it to backing `event` */
     TRESOR__MESSAGE_STOP_SWAP,   /* tensor -> ledger: move it no further, and say when that is so */
     TRESOR__MESSAGE_OPEN_PINS,   /* tensor: it may be acquired */
+    TRESOR__MESSAGE_POISONED,    /* tensor: bytes of it were lost, which is to be told */
     TRESOR__MESSAGE_HOLD,        /* tensor: it has users, whose end is awaited */
     TRESOR__MESSAGE_TELL_LOCK,   /* tensor -> its lock */
     TRESOR__MESSAGE_SETTLE_LOAD, /* tensor -> the requests that wait for it */
@@ -150,14 +151,16 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_SETTLE_LOCK, /* lock -> the requests that wait for it */
     TRESOR__MESSAGE_SETTLE_UNLOCK,
     TRESOR__MESSAGE_SETTLE_SOURCE,    /* source -> the request that opens or closes it */
-    TRESOR__MESSAGE_SETTLE_REQUEST,   /* copy -> its request */
-    TRESOR__MESSAGE_START,            /* request -> source or copy */
+    TRESOR__MESSAGE_SETTLE_REQUEST,   /* copy, check -> its request */
+    TRESOR__MESSAGE_START,            /* request -> source, copy or check */
     TRESOR__MESSAGE_VISIT,            /* request -> its next tensors */
     TRESOR__MESSAGE_RETRY,            /* request -> tensors that have users */
     TRESOR__MESSAGE_WITHDRAW_REQUEST, /* request -> what it waits for */
     TRESOR__MESSAGE_END,              /* request -> event queue */
     TRESOR__MESSAGE_PRESSURE, /* watch -> controller: `event` (enum tresor_pressure_kind) has risen */
     TRESOR__MESSAGE_BLIND,    /* watch -> controller: it watches no more, for the errno `code` */
+    TRESOR__MESSAGE_FAULT,    /* guard -> controller: `code` pages from `slot` on of its file were replaced by zeros;
+                                 `event`: the file ends before them */
     TRESOR__MESSAGE_DEGRADED, /* file `slot` does without `event` (enum tresor_degradation), for the
                                  errno `code` */
 };

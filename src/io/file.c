@@ -9,6 +9,7 @@ void tresor__file_init(struct tresor__file *file, struct tresor__io *io, uint16_
                        uint32_t index)
 {
     *file = (struct tresor__file){.io = io, .source = source, .index = index};
+    file->poisoned.first = TRESOR_NONE;
     file->ledger.news_head = TRESOR_NONE;
     file->ledger.news_tail = TRESOR_NONE;
     file->ledger.room = &io->room;

@@ -33,6 +33,7 @@ struct tresor__io {
     uint32_t ahead_max;      /* readaheads of a file under way, besides the populate; 0 where nothing runs beside it */
     uint64_t lock_bytes;     /* the most that one lock asks for */
     uint64_t spare_bytes_max; /* of evicted tensors' private pages that are kept */
+    bool is_guarded;          /* faults in windows are contained */
     bool evicts_cache;        /* the page cache shall forget what is unmapped */
     struct tresor__room room;
     bool awaits_stage_room; /* a stream's next stage has no memory yet, and finds no room for it */
@@ -71,6 +72,13 @@ struct tresor__degraded {
     bool queued;
 };
 
+/** Pieces of a file some of whose pages were replaced by zeros, which is to be told. */
+struct tresor__poisoned {
+    uint32_t first; /* of a list through their next_poisoned, TRESOR_NONE: of none */
+    uint32_t last;
+    uint32_t next; /* in the list of events, if there are any */
+};
+
 /** The machines of one file over one ledger. The machines find the file by their place in it. */
 struct tresor__file {
     struct tresor__mapping mapping;
@@ -82,6 +90,7 @@ struct tresor__file {
     struct tresor__lock_facts lock_facts; /* of the last QUERY */
     struct tresor__direct direct;
     struct tresor__degraded degraded;
+    struct tresor__poisoned poisoned;
     uint16_t source;
     uint32_t index;             /* in its source */
     uint32_t turns;             /* enum tresor__file_turn */

@@ -230,11 +230,23 @@ bool tresor__ledger_is_overtaken(const struct tresor__ledger *ledger,
            tresor__ledger_urgency(ledger, backing) > ledger->in_hand[backing];
 }
 
+/* Zeros are there for as long as those who had its pages before it have them. */
+static void fail_for_others(struct tresor__ledger *ledger, uint32_t index, uint32_t number)
+{
+    struct tresor__span *span = &ledger->spans[index];
+    span->role = TRESOR__SPAN_FAILED;
+    span->failure = (struct tresor__failure){.code = TRESOR_ERROR_POISONED,
+                                             .offset = tresor__ledger_start(ledger, number),
+                                             .wanted = interval_bytes(ledger, number)};
+    tell(ledger, index, TRESOR__NEWS_FILL_FAILED);
+}
+
 void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index,
                           enum tresor__backing backing, enum tresor__urgency urgency)
 {
     struct tresor__span *span = &ledger->spans[index];
     assert(span->role == TRESOR__SPAN_ABSENT);
+    uint32_t poisoned = TRESOR_NONE;
     span->role = TRESOR__SPAN_LOADING;
     span->waiting = 0;
     for (uint32_t i = 0; i < span->interval_count; i++) {
@@ -260,13 +272,18 @@ void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index,
                 interval->releaser = TRESOR_NONE;
             }
         }
-        if (interval->fill == TRESOR__FILL_FULL)
+        if (interval->fill == TRESOR__FILL_FULL) {
+            if (interval->failed)
+                poisoned = number;
             continue;
+        }
         span->waiting++;
         if (interval->fill == TRESOR__FILL_EMPTY)
             want(ledger, number);
     }
-    if (span->waiting == 0) {
+    if (poisoned != TRESOR_NONE) {
+        fail_for_others(ledger, index, poisoned);
+    } else if (span->waiting == 0) {
         span->role = TRESOR__SPAN_RESIDENT;
         tell(ledger, index, TRESOR__NEWS_FILLED);
     }
@@ -672,6 +689,52 @@ void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_
     }
 }
 
+uint32_t tresor__ledger_find(const struct tresor__ledger *ledger, uint64_t offset)
+{
+    uint32_t low = 0;
+    uint32_t high = ledger->interval_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (tresor__ledger_start(ledger, middle + 1) <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Who has been told that it is filled has its bytes no more; who has not will never be. */
+static void fail_fillings(struct tresor__ledger *ledger, uint32_t number, const struct tresor__failure *failure)
+{
+    for (uint32_t i = first_cover(ledger, number); i < first_cover(ledger, number + 1); i++) {
+        struct tresor__span *span = &ledger->spans[ledger->covers[i]];
+        if (span->role != TRESOR__SPAN_RESIDENT || !(span->news & TRESOR__NEWS_FILLED))
+            continue;
+        span->news = (uint16_t)(span->news & ~TRESOR__NEWS_FILLED);
+        span->role = TRESOR__SPAN_LOADING;
+    }
+    tell_failed(ledger, number, failure);
+}
+
+void tresor__ledger_poison(struct tresor__ledger *ledger, uint32_t number, uint64_t offset, uint64_t length,
+                           const struct tresor__failure *failure)
+{
+    struct tresor__interval *interval = &ledger->intervals[number];
+    uint64_t from = tresor__ledger_start(ledger, number);
+    uint64_t until = tresor__ledger_start(ledger, number + 1);
+    if (interval->fill < TRESOR__FILL_RUNNING || interval->fill > TRESOR__FILL_SPENT)
+        return; /* whatever is there will not be read again */
+    from = from > offset ? from : offset;
+    until = until < offset + length ? until : offset + length;
+    interval->failed = true;
+    if (interval->lock >= TRESOR__LOCK_HELD) {
+        interval->unlocked_bytes += until - from;
+        ledger->locked_bytes -= until - from;
+    }
+    if (interval->fill <= TRESOR__FILL_FULL)
+        fail_fillings(ledger, number, failure);
+}
+
 void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__extent extent,
                              const struct tresor__failure *failure)
 {
@@ -905,10 +968,13 @@ void tresor__ledger_unlocked(struct tresor__ledger *ledger, struct tresor__exten
     for (uint32_t i = extent.first; i < extent.last; i++) {
         struct tresor__interval *interval = &ledger->intervals[i];
         assert(interval->lock == TRESOR__LOCK_RELEASING);
-        if (failure)
+        if (failure) { /* all of it counts, for want of knowing better */
             interval->lock_leaked = true;
-        else
-            ledger->locked_bytes -= interval_mapped_bytes(ledger, i);
+            ledger->locked_bytes += interval->unlocked_bytes;
+        } else {
+            ledger->locked_bytes -= interval_mapped_bytes(ledger, i) - interval->unlocked_bytes;
+        }
+        interval->unlocked_bytes = 0;
         interval->lock = TRESOR__LOCK_NONE;
         if (interval->locks > 0) {
             interval->lock = TRESOR__LOCK_WANTED;

@@ -63,6 +63,7 @@ struct tresor__interval {
     uint64_t start_bytes; /* page-rounded offset in the file; it ends where the next one starts */
     uint64_t missing_bytes;
     uint64_t swapped_bytes; /* from its start, that have the other backing than `backing` */
+    uint64_t unlocked_bytes; /* of its locked pages, those that were replaced, and their locks went with them */
     uint32_t small_bytes;   /* from its start, that are small private pages of one map; 0 where that is not known */
     uint32_t users;
     uint32_t locks;
@@ -78,7 +79,7 @@ struct tresor__interval {
     uint8_t lock;
     uint8_t swap;        /* enum tresor__swap_fill */
     uint8_t swap_target; /* enum tresor__backing that it moves to */
-    bool failed;      /* of what runs, some part failed */
+    bool failed;      /* some part of what runs failed, or of what is full was replaced by zeros */
     bool lock_leaked; /* an unlock failed here: it is locked though nobody wants it */
     bool spare;       /* nobody's, but its private pages are kept for the next load */
     bool leaked;      /* an unmap failed here: pages remain that nobody asked for */
@@ -295,6 +296,14 @@ bool tresor__ledger_abandon(struct tresor__ledger *ledger, uint32_t interval, ui
  * its interval. */
 void tresor__ledger_settle(struct tresor__ledger *ledger, uint32_t hint, uint64_t offset,
                            uint64_t length, const struct tresor__failure *failure);
+
+/** The interval with that byte of the file, or the next one. */
+uint32_t tresor__ledger_find(const struct tresor__ledger *ledger, uint64_t offset);
+
+/** Of an interval, whole pages of [offset, offset + length) were replaced by zeros. Who is loaded from it fails; who was
+ * stays a user, and the interval is filled anew when all have gone. */
+void tresor__ledger_poison(struct tresor__ledger *ledger, uint32_t interval, uint64_t offset, uint64_t length,
+                           const struct tresor__failure *failure);
 
 /** A taken extent could not be mapped: nothing is there. */
 void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__extent extent,

@@ -75,7 +75,7 @@ static void check_fill(const struct tresor__ledger *ledger, uint32_t number, str
     if (interval->fill == TRESOR__FILL_WANTED)
         assert(cover.users > 0);
     if (interval->fill == TRESOR__FILL_FULL)
-        assert(cover.users > 0 && !interval->failed);
+        assert(cover.users > 0);
     if (interval->fill == TRESOR__FILL_SPENT)
         assert(cover.users == 0 || interval->failed);
 }
@@ -265,8 +265,10 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
             resident[interval->backing] += bytes - interval->swapped_bytes;
         if (interval->fill == TRESOR__FILL_FULL)
             resident[!interval->backing] += interval->swapped_bytes;
+        assert(interval->unlocked_bytes <= bytes &&
+               (interval->unlocked_bytes == 0 || interval->lock >= TRESOR__LOCK_HELD));
         if (interval->lock >= TRESOR__LOCK_HELD || interval->lock_leaked)
-            locked += bytes;
+            locked += bytes - interval->unlocked_bytes;
         if (interval->leaked)
             leaked += bytes;
         if (interval->spare)

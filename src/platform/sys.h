@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/allocator.h"
+#include "core/guard.h"
 
 /** What fstat(2) says of a file. */
 struct tresor__sys_stat {
@@ -174,6 +175,14 @@ struct tresor__sys {
                           const char *trigger);
     /* Sleeps until any has risen or is gone, marks all of them, and forgets what has risen, but for bells. */
     int64_t (*watch_wait)(void *cookie, struct tresor__sys_watch *watches, uint32_t count);
+    /* One more and one less who wants faults (SIGBUS) of the process's ranges contained, which are those that were added
+     * and not removed: the page is mapped over with zeros and marked, the bell rung, and the thread goes on. EBUSY where
+     * others have put too many handlers over those of before, ENOSYS where the system has no such signal. */
+    int64_t (*guard_open)(void *cookie);
+    int64_t (*guard_close)(void *cookie);
+    /* Neither fails; once it was removed nobody looks at it any more. */
+    int64_t (*guard_add)(void *cookie, struct tresor__guard_range *range);
+    int64_t (*guard_remove)(void *cookie, struct tresor__guard_range *range);
 };
 
 /** The operating system's own. Static. */

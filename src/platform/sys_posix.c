@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "platform/sys_guard.h"
 #include "platform/sys_ring.h"
 #include "platform/sys_watch.h"
 
@@ -582,6 +583,10 @@ const struct tresor__sys *tresor__sys_posix(void)
         .place_memory = posix_place_memory,
         .watch_open = tresor__sys_watch_open,
         .watch_wait = tresor__sys_watch_wait,
+        .guard_open = tresor__sys_guard_open,
+        .guard_close = tresor__sys_guard_close,
+        .guard_add = tresor__sys_guard_add,
+        .guard_remove = tresor__sys_guard_remove,
     };
     return &table;
 }

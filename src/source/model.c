@@ -48,6 +48,8 @@ void tresor__model_free(struct tresor__model *model)
     for (uint32_t i = 0; i < model->file_total; i++)
         tresor__free(allocator, model->files[i].path, model->files[i].path_bytes);
     tresor__free(allocator, model->files, model->file_total * sizeof *model->files);
+    tresor__free(allocator, model->guard_replaced, model->guard_words * sizeof *model->guard_replaced);
+    tresor__free(allocator, model->guard_heard, model->guard_words * sizeof *model->guard_heard);
     tresor__model_free_tables(model);
     tresor__directory_free(&model->directory);
     *model = (struct tresor__model){0};

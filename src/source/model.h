@@ -9,6 +9,7 @@
 
 #include "core/allocator.h"
 #include "core/facts.h"
+#include "core/guard.h"
 #include "format/format.h"
 #include "io/file.h"
 
@@ -33,6 +34,7 @@ struct tresor__model_file {
     uint8_t *header;       /* NULL: none */
     uint64_t header_bytes; /* reserved */
     uint64_t header_have_bytes;
+    struct tresor__guard_range guard; /* of the window, but for its scratch */
     struct tresor__file io;
 };
 
@@ -81,6 +83,9 @@ struct tresor__model {
     uint32_t cover_count;
     uint64_t *bits;
     uint64_t bit_words;
+    uint64_t guard_words; /* of each of what all files' guards have; 0: there is no guard */
+    _Atomic uint64_t *guard_replaced;
+    uint64_t *guard_heard;
 };
 
 /** A model of one file, to be opened. NO_MEMORY leaves nothing. */

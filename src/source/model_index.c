@@ -386,6 +386,31 @@ static void init_files(struct tresor__model *model)
     }
 }
 
+static bool make_guards(struct tresor__model *model)
+{
+    uint64_t page = model->io->page_bytes;
+    uint64_t place = 0;
+    if (!model->io->is_guarded)
+        return true;
+    for (uint32_t i = 0; i < model->file_count; i++)
+        model->guard_words += tresor__guard_words(model->files[i].window_bytes, page);
+    model->guard_replaced =
+        tresor__allocate(&model->allocator, model->guard_words * sizeof *model->guard_replaced);
+    model->guard_heard =
+        tresor__allocate(&model->allocator, model->guard_words * sizeof *model->guard_heard);
+    for (uint32_t i = 0; model->guard_replaced && model->guard_heard && i < model->file_count; i++) {
+        struct tresor__model_file *file = &model->files[i];
+        file->guard.length_bytes = file->window_bytes;
+        file->guard.page_bytes = page;
+        file->guard.file_bytes = file->identity.size_bytes;
+        file->guard.descriptor = file->descriptor;
+        file->guard.replaced = model->guard_replaced + place;
+        file->guard.heard = model->guard_heard + place;
+        place += tresor__guard_words(file->window_bytes, page);
+    }
+    return model->guard_replaced && model->guard_heard;
+}
+
 static bool check_directory(struct tresor__model *model)
 {
     uint64_t *sizes = tresor__allocate(&model->allocator, model->file_count * sizeof *sizes);
@@ -408,7 +433,7 @@ int64_t tresor__model_index(struct tresor__model *model)
         return 0;
     init_files(model);
     model->piece_count = model->directory.entry_count;
-    int32_t code = tresor__model_make_tables(model);
+    int32_t code = make_guards(model) ? tresor__model_make_tables(model) : TRESOR_ERROR_NO_MEMORY;
     model->parsed.error =
         (struct tresor_error){.code = code, .file = TRESOR_NONE, .tensor = TRESOR_NONE};
     if (code == TRESOR_OK)

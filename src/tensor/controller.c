@@ -32,6 +32,7 @@ static void init_lists(struct tresor__controller *controller)
         controller->requests[i].index = i;
         controller->requests[i].next = i + 1 < limits->requests ? i + 1 : TRESOR_NONE;
         controller->copies[i].index = i;
+        controller->checks[i].index = i;
         controller->copies[i].io = &controller->io;
         controller->streams[i] = (struct tresor__stream){.index = i,
                                                          .io = &controller->io,
@@ -70,6 +71,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     controller->stage_words = allocate(controller, limits->stages, sizeof *controller->stage_words);
     controller->destinations =
         allocate(controller, limits->requests, sizeof *controller->destinations);
+    controller->checks = allocate(controller, limits->requests, sizeof *controller->checks);
     controller->items = allocate(controller, limits->items, sizeof *controller->items);
     controller->pairs = allocate(controller, limits->pairs, sizeof *controller->pairs);
     controller->effects =
@@ -92,7 +94,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||
-        !controller->streams || !controller->stage_words || !controller->io.stages ||
+        !controller->streams || !controller->checks || !controller->stage_words || !controller->io.stages ||
         !controller->effects || !controller->seals || !controller->io.blocks) {
         tresor__controller_free(controller);
         return TRESOR_ERROR_NO_MEMORY;
@@ -117,6 +119,7 @@ void tresor__controller_free(struct tresor__controller *controller)
     release(controller, controller->requests, limits->requests, sizeof *controller->requests);
     release(controller, controller->copies, limits->requests, sizeof *controller->copies);
     release(controller, controller->streams, limits->requests, sizeof *controller->streams);
+    release(controller, controller->checks, limits->requests, sizeof *controller->checks);
     release(controller, controller->stage_words, limits->stages,
             sizeof *controller->stage_words);
     release(controller, controller->io.stages, limits->stages, sizeof(struct tresor__stage));
@@ -210,6 +213,61 @@ void tresor__controller_deliver_watch(struct tresor__controller *controller,
                                       const struct tresor__completion *completion)
 {
     deliver(controller, completion);
+}
+
+static void deliver_fault(struct tresor__controller *controller, const struct tresor__file *file,
+                          const struct tresor__guard_run *run)
+{
+    const struct tresor__effect *effect = &controller->guard_effect;
+    deliver(controller, &(struct tresor__completion){.kind = effect->kind,
+                                                     .machine = effect->machine,
+                                                     .event = effect->on_ok,
+                                                     .source = file->source,
+                                                     .slot = file->index,
+                                                     .file = file->index,
+                                                     .value = tresor__guard_value(run)});
+}
+
+/* What is marked meanwhile is found here, or makes the range's hits another number. */
+static uint32_t hear_range(struct tresor__controller *controller, struct tresor__model_file *file,
+                           uint32_t limit)
+{
+    struct tresor__guard_range *range = &file->guard;
+    struct tresor__guard_run run = {0};
+    uint32_t hits = atomic_load(&range->hits);
+    uint32_t count = 0;
+    if (hits == range->told)
+        return 0;
+    while (count < limit && tresor__guard_next(range, run.first + run.count, &run)) {
+        deliver_fault(controller, &file->io, &run);
+        count++;
+    }
+    if (count < limit)
+        range->told = hits;
+    return count;
+}
+
+static uint32_t hear_slot(struct tresor__controller *controller, struct tresor__slot *slot, uint32_t limit)
+{
+    uint32_t count = 0;
+    bool has_ledgers = slot->source.state == SOURCE_READY || slot->source.state == SOURCE_DRAINING;
+    for (uint32_t i = 0; has_ledgers && i < slot->source.model.file_count && count < limit; i++)
+        count += hear_range(controller, &slot->source.model.files[i], limit - count);
+    return count;
+}
+
+/* Told is what was hit before the look, once all of it is; who releases meanwhile looks at the marks. */
+uint32_t tresor__controller_hear_faults(struct tresor__controller *controller, uint32_t limit)
+{
+    uint32_t hits = atomic_load(&controller->alarm.hits);
+    uint32_t count = 0;
+    if (controller->guard.state != GUARD_GUARDING || !tresor__guard_is_hit(&controller->alarm))
+        return 0;
+    for (uint32_t i = 0; i < controller->limits.sources && count < limit; i++)
+        count += hear_slot(controller, &controller->slots[i], limit - count);
+    if (count < limit)
+        atomic_store(&controller->alarm.told, hits);
+    return count;
 }
 
 /* Every block's cancel keeps its room: a turn or a completion may take all reads back at once. */

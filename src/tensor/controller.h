@@ -12,7 +12,9 @@
 
 #include "io/read/copy.h"
 #include "io/read/stream.h"
+#include "source/check.h"
 #include "tensor/budget.h"
+#include "tensor/guard.h"
 #include "tensor/pins.h"
 #include "tensor/plan.h"
 #include "tensor/pressure.h"
@@ -73,6 +75,7 @@ struct tresor__controller {
     struct tresor__request *requests;
     struct tresor__copy *copies; /* one a request */
     void **destinations;         /* of copies */
+    struct tresor__check *checks; /* one a request */
     struct tresor__stream *streams;       /* one a request */
     uint8_t *stage_memory;                /* of all stages, side by side; the composition root's */
     _Atomic uint32_t *stage_words;        /* by stage; see stages.c */
@@ -110,6 +113,9 @@ struct tresor__controller {
     struct tresor__pressure pressure;
     struct tresor__effect watch_effects[2]; /* asked of the watch and not yet taken: WATCH and UNWATCH at the most */
     uint32_t watch_effect_count;
+    struct tresor__guard guard;
+    struct tresor__guard_alarm alarm;
+    struct tresor__effect guard_effect; /* asked of the guard, while it is GUARDING */
     uint32_t draining;           /* sources that wait to become quiet */
 
     tresor_observer *observer;
@@ -151,6 +157,9 @@ uint32_t tresor__controller_take_effects(struct tresor__controller *controller);
 /** A completion of the watch's, which is no backend's. */
 void tresor__controller_deliver_watch(struct tresor__controller *controller,
                                       const struct tresor__completion *completion);
+
+/** Tell what the guard has marked, at most `limit` runs of pages; how many. */
+uint32_t tresor__controller_hear_faults(struct tresor__controller *controller, uint32_t limit);
 
 /** Do the effect SEAL here, for it is no system call, and queue its completion. */
 void tresor__controller_answer_seal(struct tresor__controller *controller,
@@ -286,6 +295,7 @@ enum tresor__event_of {
     TRESOR__EVENT_OF_PROGRESS = 4, /* how far a request has got */
     TRESOR__EVENT_OF_STAGE = 5,   /* its chunk */
     TRESOR__EVENT_OF_PRESSURE = 6, /* that memory runs short */
+    TRESOR__EVENT_OF_POISONED = 7, /* pieces of a file that have lost bytes, one after the other */
 };
 
 static inline uint32_t tresor__event_identifier(enum tresor__event_of kind, uint32_t place)
@@ -298,6 +308,8 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
 /** From now on a file of a source, or the context where `file` is NULL, does without; told once. */
 void tresor__events_degrade(struct tresor__controller *controller, struct tresor__file *file,
                             uint32_t degradation, int32_t os_errno);
+/** A piece that has lost bytes is to be told of, unless it is already. */
+void tresor__events_poison(struct tresor__controller *controller, struct tresor__piece *piece);
 /** The context has again what it did without: the next time is told anew. */
 void tresor__events_recover(struct tresor__controller *controller, uint32_t degradation);
 /** The source is open: what its files do without may be told. */

@@ -32,6 +32,8 @@ static uint32_t *next_of(struct tresor__controller *controller, uint32_t identif
         return &controller->requests[place_of(identifier)].next;
     case TRESOR__EVENT_OF_FILE:
         return &file_of(controller, identifier)->degraded.next;
+    case TRESOR__EVENT_OF_POISONED:
+        return &file_of(controller, identifier)->poisoned.next;
     case TRESOR__EVENT_OF_CONTEXT:
         return &controller->degraded.next;
     case TRESOR__EVENT_OF_PROGRESS:
@@ -227,6 +229,58 @@ static void describe_degraded(struct tresor__controller *controller, uint32_t id
     queue_degraded(controller, degraded, file);
 }
 
+/* --- poisoned --- */
+
+static uint32_t poisoned_identifier(const struct tresor__file *file)
+{
+    return tresor__event_identifier(TRESOR__EVENT_OF_POISONED,
+                                    (uint32_t)file->source << FILE_BITS | file->index);
+}
+
+void tresor__events_poison(struct tresor__controller *controller, struct tresor__piece *piece)
+{
+    struct tresor__slot *slot = &controller->slots[piece->tensor.source];
+    struct tresor__file *file = &slot->source.model.files[piece->file].io;
+    struct tresor__poisoned *poisoned = &file->poisoned;
+    if (piece->is_to_be_told)
+        return;
+    piece->is_to_be_told = true;
+    piece->next_poisoned = TRESOR_NONE;
+    if (poisoned->first == TRESOR_NONE) {
+        poisoned->first = piece->index;
+        tresor__events_add(controller, poisoned_identifier(file));
+    } else {
+        slot->pieces[poisoned->last].next_poisoned = piece->index;
+    }
+    poisoned->last = piece->index;
+}
+
+/* The first of the file's; the others stay. */
+static void describe_poisoned(struct tresor__controller *controller, uint32_t identifier,
+                              struct tresor_event *event)
+{
+    struct tresor__file *file = file_of(controller, identifier);
+    const struct tresor__slot *slot = &controller->slots[file->source];
+    struct tresor__piece *piece = &slot->pieces[file->poisoned.first];
+    *event = (struct tresor_event){
+        .type = TRESOR_EVENT_POISONED,
+        .item.value = tresor__items_of_piece(slot, piece->index),
+        .bytes = piece->poisoned_bytes,
+        .error = {.code = piece->poison_code,
+                  .source = tresor__handle_make(TRESOR__KIND_SOURCE, file->source, slot->generation),
+                  .file = file->index,
+                  .tensor = tresor__model_tensor(&slot->source.model, piece->index),
+                  .offset = piece->poison_offset,
+                  .wanted = piece->poisoned_bytes},
+    };
+    piece->is_to_be_told = false;
+    piece->poison_code = TRESOR_OK;
+    piece->poisoned_bytes = 0;
+    file->poisoned.first = piece->next_poisoned;
+    if (file->poisoned.first != TRESOR_NONE)
+        tresor__events_add(controller, identifier);
+}
+
 static void hand_over_pin(struct tresor__controller *controller, struct tresor__pair *pair)
 {
     if (!pair->has_pin)
@@ -261,6 +315,9 @@ bool tresor__events_take(struct tresor__controller *controller, struct tresor_ev
     case TRESOR__EVENT_OF_FILE:
     case TRESOR__EVENT_OF_CONTEXT:
         describe_degraded(controller, identifier, event);
+        break;
+    case TRESOR__EVENT_OF_POISONED:
+        describe_poisoned(controller, identifier, event);
         break;
     case TRESOR__EVENT_OF_PROGRESS:
         describe_progress(&controller->requests[place_of(identifier)], event);
@@ -359,7 +416,8 @@ static bool is_of_file_of_source(struct tresor__controller *controller, uint32_t
                                  uint32_t source)
 {
     (void)controller;
-    return kind_of(identifier) == TRESOR__EVENT_OF_FILE &&
+    return (kind_of(identifier) == TRESOR__EVENT_OF_FILE ||
+            kind_of(identifier) == TRESOR__EVENT_OF_POISONED) &&
            place_of(identifier) >> FILE_BITS == source;
 }
 

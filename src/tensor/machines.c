@@ -4,6 +4,7 @@
 
 #include <tresor/observe.h>
 
+#include "source/check.h"
 #include "tensor/controller.h"
 
 const struct tresor__machine *const tresor__machines[TRESOR__MACHINE_COUNT] = {

@@ -27,6 +27,7 @@ struct tresor__tensor {
     uint8_t urgency;      /* enum tresor__urgency, the highest that its load was asked for with */
     bool is_asked;        /* `backing` is what a request asked for, not the default */
     bool asks_room;       /* its next load is to be admitted by the budget */
+    bool is_poisoned;     /* some of its bytes were lost since it was loaded */
     int32_t failure_code; /* of the eviction under way */
 };
 
@@ -122,6 +123,11 @@ struct tresor__piece {
     struct tresor__use use;
     uint64_t consumed; /* stamp of the last use that its plan has counted */
     struct tresor__room_link room;
+    uint32_t next_poisoned;  /* in its file's list of those that are to be told of */
+    bool is_to_be_told;      /* it is in there */
+    int32_t poison_code;     /* why bytes of it were lost */
+    uint64_t poison_offset;  /* the first of them in the file */
+    uint64_t poisoned_bytes; /* how many */
 };
 
 extern const struct tresor__machine tresor__tensor_machine;

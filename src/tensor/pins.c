@@ -11,6 +11,7 @@
 #define COMING (UINT64_C(1) << 60)  /* being loaded */
 #define SPLIT (UINT64_C(1) << 57)   /* slices stand for it */
 #define WATCHED (UINT64_C(1) << 58) /* the next user makes it AWAITED */
+#define POISONED (UINT64_C(1) << 56) /* bytes of it were lost: nobody acquires it, who has it is told */
 #define MISSED (UINT64_C(1) << 59)  /* counted as a miss, or as late */
 
 /* The gate: who is inside in the low half, the generation above it, and three flags at the top. */
@@ -168,10 +169,20 @@ bool tresor__pins_seal(struct tresor__slot *slot, uint32_t piece)
     do {
         if (is_given_up(slot, word))
             return (word & USERS) == 0;
-        if (!(word & OPEN) || (word & USERS) > 0)
+        if (!(word & (OPEN | POISONED)) || (word & USERS) > 0)
             return false;
-    } while (!change(pin, &word, word & ~OPEN));
+    } while (!change(pin, &word, word & ~(OPEN | POISONED)));
     return true;
+}
+
+void tresor__pins_poison(struct tresor__slot *slot, uint32_t piece)
+{
+    struct tresor__pin *pin = pin_of(slot, piece);
+    uint64_t word = look(pin);
+    do {
+        if (!(word & (OPEN | CLOSING)) || (word & GENERATION) != of_generation(slot->generation))
+            return;
+    } while (!change(pin, &word, (word & ~OPEN) | POISONED));
 }
 
 bool tresor__pins_await(struct tresor__slot *slot, uint32_t piece)
@@ -220,7 +231,7 @@ static void close_one(struct tresor__slot *slot, struct tresor__pin *pin)
         else if (!is_held(word) && held)
             atomic_fetch_sub_explicit(&slot->held_count, 1, memory_order_relaxed);
         held = is_held(word);
-        next = held ? (word & (USERS | GENERATION | AWAITED)) | CLOSING
+        next = held ? (word & (USERS | GENERATION | AWAITED | POISONED)) | CLOSING
                : word & SPLIT ? word & (GENERATION | SPLIT)
                               : 0;
     } while (!change(pin, &word, next));
@@ -259,6 +270,8 @@ __attribute__((noinline, cold)) static int32_t miss(struct tresor__pin *pin, uin
 {
     if (*word & SPLIT)
         return TRESOR_ERROR_UNSUPPORTED;
+    if (*word & POISONED)
+        return TRESOR_ERROR_POISONED;
     if (*word & MISSED)
         return TRESOR_ERROR_NOT_RESIDENT;
     if (!change(pin, word, *word | MISSED))
@@ -307,7 +320,7 @@ static inline int32_t release_one(struct tresor__pin *pin, uint64_t generation, 
     } while (!change(pin, &word, word - 1));
     if (word & (CLOSING | AWAITED) && (word & USERS) == 1)
         *is_awaited = true;
-    return TRESOR_OK;
+    return word & POISONED ? TRESOR_ERROR_POISONED : TRESOR_OK;
 }
 
 /* Undoes a release that was one too many, unless the piece has been sealed since. */
@@ -315,7 +328,7 @@ static void retake_one(struct tresor__pin *pin)
 {
     uint64_t word = look(pin);
     do {
-        if (!(word & (OPEN | CLOSING)))
+        if (!(word & (OPEN | POISONED | CLOSING)))
             return;
     } while (!change(pin, &word, word + 1));
 }
@@ -361,6 +374,7 @@ int32_t tresor__pins_release(struct tresor__slot *slot, uint32_t generation, con
                              uint32_t count, bool *is_awaited)
 {
     struct tresor__pins *pins = pins_of(slot);
+    int32_t all = TRESOR_OK;
     if (!has_all(pins, list, count))
         return TRESOR_ERROR_STALE;
     for (uint32_t i = 0; count > 1 && i < count; i++)
@@ -368,13 +382,15 @@ int32_t tresor__pins_release(struct tresor__slot *slot, uint32_t generation, con
             return TRESOR_ERROR_INVALID;
     for (uint32_t i = 0; i < count; i++) {
         int32_t code = release_one(pin_at(pins, list, i), of_generation(generation), is_awaited);
-        if (code == TRESOR_OK)
+        if (code == TRESOR_ERROR_POISONED)
+            all = code;
+        if (code == TRESOR_OK || code == TRESOR_ERROR_POISONED)
             continue;
         while (i-- > 0)
             retake_one(pin_at(pins, list, i));
         return code;
     }
-    return TRESOR_OK;
+    return all;
 }
 
 int32_t tresor__pins_acquire_one(struct tresor__slot *slot, uint32_t generation, uint32_t piece,

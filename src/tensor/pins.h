@@ -65,6 +65,9 @@ void tresor__pins_open(struct tresor__slot *slot, uint32_t piece);
 /** Whether its load is under way, for what a miss counts as. */
 void tresor__pins_set_coming(struct tresor__slot *slot, uint32_t piece, bool is_coming);
 
+/** Bytes of the piece were lost: who acquires it is answered POISONED, and so is who releases it, until it was sealed. */
+void tresor__pins_poison(struct tresor__slot *slot, uint32_t piece);
+
 /** Close the piece to new users if it has none; false where it has. */
 bool tresor__pins_seal(struct tresor__slot *slot, uint32_t piece);
 
@@ -113,7 +116,8 @@ uint32_t tresor__pins_held(const struct tresor__slot *slot);
 
 /**
  * Acquire or release all, or none, of `count` pieces of the source of that generation, `list` NULL meaning 0 to count -
- * 1. Each that is acquired is stamped, in their order; the first that is absent is counted. Where somebody waits for what
+ * 1. Each that is acquired is stamped, in their order; the first that is absent is counted. A release that answers POISONED
+ * is done all the same. Where somebody waits for what
  * was released, also by an acquire that gave up, `*is_awaited` is set, and tresor__pins_finish is due.
  */
 int32_t tresor__pins_acquire(struct tresor__slot *slot, uint32_t generation, const uint32_t *list,

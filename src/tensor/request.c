@@ -6,7 +6,8 @@ static bool has_tensors(const void *context, const struct tresor__input *input)
     const struct tresor__request *request = context;
     (void)input;
     return request->verb != TRESOR_VERB_OPEN && request->verb != TRESOR_VERB_CLOSE &&
-           request->verb != TRESOR_VERB_COPY && request->verb != TRESOR_VERB_BUDGET;
+           request->verb != TRESOR_VERB_COPY && request->verb != TRESOR_VERB_BUDGET &&
+           request->verb != TRESOR_VERB_CHECK;
 }
 
 static bool is_patient(const void *context, const struct tresor__input *input)

@@ -3,6 +3,7 @@
  * are for. */
 #include "core/handle.h"
 #include "tensor/controller.h"
+#include "tensor/faults.h"
 #include "tensor/machines.h"
 #include "tensor/pins.h"
 #include "tensor/plan.h"
@@ -28,12 +29,16 @@ static void *context_of(struct tresor__controller *controller,
         return &controller->copies[address->slot];
     case TRESOR__MACHINE_STREAM:
         return &controller->streams[address->slot];
+    case TRESOR__MACHINE_CHECK:
+        return &controller->checks[address->slot];
     case TRESOR__MACHINE_TENSOR:
         return &slot->pieces[address->slot].tensor;
     case TRESOR__MACHINE_LOCK:
         return &slot->pieces[address->slot].lock;
     case TRESOR__MACHINE_WATCH:
         return &controller->watch;
+    case TRESOR__MACHINE_GUARD:
+        return &controller->guard;
     default:
         return &controller->requests[address->slot];
     }
@@ -256,6 +261,19 @@ static void settle_copy(struct tresor__controller *controller, uint32_t index, i
          REQUEST_ON_SETTLED, code == TRESOR_OK ? (int64_t)copy->length : code);
 }
 
+static void settle_check(struct tresor__controller *controller, uint32_t index, int32_t code)
+{
+    struct tresor__request *request = &controller->requests[index];
+    if (code != TRESOR_OK) {
+        uint64_t source = request->error.source;
+        request->error = controller->checks[index].error;
+        request->error.source = source;
+        request->error.code = code;
+    }
+    step(controller, &(struct tresor__address){TRESOR__MACHINE_REQUEST, 0, index},
+         REQUEST_ON_SETTLED, code);
+}
+
 static void cancel_all_of(struct tresor__controller *controller, uint32_t source, uint32_t but)
 {
     for (uint32_t i = 0; i < controller->limits.requests; i++) {
@@ -286,6 +304,10 @@ static void start_request(struct tresor__controller *controller, uint32_t index)
         step(controller, &source, SOURCE_ON_CLOSE, 0);
         cancel_all_of(controller, request->source, index);
         break;
+    case TRESOR_VERB_CHECK:
+        step(controller, &(struct tresor__address){TRESOR__MACHINE_CHECK, request->source, index},
+             CHECK_ON_START, 0);
+        break;
     default:
         step(controller, &(struct tresor__address){TRESOR__MACHINE_COPY, request->source, index},
              COPY_ON_START, 0);
@@ -305,6 +327,9 @@ static void withdraw_request(struct tresor__controller *controller, uint32_t ind
         step(controller,
              &(struct tresor__address){TRESOR__MACHINE_SOURCE, request->source, request->source},
              SOURCE_ON_CANCEL, 0);
+    else if (request->verb == TRESOR_VERB_CHECK)
+        step(controller, &(struct tresor__address){TRESOR__MACHINE_CHECK, request->source, index},
+             CHECK_ON_CANCEL, 0);
     else if (request->verb == TRESOR_VERB_COPY)
         step(controller, &(struct tresor__address){TRESOR__MACHINE_COPY, request->source, index},
              COPY_ON_CANCEL, 0);
@@ -395,6 +420,9 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
     case TRESOR__MESSAGE_KEPT:
         tell_budget(controller, sender, message->kind);
         break;
+    case TRESOR__MESSAGE_POISONED:
+        tresor__faults_tell(controller, &controller->slots[sender->source].pieces[sender->slot]);
+        break;
     case TRESOR__MESSAGE_HOLD:
         tell_budget(controller, sender, TRESOR__MESSAGE_KEPT);
         tresor__releases_await(controller,
@@ -422,7 +450,10 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
         settle_source(controller, sender->slot, message->code);
         break;
     case TRESOR__MESSAGE_SETTLE_REQUEST:
-        settle_copy(controller, sender->slot, message->code);
+        if (sender->machine == TRESOR__MACHINE_CHECK)
+            settle_check(controller, sender->slot, message->code);
+        else
+            settle_copy(controller, sender->slot, message->code);
         break;
     case TRESOR__MESSAGE_START:
         start_request(controller, message->slot);
@@ -444,6 +475,9 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
         break;
     case TRESOR__MESSAGE_BLIND:
         tresor__events_degrade(controller, NULL, TRESOR_DEGRADED_PRESSURE, message->code);
+        break;
+    case TRESOR__MESSAGE_FAULT:
+        tresor__faults_poison(controller, sender->source, sender->slot, message);
         break;
     case TRESOR__MESSAGE_DEGRADED:
         degrade(controller, sender, message);
@@ -495,6 +529,8 @@ static void keep_effects(struct tresor__controller *controller, const struct tre
         else if (out->effects[i].kind == TRESOR__EFFECT_WATCH ||
                  out->effects[i].kind == TRESOR__EFFECT_UNWATCH)
             keep_watch_effect(controller, &out->effects[i]);
+        else if (out->effects[i].kind == TRESOR__EFFECT_GUARD)
+            controller->guard_effect = out->effects[i]; /* the same */
         else
             controller->effects[controller->effect_count++] = out->effects[i];
     }

@@ -45,6 +45,18 @@ static bool is_locked(const void *context, const struct tresor__input *input)
     return piece_of(context)->lock.state != LOCK_UNLOCKED;
 }
 
+static bool is_poisoned(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__tensor *tensor = context;
+    (void)input;
+    return tensor->is_poisoned;
+}
+
+static bool is_to_be_reloaded(const void *context, const struct tresor__input *input)
+{
+    return is_poisoned(context, input) && !is_locked(context, input);
+}
+
 static bool is_waited(const struct tresor__tensor *tensor, uint8_t side)
 {
     return piece_of(tensor)->waits[tresor__swap_wait(side)] > 0;
@@ -121,8 +133,8 @@ static void settle_swaps(void *context, const struct tresor__input *input,
 static void refuse_swap(void *context, const struct tresor__input *input,
                         struct tresor__outbox *out)
 {
-    (void)input;
-    settle_all_sides(context, out, TRESOR_ERROR_BUSY);
+    settle_all_sides(context, out,
+                     is_poisoned(context, input) ? TRESOR_ERROR_POISONED : TRESOR_ERROR_BUSY);
 }
 
 /* Input value: where to. What was asked for first comes first. */
@@ -314,11 +326,12 @@ static void open_settle_and_swap(void *context, const struct tresor__input *inpu
     swap(context, input, out);
 }
 
+/* What was poisoned could only be loaded anew behind its eviction. */
 static void settle_load(void *context, const struct tresor__input *input,
                         struct tresor__outbox *out)
 {
-    (void)input;
-    say(context, out, TRESOR__MESSAGE_SETTLE_LOAD, TRESOR_OK);
+    say(context, out, TRESOR__MESSAGE_SETTLE_LOAD,
+        is_poisoned(context, input) ? TRESOR_ERROR_BUSY : TRESOR_OK);
 }
 
 static void withdraw(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -366,6 +379,22 @@ static void ask_seal(void *context, const struct tresor__input *input, struct tr
     ask(tensor, out, TRESOR__EFFECT_SEAL, TENSOR_ON_SEAL_OK, 0);
 }
 
+/* Input value: how it shall be loaded again. */
+static void seal_and_choose(void *context, const struct tresor__input *input,
+                            struct tresor__outbox *out)
+{
+    ask_seal(context, input, out);
+    choose(context, input, out);
+}
+
+static void poison(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    (void)input;
+    tensor->is_poisoned = true;
+    say(tensor, out, TRESOR__MESSAGE_POISONED, TRESOR_OK);
+}
+
 /* Who waits for its eviction has waited for its swap too. */
 static void settle_and_seal(void *context, const struct tresor__input *input,
                             struct tresor__outbox *out)
@@ -399,7 +428,9 @@ static void ask_seal_unused(void *context, const struct tresor__input *input,
 
 static void release(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
+    struct tresor__tensor *tensor = context;
     (void)input;
+    tensor->is_poisoned = false;
     say(context, out, TRESOR__MESSAGE_UNCLAIM, TRESOR_OK);
 }
 
@@ -507,6 +538,7 @@ static void check(const void *context)
     assert(tensor->backing < TRESOR__BACKING_COUNT);
     assert(tensor->side < TRESOR__BACKING_COUNT);
     assert(tensor->urgency < TRESOR__URGENCY_COUNT);
+    assert(!tensor->is_poisoned || tensor->state == TENSOR_SEALING || tresor__tensor_is_there(tensor));
     assert(tensor->state == TENSOR_EVICTING || tensor->failure_code == TRESOR_OK);
     assert(lock == LOCK_UNLOCKED || lock == LOCK_AWAITING || tresor__tensor_is_there(tensor));
     (void)tensor;

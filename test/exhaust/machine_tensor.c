@@ -17,6 +17,7 @@ enum {
     SWAP_BACK = 2048, /* and one for its swap to where it comes from */
     EVICT = 4096,     /* and one for its eviction */
     ON_READ_SIDE = 8192, /* that is where its swap goes */
+    POISONED = 16384,    /* some of its bytes were lost */
     LOCKS = AWAITING | LOCKING | LOCKED | UNLOCKING,
 };
 
@@ -40,6 +41,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     world.tensor.urgency = TRESOR__URGENCY_NORMAL;
     world.tensor.asks_room = knobs & BUDGETED;
     world.tensor.failure_code = knobs & FAILING ? TRESOR_ERROR_MAP_REFUSED : TRESOR_OK;
+    world.tensor.is_poisoned = knobs & POISONED;
     world.lock.state = lock ? locks[lock] : LOCK_UNLOCKED;
     world.tensor.side = knobs & ON_READ_SIDE ? TRESOR__BACKING_ANONYMOUS : TRESOR__BACKING_FILE;
     world.waits[tresor__swap_wait(world.tensor.side)] = knobs & SWAP ? 1 : 0;
@@ -74,11 +76,11 @@ int main(void)
         [TENSOR_ABSENT] = WANTED | BY_READ | URGENT | BUDGETED,
         [TENSOR_ADMITTING] = WANTED | BY_READ | AWAITING | URGENT | BUDGETED | SWAPS,
         [TENSOR_LOADING] = WANTED | BY_READ | AWAITING | URGENT | SWAPS,
-        [TENSOR_RESIDENT] = WANTED | BY_READ | LOCKS,
-        [TENSOR_SWAPPING] = BY_READ | AWAITING | SWAPS | PATIENT,
-        [TENSOR_STOPPING] = BY_READ | AWAITING | SWAPS | EVICT | PATIENT,
-        [TENSOR_SEALING] = WANTED | BY_READ | AWAITING | URGENT | PATIENT | SWAPS,
-        [TENSOR_HELD] = BY_READ | LOCKS | URGENT | PATIENT,
+        [TENSOR_RESIDENT] = WANTED | BY_READ | LOCKS | URGENT | POISONED,
+        [TENSOR_SWAPPING] = BY_READ | AWAITING | SWAPS | PATIENT | POISONED,
+        [TENSOR_STOPPING] = BY_READ | AWAITING | SWAPS | EVICT | PATIENT | POISONED,
+        [TENSOR_SEALING] = WANTED | BY_READ | AWAITING | URGENT | PATIENT | SWAPS | POISONED,
+        [TENSOR_HELD] = BY_READ | LOCKS | URGENT | PATIENT | POISONED,
         [TENSOR_EVICTING] = WANTED | BY_READ | FAILING | AWAITING | URGENT | BUDGETED | SWAPS,
         [TENSOR_FAILED] = WANTED | BY_READ | URGENT | BUDGETED,
     };
@@ -88,6 +90,8 @@ int main(void)
         {"asks_room", .all = BUDGETED},
         {"is_patient", .all = PATIENT},
         {"is_locked", .any = LOCKS},
+        {"is_poisoned", .all = POISONED},
+        {"is_to_be_reloaded", .all = POISONED, .none = LOCKS},
         {"is_more_urgent", .all = URGENT},
         {"is_swap_wanted", .all = SWAP},
         {"is_to_be_swapped_back", .all = SWAP_BACK},
@@ -118,6 +122,8 @@ int main(void)
         {"withdraw_and_fail", .always = EXHAUST_SENDS(WITHDRAW) | EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_SWAP),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {.name = "ask_seal"},
+        {.name = "seal_and_choose"},
+        {"poison", .always = EXHAUST_SENDS(POISONED)},
         {"release", .always = EXHAUST_SENDS(UNCLAIM)},
         {"settle_evict", .always = EXHAUST_SENDS(SETTLE_EVICT)},
         {"settle_evict_and_leave",
@@ -170,7 +176,7 @@ int main(void)
                     EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_EVICT) |
                     EXHAUST_SENDS(SETTLE_ADVISE) | EXHAUST_SENDS(HOLD) | EXHAUST_SENDS(ASK_ROOM) |
                     EXHAUST_SENDS(WITHDRAW_ROOM) | EXHAUST_SENDS(KEPT) | EXHAUST_SENDS(SWAP) |
-                    EXHAUST_SENDS(STOP_SWAP) | EXHAUST_SENDS(SETTLE_SWAP),
+                    EXHAUST_SENDS(STOP_SWAP) | EXHAUST_SENDS(SETTLE_SWAP) | EXHAUST_SENDS(POISONED),
         PIECE_WORLD,
         .signal_waits = EXHAUST_BIT(TENSOR_ADMITTING) | EXHAUST_BIT(TENSOR_LOADING) |
                         EXHAUST_BIT(TENSOR_HELD) | EXHAUST_BIT(TENSOR_EVICTING) |

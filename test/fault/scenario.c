@@ -446,6 +446,7 @@ void scenario_run(struct scenario *scenario)
     options.backend = scenario->backend ? scenario->backend : TRESOR_BACKEND_SYNC;
     options.threads_max = 3;
     options.spare_bytes = UINT64_C(4) << 20;
+    options.guard = TRESOR_GUARD_SIGBUS;
     options.direct = scenario->direct ? scenario->direct : TRESOR_DIRECT_OFF;
     if (scenario->default_allocator)
         options.allocator = (struct tresor_allocator){0};

@@ -30,6 +30,11 @@ int32_t real_start(struct real *real)
     struct tresor_context_options options = session_options(&real->memory);
     if (real->direct != TRESOR_DIRECT_DEFAULT)
         options.direct = real->direct;
+    return real_start_with(real, &options);
+}
+
+int32_t real_start_with(struct real *real, const struct tresor_context_options *options)
+{
     /* A judge outlives the table's start, so that a test can set it before. */
     int32_t (*judge)(void *, struct faulty_call *) = real->faulty.judge;
     void *cookie = real->faulty.judge_cookie;
@@ -37,9 +42,9 @@ int32_t real_start(struct real *real)
     faulty_sys_init(&real->faulty, tresor__sys_posix());
     real->faulty.judge = judge;
     real->faulty.judge_cookie = cookie;
-    real->faulty.has_workers = options.backend != TRESOR_BACKEND_SYNC;
+    real->faulty.has_workers = options->backend != TRESOR_BACKEND_SYNC;
     return session_create(&real->session,
-                          real->is_bare ? tresor__sys_posix() : &real->faulty.sys, &options);
+                          real->is_bare ? tresor__sys_posix() : &real->faulty.sys, options);
 }
 
 const char *real_path(struct real *real, const char *name)

@@ -25,6 +25,9 @@ void real_make_gguf(struct real *real, const struct model_tensor *tensors, uint3
 /** A context; the code of making it. */
 int32_t real_start(struct real *real);
 
+/** The same with options that come from session_options(&real->memory), and more. */
+int32_t real_start_with(struct real *real, const struct tresor_context_options *options);
+
 /** A path in the folder. */
 const char *real_path(struct real *real, const char *name);
 

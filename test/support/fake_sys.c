@@ -666,6 +666,61 @@ static int64_t watch_wait(void *cookie, struct tresor__sys_watch *watches, uint3
     return result;
 }
 
+/* --- guards --- */
+
+static int64_t guard_open(void *cookie)
+{
+    struct fake_sys *fake = self(cookie);
+    if (fake->guard_errno)
+        return -fake->guard_errno;
+    fake->guards++;
+    return 0;
+}
+
+static int64_t guard_close(void *cookie)
+{
+    self(cookie)->guards--;
+    return 0;
+}
+
+static int64_t guard_add(void *cookie, struct tresor__guard_range *range)
+{
+    struct fake_sys *fake = self(cookie);
+    if (fake->guard_range_count == FAKE_GUARD_RANGES)
+        abort();
+    fake->guard_ranges[fake->guard_range_count++] = range;
+    return 0;
+}
+
+static int64_t guard_remove(void *cookie, struct tresor__guard_range *range)
+{
+    struct fake_sys *fake = self(cookie);
+    uint32_t i = 0;
+    while (fake->guard_ranges[i] != range)
+        i++;
+    fake->guard_ranges[i] = fake->guard_ranges[--fake->guard_range_count];
+    return 0;
+}
+
+bool fake_sys_fault(struct fake_sys *fake, const void *address)
+{
+    for (uint32_t i = 0; i < fake->guard_range_count; i++) {
+        struct tresor__guard_range *range = fake->guard_ranges[i];
+        uint64_t inside = (uintptr_t)address - range->start;
+        if (inside >= range->length_bytes)
+            continue;
+        uint64_t page = inside / range->page_bytes;
+        atomic_store(&range->size_bytes, file_of(fake, range->descriptor)->size_bytes);
+        tresor__guard_mark_end(range, file_of(fake, range->descriptor)->size_bytes);
+        tresor__guard_mark(range, page);
+        memset((void *)(range->start + page * range->page_bytes), 0, range->page_bytes);
+        tresor__guard_mark(range, page);
+        fake->sys.bell_ring(fake, range->alarm->bell);
+        return true;
+    }
+    return false;
+}
+
 struct fake_watch *fake_sys_watch(struct fake_sys *fake, const char *path)
 {
     for (uint32_t i = 0; i < fake->watch_count; i++)
@@ -733,6 +788,10 @@ void fake_sys_init(struct fake_sys *fake)
         .place_memory = place_memory,
         .watch_open = watch_open,
         .watch_wait = watch_wait,
+        .guard_open = guard_open,
+        .guard_close = guard_close,
+        .guard_add = guard_add,
+        .guard_remove = guard_remove,
     };
 }
 

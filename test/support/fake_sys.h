@@ -23,6 +23,7 @@ enum {
     FAKE_FILES = 48,
     FAKE_SECTORS = 8,
     FAKE_SECTOR_BYTES = 512,
+    FAKE_GUARD_RANGES = 16,
     FAKE_DESCRIPTOR_FIRST = 1000, /* file i is FIRST + i, the bell the one after the last file */
     FAKE_DIRECT_FIRST = 2000,     /* file i for direct reads */
     FAKE_PAGE_BYTES = 4096,
@@ -128,6 +129,10 @@ struct fake_sys {
     struct fake_watch watches[FAKE_WATCHES]; /* that were opened; the last one stays when it is closed */
     uint32_t watch_count;
     const char *const *watch_paths; /* that can be watched, up to NULL; NULL: none */
+    int32_t guard_errno; /* of guard_open; 0: there is a guard */
+    uint32_t guards;     /* opened and not closed */
+    struct tresor__guard_range *guard_ranges[FAKE_GUARD_RANGES]; /* added and not removed, in no order */
+    uint32_t guard_range_count;
     bool is_old; /* it cannot populate: EINVAL, as before Linux 5.14 */
 };
 
@@ -161,6 +166,9 @@ int64_t fake_ring_close(void *cookie, struct tresor__sys_ring *ring);
 
 /** `path` and `bytes` must outlive it. */
 void fake_sys_add(struct fake_sys *fake, const char *path, const struct bytes *bytes);
+
+/** What the guard's handler does of a fault at an address: false where no range has it. Any thread. */
+bool fake_sys_fault(struct fake_sys *fake, const void *address);
 
 /** Opened by path; NULL where it was not. Make what it tells of happen, or it tell nothing more, on any thread. */
 struct fake_watch *fake_sys_watch(struct fake_sys *fake, const char *path);

@@ -448,6 +448,53 @@ static int64_t watch_wait(void *cookie, struct tresor__sys_watch *watches, uint3
     return result;
 }
 
+/* --- guards --- */
+
+static int64_t guard_open(void *cookie)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_GUARD_OPEN};
+    int64_t result;
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
+        return result;
+    result = faulty->under->guard_open(faulty->under->cookie);
+    faulty->guards += result == 0;
+    return result;
+}
+
+static int64_t guard_close(void *cookie)
+{
+    FAULTY_ENTER(faulty, cookie);
+    if (faulty->guards == 0 || (faulty->guards == 1 && faulty->guard_ranges > 0))
+        faulty_violate(faulty, "guard_close with %u guards and %u ranges", faulty->guards,
+                       faulty->guard_ranges);
+    faulty->guards--;
+    return faulty->under->guard_close(faulty->under->cookie);
+}
+
+/* All that is guarded is mapped for as long as it is. */
+static int64_t guard_add(void *cookie, struct tresor__guard_range *range)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct range place = {range->start, range->start + range->length_bytes};
+    if (faulty->guards == 0 || !range_set_covers(&faulty->mapped, place))
+        faulty_violate(faulty, "guard_add of %zu bytes with %u guards", (size_t)range->length_bytes,
+                       faulty->guards);
+    faulty_need_open(faulty, FAULTY_STAT, range->descriptor);
+    faulty->guard_ranges++;
+    return faulty->under->guard_add(faulty->under->cookie, range);
+}
+
+static int64_t guard_remove(void *cookie, struct tresor__guard_range *range)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct range place = {range->start, range->start + range->length_bytes};
+    if (faulty->guard_ranges == 0 || !range_set_covers(&faulty->mapped, place))
+        faulty_violate(faulty, "guard_remove of what is not mapped, of %u ranges", faulty->guard_ranges);
+    faulty->guard_ranges--;
+    return faulty->under->guard_remove(faulty->under->cookie, range);
+}
+
 static int64_t lock(void *cookie, const void *address, size_t length)
 {
     FAULTY_ENTER(faulty, cookie);
@@ -614,6 +661,10 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
         .place_memory = place_memory,
         .watch_open = watch_open,
         .watch_wait = watch_wait,
+        .guard_open = guard_open,
+        .guard_close = guard_close,
+        .guard_add = guard_add,
+        .guard_remove = guard_remove,
     };
 }
 
@@ -637,6 +688,8 @@ const char *faulty_sys_check(struct faulty_sys *faulty)
         faulty_violate(faulty, "held: %u descriptors", faulty->descriptor_count);
     if (faulty->ring_count > 0)
         faulty_violate(faulty, "held: %u rings", faulty->ring_count);
+    if (faulty->guards > 0 || faulty->guard_ranges > 0)
+        faulty_violate(faulty, "held: %u guards, %u ranges", faulty->guards, faulty->guard_ranges);
     if (residue > 0)
         faulty_violate(faulty, "held: %zu mapped bytes", residue);
     for (size_t i = 0; i < faulty->locked.count; i++)

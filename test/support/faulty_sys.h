@@ -52,6 +52,7 @@ enum faulty_row {
     FAULTY_PLACE_MEMORY,
     FAULTY_WATCH_OPEN,
     FAULTY_WATCH_WAIT,
+    FAULTY_GUARD_OPEN,
     FAULTY_ROWS,
     FAULTY_ANY = FAULTY_ROWS, /* in a plan: whatever row */
 };
@@ -132,6 +133,8 @@ struct faulty_sys {
     struct range_set mapped;
     struct range_set locked;
     struct range_set lent; /* the host's own memory, which a ring may be told to read into */
+    uint32_t guards; /* opened and not closed */
+    uint32_t guard_ranges; /* added and not removed */
     struct range_set refused; /* mapped, and an unmap of it was made to fail */
     char violation[256];
 };

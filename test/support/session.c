@@ -169,6 +169,15 @@ static void see_pressure(struct session *session, const struct tresor_event *eve
                 event->flags, event->bytes, event->total_bytes);
 }
 
+static void see_poisoned(struct session *session, const struct tresor_event *event)
+{
+    session->poisoned[session->poisoned_count++ % SESSION_POISONED] = *event;
+    if (event->bytes == 0 || event->item.value == 0 || event->error.tensor == TRESOR_NONE ||
+        (event->error.code != TRESOR_ERROR_TRUNCATED && event->error.code != TRESOR_ERROR_IO))
+        violate(session, "a tensor is poisoned in %" PRIu64 " bytes by %s", event->bytes,
+                tresor_error_name(event->error.code));
+}
+
 static void see(struct session *session, const struct tresor_event *event)
 {
     char text[512];
@@ -183,6 +192,8 @@ static void see(struct session *session, const struct tresor_event *event)
         session->degraded[session->degraded_count++ % SESSION_DEGRADED] = *event;
     else if (event->type == TRESOR_EVENT_PRESSURE)
         see_pressure(session, event);
+    else if (event->type == TRESOR_EVENT_POISONED)
+        see_poisoned(session, event);
     else if (!request || request->done_count > 0)
         violate(session, "an event of %s for a request that %s", tresor_verb_name(event->verb),
                 request ? "has ended" : "nobody made");

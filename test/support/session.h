@@ -20,6 +20,7 @@ enum {
     SESSION_ITEMS = 256,
     SESSION_DEGRADED = 16,
     SESSION_PROGRESS = 256,
+    SESSION_POISONED = 16,
 };
 
 struct session_request {
@@ -44,6 +45,8 @@ struct session {
     uint32_t progress_count;
     struct tresor_event pressure; /* the newest PRESSURE event */
     uint32_t pressure_count;
+    struct tresor_event poisoned[SESSION_POISONED]; /* the newest, where there are too many */
+    uint32_t poisoned_count;
     uint64_t steps; /* dispatches so far */
     uint64_t steps_max;
     uint64_t event_count;

@@ -52,6 +52,7 @@ static void sources(void **state)
     refuse(tresor_source_open(context, path, 0, NULL, &request));
     refuse(tresor_source_open(context, path, 0, &opened, NULL));
     refuse(tresor_source_close(context, source, 0, NULL));
+    refuse(tresor_source_check(context, source, 0, NULL));
     fake_world_close(&world);
 }
 

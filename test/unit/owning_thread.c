@@ -49,6 +49,7 @@ static void call_the_source(struct tresor_context *context, struct tresor_source
     uint32_t index;
     CALL(tresor_source_open, context, model_set_path(&world.set), 0, &opened, &request);
     CALL(tresor_source_close, context, source, 0, &request);
+    CALL(tresor_source_check, context, source, 0, &request);
     CALL(tresor_source_get_info, context, source, &info);
     CALL(tresor_source_get_file, context, source, 0, &file);
     CALL(tresor_source_get_tensor, context, source, 0, &tensor);
@@ -110,7 +111,7 @@ static void another_thread_is_refused(void **state)
     for (uint32_t i = 0; i < call_count; i++)
         if (calls[i].code != TRESOR_ERROR_THREAD)
             fail_msg("%s answered %s", calls[i].name, tresor_error_name(calls[i].code));
-    assert_int_equal(call_count, 33);
+    assert_int_equal(call_count, 34);
     struct tresor_counters after = fake_world_counters(&world);
     assert_memory_equal(&before, &after, sizeof before);
     assert_error(session_finish(&world.session, request, NULL), TRESOR_OK);

@@ -31,7 +31,10 @@ static void load_polling(const struct loading *loading, struct dispatch_times *t
         give_up("no descriptor: %s", tresor_error_name(wait.fd));
     struct tresor_request request = loading_begin(loading);
     do {
-        if (dispatch_timed(loading->context, times) == 0 && poll(&wait, 1, POLL_MS) == 0)
+        const struct dispatch_start start = dispatch_times_start();
+        const int32_t more = tresor_dispatch(loading->context);
+        dispatch_times_add(times, &start);
+        if (more == 0 && poll(&wait, 1, POLL_MS) == 0)
             give_up("the descriptor kept silent for ten seconds");
     } while (!loading_is_done(loading, request));
 }

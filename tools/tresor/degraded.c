@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "calls.h"
 #include "text.h"
 
 /** The path of the file that is meant; NULL for the context. Of the source, which must stay open.
@@ -54,7 +55,7 @@ void degraded_add(struct degraded *degraded, const struct tresor_event *event)
 void degraded_drain(struct degraded *degraded)
 {
     struct tresor_event event;
-    while (tresor_next_event(degraded->opened->context, &event) == 1) {
+    while (calls_next_event(degraded->opened, &event) == 1) {
         if (event.type == TRESOR_EVENT_DEGRADED)
             degraded_add(degraded, &event);
     }

@@ -3,15 +3,14 @@
 
 #include "clock.h"
 
-int32_t dispatch_timed(struct tresor_context *context, struct dispatch_times *times)
+struct dispatch_start dispatch_times_start(void)
 {
-    if (!times)
-        return tresor_dispatch(context);
-    const uint64_t processor_before_ns = clock_of_ns(CLOCK_THREAD_CPUTIME_ID);
-    const uint64_t before_ns = clock_ns();
-    const int32_t more = tresor_dispatch(context);
-    latencies_add(&times->wall, clock_ns() - before_ns);
-    latencies_add(&times->processor,
-                  clock_of_ns(CLOCK_THREAD_CPUTIME_ID) - processor_before_ns);
-    return more;
+    const uint64_t processor_ns = clock_of_ns(CLOCK_THREAD_CPUTIME_ID);
+    return (struct dispatch_start){.wall_ns = clock_ns(), .processor_ns = processor_ns};
+}
+
+void dispatch_times_add(struct dispatch_times *times, const struct dispatch_start *start)
+{
+    latencies_add(&times->wall, clock_ns() - start->wall_ns);
+    latencies_add(&times->processor, clock_of_ns(CLOCK_THREAD_CPUTIME_ID) - start->processor_ns);
 }

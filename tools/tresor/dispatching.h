@@ -3,8 +3,6 @@
 #ifndef TOOL_DISPATCHING_H
 #define TOOL_DISPATCHING_H
 
-#include <tresor/tresor.h>
-
 #include "latencies.h"
 
 /** All zero is none yet. */
@@ -13,7 +11,13 @@ struct dispatch_times {
     struct latencies processor; /* of the calling thread */
 };
 
-/** tresor_dispatch; `times` may be NULL. */
-int32_t dispatch_timed(struct tresor_context *context, struct dispatch_times *times);
+struct dispatch_start {
+    uint64_t wall_ns;
+    uint64_t processor_ns;
+};
+
+/** Right before a dispatch, and right behind it. */
+struct dispatch_start dispatch_times_start(void);
+void dispatch_times_add(struct dispatch_times *times, const struct dispatch_start *start);
 
 #endif

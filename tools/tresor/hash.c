@@ -90,7 +90,7 @@ static bool group_take(struct hashing *hashing, const struct selection *selectio
 }
 
 /** Load or evict a group. False if the call was refused. */
-static bool ask(struct hashing *hashing, request_verb *verb, const struct group *group)
+static bool ask(struct hashing *hashing, enum call_kind verb, const struct group *group)
 {
     struct tresor_event done;
     const struct run_watch watch = {
@@ -131,11 +131,11 @@ static void hash_tensor(struct hashing *hashing, struct tresor_item item, uint32
 
 static bool hash_group(struct hashing *hashing, const struct group *group)
 {
-    if (!ask(hashing, tresor_load, group))
+    if (!ask(hashing, CALL_LOAD, group))
         return false;
     for (uint32_t i = 0; i < group->count && !interrupt_signal() && !ferror(stdout); i++)
         hash_tensor(hashing, group->items[i], group->tensors[i]);
-    return ask(hashing, tresor_evict, group);
+    return ask(hashing, CALL_EVICT, group);
 }
 
 static void hash_selection(struct hashing *hashing, const struct selection *selection)
@@ -165,7 +165,7 @@ static int hash(const struct option_reader *reader, const struct model_options *
         .degraded = {.opened = &opened},
     };
     int code = TOOL_BAD_FILE;
-    if (opened_begin(&opened, options->path, &context_options)) {
+    if (opened_begin(&opened, options->path, &context_options, NULL)) {
         interrupt_catch();
         code = select_tensors(reader, options, &opened, &selection);
         if (code == TOOL_DONE)

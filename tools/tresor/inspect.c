@@ -34,7 +34,7 @@ static int inspect(const char *path, bool is_json)
 {
     struct opened opened;
     struct tresor_error error;
-    if (opened_begin(&opened, path, NULL))
+    if (opened_begin(&opened, path, NULL, NULL))
         error = error_of_code(is_json ? inspect_print_json(&opened) : inspect_print_text(&opened));
     else
         error = opened.error;

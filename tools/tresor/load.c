@@ -15,6 +15,7 @@ enum {
     KEY_NUMA,
     KEY_LOCK,
     KEY_COLD,
+    KEY_GUARD,
     KEY_TENSOR,
     KEY_SPLIT,
     KEY_BUDGET,
@@ -23,6 +24,7 @@ enum {
     KEY_WINDOW,
     KEY_SWAP_AT,
     KEY_TRACE,
+    KEY_TRACE_TIMES,
     KEY_JSON,
 };
 
@@ -33,6 +35,9 @@ static const struct option_row rows[] = {
     MODEL_OPTION_NUMA(KEY_NUMA),
     {KEY_LOCK, "lock", NULL, "lock the tensors in memory too"},
     {KEY_COLD, "cold", NULL, "take the files out of the page cache first; what stays is told"},
+    {KEY_GUARD, "guard", NULL,
+     "live on, and tell, where a file becomes shorter under tensors that\n"
+     "are used, rather than die of SIGBUS"},
     MODEL_OPTION_TENSOR(KEY_TENSOR),
     {KEY_SPLIT, "split", NULL,
      "split tensors of three dimensions, like experts, and load their\n"
@@ -42,7 +47,11 @@ static const struct option_row rows[] = {
     WALK_OPTION_PASSES(KEY_PASSES),
     WALK_OPTION_WINDOW(KEY_WINDOW),
     WALK_OPTION_SWAP_AT(KEY_SWAP_AT),
-    {KEY_TRACE, "trace", "FILE", "write every transition of the machines, one line of JSON each"},
+    {KEY_TRACE, "trace", "FILE",
+     "write what was asked, what the system answered and every\n"
+     "transition of the machines, one line of JSON each;\n"
+     "'tresor replay' takes the same steps from it"},
+    {KEY_TRACE_TIMES, "trace-times", NULL, "with --trace: and when that was, in microseconds"},
     {KEY_JSON, "json", NULL, "print one JSON object, also if FILE cannot be opened"},
 };
 
@@ -57,14 +66,26 @@ static const struct command_usage usage = {
     .option_count = sizeof rows / sizeof rows[0],
 };
 
+/** With a trace if one is wanted. */
+static int load_recorded(const struct option_reader *reader, const struct load_options *options,
+                         struct trace *trace, struct load_result *result)
+{
+    if (!trace->path)
+        return load_run(reader, options, NULL, result);
+    struct recorder *recorder = recorder_begin(trace);
+    const int code = recorder ? load_run(reader, options, recorder, result) : TOOL_SOME_FAILED;
+    recorder_end(recorder);
+    return code;
+}
+
 /** Load, and report what there is to report. */
 static int load_and_report(const struct option_reader *reader, const struct load_options *options,
                            struct load_result *result)
 {
     struct trace trace;
-    if (!trace_begin(&trace, options->trace_path, options->model.path))
+    if (!trace_begin(&trace, options->trace_path, options->trace_times, options->model.path))
         return TOOL_BAD_FILE;
-    int code = load_run(reader, options, &trace, result);
+    int code = load_recorded(reader, options, &trace, result);
     if (options->is_json && code != TOOL_USAGE)
         load_print_json(result);
     else if (code == TOOL_DONE || (code == TOOL_SOME_FAILED && result->requested > 0))
@@ -113,6 +134,9 @@ static bool take_option(const struct option_reader *reader, int key, struct load
     case KEY_COLD:
         options->cold = true;
         return true;
+    case KEY_GUARD:
+        options->guard = true;
+        return true;
     case KEY_TENSOR:
         model_options_take_pattern(reader, &options->model);
         return true;
@@ -131,6 +155,9 @@ static bool take_option(const struct option_reader *reader, int key, struct load
         return walk_options_take_swap_at(reader, &options->walk);
     case KEY_TRACE:
         options->trace_path = reader->value;
+        return true;
+    case KEY_TRACE_TIMES:
+        options->trace_times = true;
         return true;
     case KEY_JSON:
         options->is_json = true;
@@ -152,6 +179,8 @@ static int run(struct option_reader *reader, struct load_options *options)
     if (!model_options_finish(reader, &options->model) ||
         !walk_options_finish(reader, &options->walk, options->lock))
         return TOOL_USAGE;
+    if (options->trace_times && !options->trace_path)
+        return options_wrong(reader, "--trace-times needs --trace, whose times they are");
     return load(reader, options);
 }
 

@@ -13,15 +13,17 @@
 #include "failures.h"
 #include "load_cold.h"
 #include "model_options.h"
-#include "trace.h"
+#include "recorder.h"
 #include "walk.h"
 
 struct load_options {
     struct model_options model;
     struct walk_options walk;
     const char *trace_path;
+    bool trace_times;
     bool lock;
     bool cold;
+    bool guard;
     bool split;
     bool is_json;
 };
@@ -48,9 +50,9 @@ struct load_result {
     struct failures failures;
 };
 
-/** Open the model, load what is asked for, and close it. Returns an enum tool_exit. */
+/** Open the model, load what is asked for, and close it, recorded unless `recorder` is NULL. Returns an enum tool_exit. */
 int load_run(const struct option_reader *reader, const struct load_options *options,
-             struct trace *trace, struct load_result *result);
+             struct recorder *recorder, struct load_result *result);
 
 /** Split every tensor of three dimensions that can be. */
 int32_t load_split(const struct opened *opened);

@@ -24,8 +24,7 @@ static int make_item(const struct option_reader *reader, const struct load_optio
         const int32_t made =
             options->model.pattern_count == 0
                 ? tresor_item_of_source(opened->context, opened->source, item)
-                : tresor_item_of_list(opened->context, opened->source, selection.tensors,
-                                      selection.tensor_count, item);
+                : calls_item_of_list(opened, selection.tensors, selection.tensor_count, item);
         if (made != TRESOR_OK) {
             const struct tresor_error error = error_of_code(made);
             failures_add(failures, &error);
@@ -53,7 +52,7 @@ static void load_item(const struct opened *opened, struct tresor_item item,
     };
     const uint64_t processor_before_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID);
     const uint64_t start_ns = clock_ns();
-    request_run(opened, tresor_load, &item, 1, &watch, &done);
+    request_run(opened, CALL_LOAD, &item, 1, &watch, &done);
     result->load_ns = clock_ns() - start_ns;
     result->processor_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID) - processor_before_ns;
     result->failures.progress = NULL;
@@ -103,7 +102,7 @@ static void lock_item(const struct opened *opened, struct tresor_item item,
     struct tresor_event done;
     const struct run_watch watch = {.failures = &result->failures, .degraded = &result->degraded};
     result->failures.ignored_code = TRESOR_ERROR_NOT_RESIDENT; /* why was told by the load */
-    request_run(opened, tresor_lock, &item, 1, &watch, &done);
+    request_run(opened, CALL_LOCK, &item, 1, &watch, &done);
     result->locked = done.done;
     if (done.done < result->loaded)
         fprintf(stderr, "tresor: warning: %" PRIu32 " of %" PRIu32 " tensors are not locked\n",
@@ -152,7 +151,7 @@ static uint32_t policy_of(const struct walk_options *options)
 }
 
 int load_run(const struct option_reader *reader, const struct load_options *options,
-             struct trace *trace, struct load_result *result)
+             struct recorder *recorder, struct load_result *result)
 {
     struct opened opened;
     const struct tresor_context_options context_options = {
@@ -160,19 +159,18 @@ int load_run(const struct option_reader *reader, const struct load_options *opti
         .populate_bytes = POPULATE_BYTES,
         .strategy = options->model.strategy,
         .dispatch_max = COMPLETIONS_PER_DISPATCH,
-        .observer = trace->path ? trace_transition : NULL,
-        .observer_cookie = trace,
         .backend = options->model.backend,
         .direct = options->model.direct,
         .numa = options->model.numa,
         .numa_nodes = options->model.numa_nodes,
         .policy = policy_of(&options->walk),
         .budget_bytes = options->walk.budget_bytes,
+        .guard = options->guard ? TRESOR_GUARD_SIGBUS : TRESOR_GUARD_DEFAULT,
     };
     int code = TOOL_BAD_FILE;
     result->failures.opened = &opened;
     result->degraded.opened = &opened;
-    if (opened_begin(&opened, options->model.path, &context_options))
+    if (opened_begin(&opened, options->model.path, &context_options, recorder))
         code = load_opened(reader, options, &opened, result);
     else if (!opened.context && options->model.numa != TRESOR_NUMA_DEFAULT &&
              opened.error.code == TRESOR_ERROR_UNSUPPORTED)

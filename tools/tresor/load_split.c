@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "calls.h"
 #include "load.h"
 #include "opened.h"
 
@@ -26,7 +27,7 @@ int32_t load_split(const struct opened *opened)
     for (uint32_t i = 0; i < opened->info.tensor_count; i++)
         if (is_splittable(opened, i))
             tensors[count++] = i;
-    const int32_t code = tresor_split(opened->context, opened->source, tensors, count);
+    const int32_t code = calls_split(opened, tensors, count);
     free(tensors);
     return code;
 }

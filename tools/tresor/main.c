@@ -40,7 +40,8 @@ static void print_help(FILE *stream)
         fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(stream, "  %-10s %s\n", "help", "explain the tool or one of its commands");
     fputs("\n"
-          "Exit codes: 0 done, 1 some tensors failed, 2 wrong usage, 3 bad file.\n",
+          "Exit codes: 0 done, 1 some tensors failed, or a replay differs, 2 wrong usage,\n"
+          "3 bad file.\n",
           stream);
 }
 

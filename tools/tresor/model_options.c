@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calls.h"
 #include "exit_codes.h"
 #include "numbers.h"
 
@@ -135,7 +136,7 @@ static int32_t mark(const struct opened *opened, const char *pattern, bool *is_s
 {
     struct tresor_item item;
     uint32_t count = 0;
-    int32_t code = tresor_item_of_pattern(opened->context, opened->source, pattern, &item);
+    int32_t code = calls_item_of_pattern(opened, pattern, &item);
     if (code == TRESOR_OK)
         code = tresor_item_measure(opened->context, item, &count, NULL);
     for (uint32_t i = 0; i < count && code == TRESOR_OK; i++) {

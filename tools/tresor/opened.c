@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calls.h"
+#include "recorder.h"
 #include "text.h"
 
 struct tresor_error error_of_code(int32_t code)
@@ -15,22 +17,24 @@ struct tresor_error error_of_code(int32_t code)
 static int32_t open_source(struct opened *opened)
 {
     struct tresor_request request;
-    int32_t code = tresor_source_open(opened->context, opened->path, 0, &opened->source, &request);
+    int32_t code = calls_open(opened, opened->path, &opened->source, &request);
     if (code != TRESOR_OK)
         return code;
-    struct tresor_event event;
-    code = tresor_finish(opened->context, request, 1, &event);
+    struct tresor_event event = {0};
+    code = calls_finish(opened, request, &event);
     if (code != TRESOR_OK && event.error.code == code)
         opened->error = event.error;
     return code;
 }
 
 bool opened_begin(struct opened *opened, const char *path,
-                  const struct tresor_context_options *options)
+                  const struct tresor_context_options *options, struct recorder *recorder)
 {
-    *opened = (struct opened){.path = path, .error = error_of_code(TRESOR_OK)};
+    *opened = (struct opened){
+        .path = path, .recorder = recorder, .error = error_of_code(TRESOR_OK)};
     opened->info.size_bytes = sizeof opened->info;
-    int32_t code = tresor_context_create(options, &opened->context);
+    int32_t code = recorder ? recorder_create(recorder, options, &opened->context)
+                            : tresor_context_create(options, &opened->context);
     if (code == TRESOR_OK)
         code = open_source(opened);
     if (code == TRESOR_OK)
@@ -47,12 +51,11 @@ void opened_end(struct opened *opened)
     struct tresor_event event;
     if (!opened->context)
         return;
-    if (opened->is_open &&
-        tresor_source_close(opened->context, opened->source, 0, &request) == TRESOR_OK)
-        tresor_finish(opened->context, request, 1, NULL);
-    while (tresor_next_event(opened->context, &event) == 1)
+    if (opened->is_open && calls_close(opened, &request) == TRESOR_OK)
+        calls_finish(opened, request, &event);
+    while (calls_next_event(opened, &event) == 1)
         continue;
-    const int32_t code = tresor_context_destroy(opened->context);
+    const int32_t code = calls_destroy(opened);
     if (code != TRESOR_OK)
         fprintf(stderr, "tresor: cannot end: %s\n", tresor_error_text(code));
 }

@@ -7,8 +7,11 @@
 
 #include <tresor/tresor.h>
 
+struct recorder;
+
 struct opened {
     const char *path;
+    struct recorder *recorder; /* NULL: no trace is written */
     struct tresor_context *context; /* NULL if none could be made */
     struct tresor_source source;
     bool is_open;
@@ -16,10 +19,10 @@ struct opened {
     struct tresor_error error; /* why it is not open */
 };
 
-/** Make a context and open the model. False, with `error`, if it could not be; close it all the
- * same. */
+/** Make a context and open the model, recorded unless `recorder` is NULL. False, with `error`, if it
+ * could not be; close it all the same. */
 bool opened_begin(struct opened *opened, const char *path,
-                  const struct tresor_context_options *options);
+                  const struct tresor_context_options *options, struct recorder *recorder);
 
 /** Close the model and free the context. */
 void opened_end(struct opened *opened);

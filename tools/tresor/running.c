@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "running.h"
 
-#include <poll.h>
 #include <stdbool.h>
 
 #include "interrupt.h"
@@ -13,10 +12,12 @@ static bool take_events(const struct opened *opened, struct tresor_request reque
                         const struct run_watch *watch, struct tresor_event *done)
 {
     struct tresor_event event;
-    while (tresor_next_event(opened->context, &event) == 1) {
+    while (calls_next_event(opened, &event) == 1) {
         if (event.type == TRESOR_EVENT_ITEM && event.error.code == TRESOR_ERROR_CANCELLED)
             continue; /* told once, at the end */
         if (event.type == TRESOR_EVENT_ITEM && event.error.code != TRESOR_OK)
+            failures_add(watch->failures, &event.error);
+        if (event.type == TRESOR_EVENT_POISONED)
             failures_add(watch->failures, &event.error);
         if (event.type == TRESOR_EVENT_DEGRADED)
             degraded_add(watch->degraded, &event);
@@ -37,12 +38,15 @@ static void draw(const struct opened *opened, struct progress *progress)
         progress_draw(progress, counters.mapped_bytes + counters.private_bytes);
 }
 
-/** Until there is something to do; or until a signal, or a while, for the bar. Nothing is
- * dispatched meanwhile. */
-static void wait_shortly(const struct opened *opened)
+/* `times` may be NULL. */
+static int32_t dispatch(const struct opened *opened, struct dispatch_times *times)
 {
-    struct pollfd wait = {.fd = tresor_get_fd(opened->context), .events = POLLIN};
-    poll(&wait, 1, WAIT_MS);
+    if (!times)
+        return calls_dispatch(opened);
+    const struct dispatch_start start = dispatch_times_start();
+    const int32_t more = calls_dispatch(opened);
+    dispatch_times_add(times, &start);
+    return more;
 }
 
 static void run(const struct opened *opened, struct tresor_request request,
@@ -51,22 +55,22 @@ static void run(const struct opened *opened, struct tresor_request request,
     bool is_cancelled = false;
     while (!take_events(opened, request, watch, done)) {
         if (interrupt_signal() && !is_cancelled)
-            is_cancelled = tresor_cancel(opened->context, request) == TRESOR_OK;
+            is_cancelled = calls_cancel(opened, request) == TRESOR_OK;
         draw(opened, watch->progress);
-        if (dispatch_timed(opened->context, watch->times) == 0)
-            wait_shortly(opened);
+        if (dispatch(opened, watch->times) == 0)
+            calls_sleep(opened, WAIT_MS); /* or until a signal; the bar is drawn meanwhile */
     }
     if (watch->progress)
         progress_erase(watch->progress);
 }
 
-bool request_run(const struct opened *opened, request_verb *verb, const struct tresor_item *items,
+bool request_run(const struct opened *opened, enum call_kind verb, const struct tresor_item *items,
                  size_t item_count, const struct run_watch *watch, struct tresor_event *done)
 {
     struct tresor_request request;
     const uint64_t failures_before = watch->failures->count;
     *done = (struct tresor_event){0};
-    const int32_t refused = verb(opened->context, items, item_count, NULL, &request);
+    const int32_t refused = calls_ask(opened, verb, items, item_count, &request);
     if (refused != TRESOR_OK) {
         const struct tresor_error error = error_of_code(refused);
         failures_add(watch->failures, &error);

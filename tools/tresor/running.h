@@ -2,16 +2,12 @@
 #ifndef TOOL_RUNNING_H
 #define TOOL_RUNNING_H
 
+#include "calls.h"
 #include "degraded.h"
 #include "dispatching.h"
 #include "failures.h"
 #include "opened.h"
 #include "progress.h"
-
-/** One of the verbs on items: tresor_load and its like. */
-typedef int32_t request_verb(struct tresor_context *context, const struct tresor_item *items,
-                             size_t item_count, const struct tresor_request_options *options,
-                             struct tresor_request *request);
 
 /** Who hears of a request while it runs. */
 struct run_watch {
@@ -22,11 +18,11 @@ struct run_watch {
 };
 
 /**
- * Ask and run to the end: failed tensors go to the watch's failures, the bar is drawn, and a signal
+ * Ask (LOAD, EVICT or LOCK) and run to the end: failed tensors go to the watch's failures, the bar is drawn, and a signal
  * cancels the request. What fails the whole, be it a refused call or a cancel, is added too. False
  * if the call was refused; else the DONE event is in `done`, which is all zero otherwise.
  */
-bool request_run(const struct opened *opened, request_verb *verb, const struct tresor_item *items,
+bool request_run(const struct opened *opened, enum call_kind verb, const struct tresor_item *items,
                  size_t item_count, const struct run_watch *watch, struct tresor_event *done);
 
 #endif

@@ -2,11 +2,11 @@
 #include "trace.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "clock.h"
+#include "writing.h"
 
 static bool fail(const struct trace *trace, int error)
 {
@@ -14,67 +14,52 @@ static bool fail(const struct trace *trace, int error)
     return false;
 }
 
-static bool is_same_file(int descriptor, const char *path)
+bool trace_begin(struct trace *trace, const char *path, bool has_times, const char *model_path)
 {
-    struct stat own;
-    struct stat other;
-    return fstat(descriptor, &own) == 0 && stat(path, &other) == 0 && own.st_dev == other.st_dev &&
-           own.st_ino == other.st_ino;
-}
-
-/** Emptied only when it is known not to be the model. 0 or an errno. */
-static int empty(int descriptor, const char *model_path)
-{
-    struct stat there;
-    if (is_same_file(descriptor, model_path))
-        return EEXIST;
-    /* Devices and pipes cannot be emptied. */
-    if (fstat(descriptor, &there) == 0 && !S_ISREG(there.st_mode))
-        return 0;
-    return ftruncate(descriptor, 0) == 0 ? 0 : errno;
-}
-
-bool trace_begin(struct trace *trace, const char *path, const char *model_path)
-{
-    *trace = (struct trace){.path = path};
+    *trace = (struct trace){
+        .path = path, .has_times = has_times, .sum = TRACE_SUM_START, .start_ns = clock_ns()};
     if (!path)
         return true;
-    const int descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (descriptor < 0)
-        return fail(trace, errno);
-    int error = empty(descriptor, model_path);
-    if (!error) {
-        trace->file = fdopen(descriptor, "w");
-        error = errno;
-    }
-    if (trace->file)
-        return true;
-    close(descriptor);
-    return fail(trace, error);
+    trace->file = writing_begin(path, model_path);
+    return trace->file || fail(trace, errno);
 }
 
-void trace_transition(void *cookie, const struct tresor_transition *transition)
+/* FNV-1a: each step can be undone, so what differs in one byte never comes to the same sum again. */
+uint32_t trace_sum(uint32_t sum, const char *bytes, size_t size_bytes)
 {
-    struct trace *trace = cookie;
-    if (trace->failed_errno)
-        return;
-    /* The texts are identifiers: nothing in them wants quoting. */
-    const int written =
-        fprintf(trace->file,
-                "{\"sequence\": %" PRIu64 ", \"machine\": \"%s\", \"source\": %" PRIu32
-                ", \"slot\": %" PRIu32 ", \"from\": \"%s\", \"event\": \"%s\", \"to\": \"%s\""
-                ", \"guard\": \"%s\", \"action\": \"%s\", \"os_errno\": %" PRId32 "}\n",
-                transition->sequence, transition->machine, transition->source, transition->slot,
-                transition->from, transition->event, transition->to, transition->guard,
-                transition->action, transition->os_errno);
-    if (written < 0)
+    for (size_t i = 0; i < size_bytes; i++)
+        sum = (sum ^ (uint8_t)bytes[i]) * 16777619U;
+    return sum;
+}
+
+static void put(struct trace *trace, const char *bytes, size_t size_bytes)
+{
+    trace->sum = trace_sum(trace->sum, bytes, size_bytes);
+    if (!trace->failed_errno && fwrite(bytes, 1, size_bytes, trace->file) != size_bytes)
         trace->failed_errno = errno;
+}
+
+void trace_write(struct trace *trace, const char *body, size_t size_bytes)
+{
+    char tail[64];
+    put(trace, body, size_bytes);
+    if (trace->has_times) {
+        const int length = snprintf(tail, sizeof tail, ", \"time_us\": %" PRIu64,
+                                    (clock_ns() - trace->start_ns) / 1000);
+        put(trace, tail, (size_t)length);
+    }
+    const int length = snprintf(tail, sizeof tail, ", \"sum\": \"%08" PRIx32 "\"}\n", trace->sum);
+    put(trace, tail, (size_t)length);
+    trace->line_count++;
 }
 
 bool trace_end(struct trace *trace)
 {
     if (!trace->path)
         return true;
+    char line[48];
+    const int length = snprintf(line, sizeof line, "{\"end\": %" PRIu64, trace->line_count);
+    trace_write(trace, line, (size_t)length);
     /* Errors of delayed writes come with the close. */
     if (fclose(trace->file) != 0 && !trace->failed_errno)
         trace->failed_errno = errno;

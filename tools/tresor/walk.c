@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calls.h"
 #include "clock.h"
 #include "interrupt.h"
 #include "process_memory.h"
@@ -29,6 +30,23 @@ void walk_fail_sum(struct walk *walk, const struct walk_step *step)
     progress_erase(walk->progress);
     fputs("tresor: bytes of a tensor are not what they were when it was used first\n", stderr);
     walk_fail(walk, TRESOR_ERROR_CHANGED, step->tensor);
+}
+
+/** Its events say what was lost, and of which others. */
+void walk_fail_poisoned(struct walk *walk, uint32_t tensor)
+{
+    struct tresor_event event;
+    bool is_told = false;
+    calls_dispatch(walk->opened);
+    while (calls_next_event(walk->opened, &event) == 1) {
+        if (event.type != TRESOR_EVENT_POISONED)
+            continue;
+        failures_add(walk->failures, &event.error);
+        is_told = true;
+    }
+    walk->has_failed = true;
+    if (!is_told)
+        walk_fail(walk, TRESOR_ERROR_POISONED, tensor);
 }
 
 void walk_draw(struct walk *walk, uint64_t used_bytes)
@@ -96,6 +114,9 @@ static bool use_until(struct walk *walk, uint32_t last)
 {
     const uint64_t used = walk->pass->used + (last - walk->first);
     walk->last = last;
+    /* To wait for a thread that uses nothing would let the plan begin. */
+    if (last == walk->first)
+        return !interrupt_signal();
     if (walk->has_plan)
         walk_by_plan(walk);
     else
@@ -158,7 +179,7 @@ static void prioritise(struct walk *walk)
         const struct walk_step *step = &walk->steps.list[i];
         if (i + 1 < walk->steps.count && step->layer != step[1].layer)
             priority++;
-        tresor_set_priority(walk->opened->context, step->item, priority);
+        calls_set_priority(walk->opened, step->item, priority);
     }
 }
 

@@ -105,6 +105,9 @@ void walk_fail(struct walk *walk, int32_t code, uint32_t tensor);
 /** Say that a tensor's bytes have changed, and let the walk end. */
 void walk_fail_sum(struct walk *walk, const struct walk_step *step);
 
+/** Say that a tensor's bytes were lost under it, as the context tells of it, and let the walk end. The context's thread. */
+void walk_fail_poisoned(struct walk *walk, uint32_t tensor);
+
 /** Draw the bar if it is time; `used_bytes` of this pass. */
 void walk_draw(struct walk *walk, uint64_t used_bytes);
 

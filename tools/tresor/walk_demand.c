@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A walk that nobody was told of before: each tensor is asked for when it is used. */
+#include "calls.h"
 #include "interrupt.h"
 #include "walk.h"
 
@@ -10,7 +11,7 @@ static bool take_events(struct walk *walk, struct tresor_request request, const 
 {
     struct tresor_event event;
     bool has_ended = false;
-    while (tresor_next_event(walk->opened->context, &event) == 1) {
+    while (calls_next_event(walk->opened, &event) == 1) {
         if (event.type == TRESOR_EVENT_DEGRADED)
             degraded_add(walk->degraded, &event);
         if (event.type == TRESOR_EVENT_ITEM && event.flags & TRESOR_EVENT_PINNED)
@@ -29,7 +30,6 @@ static bool take_events(struct walk *walk, struct tresor_request request, const 
 /** Load what is absent, and acquire it in one. False if that failed, or a signal came. */
 static bool load_pinned(struct walk *walk, const struct walk_step *step, const void **data)
 {
-    struct tresor_context *context = walk->opened->context;
     const struct tresor_request_options options = {
         .size_bytes = sizeof options,
         .flags = TRESOR_REQUEST_PIN,
@@ -39,15 +39,15 @@ static bool load_pinned(struct walk *walk, const struct walk_step *step, const v
     struct tresor_request request;
     bool is_cancelled = false;
     *data = NULL;
-    const int32_t refused = tresor_load(context, &step->item, 1, &options, &request);
+    const int32_t refused = calls_load(walk->opened, step->item, &options, &request);
     if (refused != TRESOR_OK) {
         walk_fail(walk, refused, step->tensor);
         return false;
     }
     while (!take_events(walk, request, data)) {
         if (interrupt_signal() && !is_cancelled)
-            is_cancelled = tresor_cancel(context, request) == TRESOR_OK;
-        tresor_wait(context, WAIT_MS);
+            is_cancelled = calls_cancel(walk->opened, request) == TRESOR_OK;
+        calls_wait(walk->opened, WAIT_MS);
     }
     return *data;
 }
@@ -55,18 +55,22 @@ static bool load_pinned(struct walk *walk, const struct walk_step *step, const v
 static bool use_step(struct walk *walk, struct walk_step *step)
 {
     const void *data = NULL;
-    const int32_t code = tresor_acquire(walk->opened->context, step->item, &data);
+    const int32_t code = calls_acquire(walk->opened, step->item, &data);
     if (code == TRESOR_OK)
         walk->pass->hits++;
+    else if (code == TRESOR_ERROR_POISONED)
+        walk_fail_poisoned(walk, step->tensor);
     else if (code != TRESOR_ERROR_NOT_RESIDENT)
         walk_fail(walk, code, step->tensor);
     else if (!load_pinned(walk, step, &data))
         return false;
     if (!data)
         return false;
-    if (!walk_use(walk, step, data))
+    const bool is_same = walk_use(walk, step, data);
+    if (calls_release(walk->opened, step->item) == TRESOR_ERROR_POISONED)
+        walk_fail_poisoned(walk, step->tensor);
+    else if (!is_same)
         walk_fail_sum(walk, step);
-    tresor_release(walk->opened->context, step->item);
     return !walk->has_failed;
 }
 

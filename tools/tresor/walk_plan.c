@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "calls.h"
 #include "interrupt.h"
 #include "walk.h"
 
@@ -14,7 +15,7 @@ struct use {
     struct walk *walk;
     struct walk_step *different; /* whose bytes have changed */
     struct walk_step *refused;
-    int32_t code; /* of the one refused */
+    int32_t code; /* of the one refused, or poisoned */
     atomic_ullong progress_bytes;
     atomic_bool is_stopped; /* asked of the thread */
     atomic_bool is_over;    /* said by it */
@@ -23,13 +24,13 @@ struct use {
 /** Acquire a step however long it takes. False if that failed or shall not go on. */
 static bool acquire(struct use *use, struct walk_step *step, const void **data)
 {
-    struct tresor_context *context = use->walk->opened->context;
-    int32_t code = tresor_acquire(context, step->item, data);
+    const struct opened *opened = use->walk->opened;
+    int32_t code = calls_acquire(opened, step->item, data);
     if (code == TRESOR_OK)
         use->walk->pass->hits++;
     while ((code == TRESOR_ERROR_NOT_RESIDENT || code == TRESOR_ERROR_AGAIN) &&
            !atomic_load(&use->is_stopped))
-        code = tresor_acquire_wait(context, step->item, WAIT_MS, data);
+        code = calls_acquire_wait(opened, step->item, WAIT_MS, data);
     if (code == TRESOR_OK)
         return true;
     if (!atomic_load(&use->is_stopped)) {
@@ -48,15 +49,18 @@ static void *use_steps(void *cookie)
         const void *data;
         if (!acquire(use, step, &data))
             break;
-        if (!walk_use(walk, step, data))
-            use->different = step;
-        tresor_release(walk->opened->context, step->item);
+        const bool is_same = walk_use(walk, step, data);
+        use->code = calls_release(walk->opened, step->item);
         atomic_store(&use->progress_bytes, walk->pass->used_bytes);
-        if (use->different)
+        if (use->code == TRESOR_ERROR_POISONED)
+            use->refused = step;
+        else if (!is_same)
+            use->different = step;
+        if (use->refused || use->different)
             break;
     }
     atomic_store(&use->is_over, true);
-    tresor_wake(walk->opened->context);
+    calls_wake(walk->opened);
     return NULL;
 }
 
@@ -64,12 +68,12 @@ static void *use_steps(void *cookie)
 static void take_events(struct walk *walk)
 {
     struct tresor_event event;
-    while (tresor_next_event(walk->opened->context, &event) == 1) {
+    while (calls_next_event(walk->opened, &event) == 1) {
         const bool is_failure =
             event.error.code != TRESOR_OK && event.error.code != TRESOR_ERROR_CANCELLED;
         if (event.type == TRESOR_EVENT_DEGRADED) {
             degraded_add(walk->degraded, &event);
-        } else if (event.type == TRESOR_EVENT_ITEM && is_failure) {
+        } else if (event.type == TRESOR_EVENT_POISONED || (event.type == TRESOR_EVENT_ITEM && is_failure)) {
             failures_add(walk->failures, &event.error);
             walk->has_failed = true;
         } else if (event.type == TRESOR_EVENT_DONE && event.request.value == walk->plan.value) {
@@ -88,7 +92,7 @@ static void watch(struct walk *walk, struct use *use)
         if (interrupt_signal() || walk->has_failed)
             atomic_store(&use->is_stopped, true);
         walk_draw(walk, atomic_load(&use->progress_bytes));
-        tresor_wait(walk->opened->context, WAIT_MS);
+        calls_wait(walk->opened, WAIT_MS);
     }
 }
 
@@ -105,7 +109,9 @@ void walk_by_plan(struct walk *walk)
     take_events(walk);
     if (use.different)
         walk_fail_sum(walk, use.different);
-    if (use.refused)
+    if (use.refused && use.code == TRESOR_ERROR_POISONED && !walk->has_failed)
+        walk_fail_poisoned(walk, use.refused->tensor);
+    else if (use.refused && use.code != TRESOR_ERROR_POISONED)
         walk_fail(walk, use.code, use.refused->tensor);
 }
 
@@ -130,11 +136,11 @@ bool walk_begin_plan(struct walk *walk, uint32_t step, uint64_t *window_bytes)
     struct tresor_item *items = items_of(&walk->steps);
     int32_t code = TRESOR_ERROR_NO_MEMORY;
     if (items)
-        code = tresor_plan(walk->opened->context, items, walk->steps.count, &options, &walk->plan);
+        code = calls_plan(walk->opened, items, walk->steps.count, &options, &walk->plan);
     free(items);
     walk->has_plan = code == TRESOR_OK;
     if (code == TRESOR_OK && step > 0)
-        code = tresor_plan_seek(walk->opened->context, walk->plan, step);
+        code = calls_seek(walk->opened, walk->plan, step);
     if (code == TRESOR_OK)
         code = tresor_plan_get_info(walk->opened->context, walk->plan, &info);
     *window_bytes = info.window_bytes;
@@ -148,7 +154,8 @@ bool walk_begin_plan(struct walk *walk, uint32_t step, uint64_t *window_bytes)
 
 void walk_end_plan(struct walk *walk)
 {
-    if (walk->has_plan && tresor_cancel(walk->opened->context, walk->plan) == TRESOR_OK)
-        tresor_finish(walk->opened->context, walk->plan, 1, NULL);
+    struct tresor_event event;
+    if (walk->has_plan && calls_cancel(walk->opened, walk->plan) == TRESOR_OK)
+        calls_finish(walk->opened, walk->plan, &event);
     walk->has_plan = false;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "calls.h"
 #include "clock.h"
 #include "interrupt.h"
 #include "walk.h"
@@ -18,7 +19,7 @@ static bool take_events(struct walk *walk, struct tresor_request request, int32_
 {
     struct tresor_event event;
     bool has_ended = false;
-    while (tresor_next_event(walk->opened->context, &event) == 1) {
+    while (calls_next_event(walk->opened, &event) == 1) {
         const bool is_failure =
             event.error.code != TRESOR_OK && event.error.code != TRESOR_ERROR_CANCELLED;
         if (event.type == TRESOR_EVENT_DEGRADED)
@@ -36,16 +37,15 @@ static bool take_events(struct walk *walk, struct tresor_request request, int32_
 /** Move one tensor; what is not in memory has nothing to move. */
 static int32_t swap_step(struct walk *walk, const struct walk_step *step, uint32_t strategy)
 {
-    struct tresor_context *context = walk->opened->context;
     struct tresor_request request;
     bool is_cancelled = false;
-    int32_t code = tresor_swap(context, &step->item, 1, strategy, NULL, &request);
+    int32_t code = calls_swap(walk->opened, step->item, strategy, &request);
     if (code != TRESOR_OK)
         return code;
     while (!take_events(walk, request, &code)) {
         if (interrupt_signal() && !is_cancelled)
-            is_cancelled = tresor_cancel(context, request) == TRESOR_OK;
-        tresor_wait(context, WAIT_MS);
+            is_cancelled = calls_cancel(walk->opened, request) == TRESOR_OK;
+        calls_wait(walk->opened, WAIT_MS);
     }
     return code;
 }
@@ -79,6 +79,6 @@ void walk_swap(struct walk *walk, struct walk_swap *swap)
         walk->failures->count == failures_before)
         walk_fail(walk, swap->code, TRESOR_NONE);
     walk->has_failed = walk->has_failed || walk->failures->count > failures_before;
-    tresor_set_strategy(walk->opened->context, strategy);
+    calls_set_strategy(walk->opened, strategy);
     walk->strategy = strategy;
 }

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* Recording and replaying below the tool: which answers are possible, and contexts that cannot be
+ * made. */
+#include "support/test.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/facts.h"
+#include "recorded.h"
+#include "support/failing_allocator.h"
+
+/* --- answers --- */
+
+static void facts_come_back(void **state)
+{
+    struct tresor__identity there = {1, 2, 3, -4, 5};
+    struct tresor__identity here = {0};
+    struct tresor__numbered asked = {
+        .number = 9, .effect = {.kind = TRESOR__EFFECT_STAT, .on_ok = 7, .record = &there}};
+    struct tresor__completion completion = {.kind = TRESOR__EFFECT_STAT};
+    (void)state;
+    struct tresor__answer answer = tresor__answer_of(&asked, &completion);
+    assert_int_equal(answer.number, 9);
+    assert_int_equal(answer.fact_count, 5);
+    asked.effect.record = &here;
+    assert_true(tresor__answer_is_possible(&asked.effect, &answer));
+    completion = tresor__answer_give(&asked.effect, &answer);
+    assert_int_equal(completion.event, 7);
+    assert_memory_equal(&here, &there, sizeof here);
+}
+
+static void descriptors_and_addresses_are_not_told(void **state)
+{
+    static const uint8_t kinds[] = {TRESOR__EFFECT_OPEN, TRESOR__EFFECT_OPEN_DIRECT,
+                                    TRESOR__EFFECT_RESERVE};
+    struct tresor__direct_facts facts = {4096};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds; i++) {
+        struct tresor__numbered asked = {.number = 1,
+                                         .effect = {.kind = kinds[i], .record = &facts}};
+        struct tresor__completion completion = {.kind = kinds[i], .value = 1234567};
+        struct tresor__answer answer = tresor__answer_of(&asked, &completion);
+        assert_int_equal(answer.value, 0);
+        assert_true(tresor__answer_is_possible(&asked.effect, &answer));
+    }
+}
+
+/** Bytes of a header are in the answer, those of tensors are not. */
+static void bytes_of_headers_come_back(void **state)
+{
+    char there[16] = "sixteen bytes, 0";
+    char here[16] = "";
+    struct tresor__numbered asked = {.effect = {.kind = TRESOR__EFFECT_READ,
+                                                .space = TRESOR__SPACE_HEADER,
+                                                .address = there,
+                                                .length = 20}};
+    struct tresor__completion completion = {.kind = TRESOR__EFFECT_READ, .value = 16};
+    (void)state;
+    struct tresor__answer answer = tresor__answer_of(&asked, &completion);
+    assert_int_equal(answer.size_bytes, 16);
+    asked.effect.address = here;
+    assert_true(tresor__answer_is_possible(&asked.effect, &answer));
+    completion = tresor__answer_give(&asked.effect, &answer);
+    assert_int_equal(completion.value, 16);
+    assert_memory_equal(here, there, 16);
+    asked.effect.space = TRESOR__SPACE_WINDOW;
+    assert_null(tresor__answer_of(&asked, &completion).bytes);
+    assert_false(tresor__answer_is_possible(&asked.effect, &answer));
+}
+
+static void impossible_answers_are_refused(void **state)
+{
+    const struct tresor__effect read = {
+        .kind = TRESOR__EFFECT_READ, .space = TRESOR__SPACE_WINDOW, .length = 100};
+    const struct tresor__effect header = {
+        .kind = TRESOR__EFFECT_READ, .space = TRESOR__SPACE_HEADER, .length = 100};
+    const struct tresor__effect cancel = {.kind = TRESOR__EFFECT_CANCEL};
+    const struct tresor__effect stat = {.kind = TRESOR__EFFECT_STAT};
+    const struct tresor__effect direct = {.kind = TRESOR__EFFECT_OPEN_DIRECT};
+    const struct tresor__effect populate = {.kind = TRESOR__EFFECT_POPULATE};
+    const struct {
+        const struct tresor__effect *effect;
+        struct tresor__answer answer;
+        bool is_possible;
+    } rows[] = {
+        {&read, {.value = 100}, true},
+        {&read, {.value = 101}, false},
+        {&read, {.value = -1}, false},
+        {&read, {.os_errno = EIO}, true},
+        {&read, {.os_errno = -EIO}, false},
+        {&read, {.os_errno = EIO, .value = 1}, false},
+        {&header, {.value = 8}, false}, /* where are they? */
+        {&header, {.value = 8, .size_bytes = 8}, true},
+        {&header, {.value = 8, .size_bytes = 9}, false},
+        {&header, {.value = 0}, true},
+        {&cancel, {.value = 1}, true},
+        {&cancel, {.value = 2}, false},
+        {&stat, {.value = 0}, false},
+        {&stat, {.fact_count = 5, .facts = {0, 0, UINT64_MAX}}, false},
+        {&stat, {.fact_count = 5}, true},
+        {&stat, {.os_errno = EIO, .fact_count = 5}, false},
+        {&direct, {.fact_count = 1, .facts = {512}}, true},
+        {&direct, {.fact_count = 1, .facts = {0}}, false},
+        {&direct, {.fact_count = 1, .facts = {513}}, false},
+        {&direct, {.os_errno = EINVAL}, true},
+        {&populate, {.os_errno = EFAULT, .value = 4096}, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (tresor__answer_is_possible(rows[i].effect, &rows[i].answer) != rows[i].is_possible)
+            fail_msg("row %d", (int)i);
+}
+
+/* --- contexts --- */
+
+static void asked(void *cookie, const struct tresor__numbered *effect)
+{
+    (void)effect;
+    ++*(uint64_t *)cookie;
+}
+
+static void polled(void *cookie, const struct tresor__poll *poll)
+{
+    (void)cookie;
+    (void)poll;
+}
+
+static void answered(void *cookie, const struct tresor__answer *answer)
+{
+    (void)cookie;
+    (void)answer;
+}
+
+static void looked(void *cookie, bool is_pending)
+{
+    (void)cookie;
+    (void)is_pending;
+}
+
+static void contexts_without_memory_leave_nothing(void **state)
+{
+    uint64_t count = 0;
+    const struct tresor__tape tape = {&count, asked, polled, answered, looked};
+    struct tresor__host_facts facts;
+    struct tresor_context *context = NULL;
+    int32_t code = TRESOR_ERROR_NO_MEMORY;
+    uint64_t tries = 0;
+    (void)state;
+    while (code == TRESOR_ERROR_NO_MEMORY) {
+        struct failing_allocator counts = {.fail_call = ++tries};
+        const struct tresor_context_options options = {
+            .size_bytes = sizeof options,
+            .allocator = failing_allocator_hooks(&counts),
+            .backend = TRESOR_BACKEND_SYNC,
+        };
+        code = tresor__context_create_recorded(&options, &tape, &facts, &context);
+        assert_int_equal(code, counts.failed ? TRESOR_ERROR_NO_MEMORY : TRESOR_OK);
+        assert_int_equal(tresor_context_destroy(context), TRESOR_OK);
+        assert_int_equal(counts.outstanding_bytes, 0);
+    }
+    assert_int_equal(code, TRESOR_OK);
+    assert_true(tries > 3);
+    assert_int_equal(count, 0);
+}
+
+/** Nobody could give the watch's completions again. */
+static void watches_are_not_recorded(void **state)
+{
+    uint64_t count = 0;
+    const struct tresor__tape tape = {&count, asked, polled, answered, looked};
+    const struct tresor_context_options options = {.size_bytes = sizeof options,
+                                                   .pressure = TRESOR_PRESSURE_MEMORY};
+    struct tresor__host_facts facts;
+    struct tresor_context *context = NULL;
+    (void)state;
+    assert_int_equal(tresor__context_create_recorded(&options, &tape, &facts, &context),
+                     TRESOR_ERROR_UNSUPPORTED);
+    assert_null(context);
+}
+
+static bool ask(void *cookie, const struct tresor__numbered *effect)
+{
+    (void)cookie;
+    (void)effect;
+    return false;
+}
+
+static bool next_poll(void *cookie, struct tresor__poll *poll)
+{
+    (void)cookie;
+    (void)poll;
+    return false;
+}
+
+static bool next_answer(void *cookie, struct tresor__answer *answer)
+{
+    (void)cookie;
+    (void)answer;
+    return false;
+}
+
+static bool look(void *cookie, bool *is_pending)
+{
+    (void)cookie;
+    (void)is_pending;
+    return false;
+}
+
+static void refuse(void *cookie, const char *why)
+{
+    (void)cookie;
+    (void)why;
+}
+
+static const struct tresor__script no_script = {NULL, ask, next_poll, next_answer, look, refuse};
+
+/** Everything fails then, and all of it ends. */
+static void contexts_without_a_script_end(void **state)
+{
+    const struct tresor_context_options options = {.size_bytes = sizeof options};
+    struct tresor__replay replay = {.facts = {4096, 100}, .script = no_script};
+    struct tresor_context *context = NULL;
+    struct tresor_source source;
+    struct tresor_request request;
+    struct tresor_event event;
+    (void)state;
+    assert_int_equal(tresor__context_create_replayed(&options, &replay, &context), TRESOR_OK);
+    assert_string_equal(tresor_backend_name(context), "replay");
+    assert_int_equal(tresor_source_open(context, "nothing", 0, &source, &request), TRESOR_OK);
+    assert_int_equal(tresor_finish(context, request, 1, &event), TRESOR_ERROR_IO);
+    assert_int_equal(tresor_context_destroy(context), TRESOR_OK);
+}
+
+static void impossible_hosts_are_refused(void **state)
+{
+    static const uint64_t pages[] = {0, 1, 4095, 4097, UINT64_C(1) << 40, UINT64_MAX};
+    const struct tresor_context_options options = {.size_bytes = sizeof options};
+    (void)state;
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        struct tresor__replay replay = {.facts = {pages[i], 100}, .script = no_script};
+        struct tresor_context *context = NULL;
+        assert_int_equal(tresor__context_create_replayed(&options, &replay, &context),
+                         TRESOR_ERROR_INVALID);
+        assert_null(context);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(facts_come_back),
+        cmocka_unit_test(descriptors_and_addresses_are_not_told),
+        cmocka_unit_test(bytes_of_headers_come_back),
+        cmocka_unit_test(impossible_answers_are_refused),
+        cmocka_unit_test(contexts_without_memory_leave_nothing),
+        cmocka_unit_test(watches_are_not_recorded),
+        cmocka_unit_test(contexts_without_a_script_end),
+        cmocka_unit_test(impossible_hosts_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
