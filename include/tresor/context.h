@@ -105,7 +105,8 @@ struct tresor_counters {
  * nodes, or has one of `numa_nodes` not online; or the system has no SIGBUS for a guard), or BUSY (no guard, see guard.h); on
  * failure `*context` is NULL.
  * A context belongs to the thread that first dispatches; everything else than what says "any thread" is that
- * thread's.
+ * thread's. After a fork() it is the parent's, whose requests go on: the child has none of its threads, and may only leave
+ * it alone until it ends (_exit) or becomes another program (exec), which inherits none of its descriptors.
  */
 TRESOR_API int32_t tresor_context_create(const struct tresor_context_options *options,
                                          struct tresor_context **context);

@@ -28,6 +28,8 @@ struct outcome {
     int32_t open_again;
     int32_t load;
     int32_t load_again;
+    int32_t evict;
+    uint64_t leaked_bytes;
     struct tresor_error error;
     uint32_t resident;
     char wrong[256];
@@ -131,11 +133,58 @@ static void no_entry_for_a_mapping(void **state)
     child_unshare(outcome, sizeof *outcome);
 }
 
+/* All is one mapping, from the middle of which nothing can be taken without two entries more. */
+static void evict_without_entries(void *shared)
+{
+    struct outcome *outcome = shared;
+    struct tresor_counters counters = {.size_bytes = sizeof counters};
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    size_t length = 2 * (size_t)PLACES * page_bytes;
+    if (real_start(&real) != TRESOR_OK ||
+        session_open(&real.session, model_set_path(&real.set)) != TRESOR_OK)
+        return;
+    struct tresor_item all = session_all(&real.session);
+    struct tresor_item middle = session_tensor(&real.session, 1);
+    outcome->load = session_do(&real.session, TRESOR_VERB_LOAD, all, TRESOR_STRATEGY_MMAP);
+    char *places = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (places == MAP_FAILED || use_up_entries(places, page_bytes) == PLACES)
+        return;
+    outcome->evict = session_do(&real.session, TRESOR_VERB_EVICT, middle, 0);
+    outcome->error = session_item(&real.session, 1)->error;
+    outcome->resident = session_verify(&real.session, &real.set);
+    tresor_get_counters(real.session.context, &counters);
+    outcome->leaked_bytes = counters.leaked_bytes;
+    munmap(places, length);
+    outcome->load_again = session_do(&real.session, TRESOR_VERB_LOAD, all, TRESOR_STRATEGY_MMAP);
+    end(outcome);
+}
+
+static void no_entry_for_an_eviction(void **state)
+{
+    static const struct model_tensor tensors[TENSORS] = {
+        {50000, MODEL_NEXT, false}, {50000, MODEL_NEXT, false}, {50000, MODEL_NEXT, false}};
+    struct outcome *outcome = child_share(sizeof *outcome);
+    (void)state;
+    real_make_gguf(&real, tensors, TENSORS);
+    assert_true(child_run(evict_without_entries, outcome));
+    assert_true(outcome->ran);
+    assert_string_equal(outcome->wrong, "");
+    assert_error(outcome->load, TRESOR_OK);
+    assert_error(outcome->evict, TRESOR_ERROR_MAP_REFUSED);
+    assert_int_equal(outcome->error.os_errno, ENOMEM);
+    assert_int_equal(outcome->resident, TENSORS - 1);
+    assert_true(outcome->leaked_bytes > 0);
+    assert_error(outcome->load_again, TRESOR_OK);
+    real_remove(&real);
+    child_unshare(outcome, sizeof *outcome);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_room_for_a_window),
         cmocka_unit_test(no_entry_for_a_mapping),
+        cmocka_unit_test(no_entry_for_an_eviction),
     };
     if (HAS_ADDRESS_SANITIZER)
         return skip_program("the address sanitizer needs the address space that is limited here");

@@ -28,6 +28,8 @@ void real_make_gguf(struct real *real, const struct model_tensor *tensors, uint3
 int32_t real_start(struct real *real)
 {
     struct tresor_context_options options = session_options(&real->memory);
+    if (real->direct != TRESOR_DIRECT_DEFAULT)
+        options.direct = real->direct;
     return real_start_with(real, &options);
 }
 
@@ -41,7 +43,8 @@ int32_t real_start_with(struct real *real, const struct tresor_context_options *
     real->faulty.judge = judge;
     real->faulty.judge_cookie = cookie;
     real->faulty.has_workers = options->backend != TRESOR_BACKEND_SYNC;
-    return session_create(&real->session, &real->faulty.sys, options);
+    return session_create(&real->session,
+                          real->is_bare ? tresor__sys_posix() : &real->faulty.sys, options);
 }
 
 const char *real_path(struct real *real, const char *name)

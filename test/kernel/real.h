@@ -10,6 +10,9 @@
 struct real {
     char folder[TEMPORARY_PATH_BYTES];
     struct model_set set;
+    uint32_t direct; /* enum tresor_direct of later contexts; DEFAULT: the session's own choice */
+    bool is_bare; /* later contexts call the system themselves: in the books one call at a time is made, and one that
+                     hangs would hold up all */
     struct faulty_sys faulty;
     struct failing_allocator memory;
     struct session session;
