@@ -10,10 +10,16 @@
 
 #include "platform/sys.h"
 
+enum tresor__bell_state {
+    TRESOR__BELL_SILENT = 0, /* it was heard, and nobody has rung it since */
+    TRESOR__BELL_ASKED = 1,  /* who rings it may not have come to its descriptor yet */
+    TRESOR__BELL_RUNG = 3,   /* that too, and its descriptor is readable */
+};
+
 struct tresor__bell {
     const struct tresor__sys *sys;
     int descriptors[2]; /* to wait for and to ring; the same twice where one will do */
-    _Atomic bool rung;  /* since it was last heard */
+    _Atomic uint32_t rung; /* enum tresor__bell_state */
 };
 
 /** TRESOR_OK, NO_MEMORY or DESCRIPTORS, which leaves nothing. */

@@ -7,6 +7,11 @@
 #include <string.h>
 
 #include "scenario.h"
+#include "support/sanitizer.h"
+
+enum {
+    STRIDE = HAS_ADDRESS_SANITIZER ? 4 : 1,
+};
 
 static enum model_kind kind; /* from the command line: one program, one model */
 
@@ -15,10 +20,11 @@ struct totals {
     uint64_t injected;
 };
 
-/* The loop: the nth call, the next one, and so on. */
-static void fail_each(struct faulty_plan plan, uint32_t backend, struct totals *totals)
+/* The loop: the nth call, the next one, and so on; where that takes long every fourth, for each error another. */
+static void fail_each(struct faulty_plan plan, uint32_t backend, uint32_t first,
+                      struct totals *totals)
 {
-    for (plan.nth = 1;; plan.nth++) {
+    for (plan.nth = 1 + first % STRIDE;; plan.nth += STRIDE) {
         struct scenario scenario = {
             .set = scenario_model(kind),
             .plan = plan,
@@ -50,7 +56,7 @@ static void every_row_and_error(bool persistent)
             fail_each((struct faulty_plan){.row = (enum faulty_row)row,
                                            .persistent = persistent,
                                            .os_errno = errors[i]},
-                      TRESOR_BACKEND_SYNC, &totals);
+                      TRESOR_BACKEND_SYNC, i, &totals);
         /* A row that is never called would pass unseen; some are called only after others failed, for larger models
          * (test/unit/cold_mmap.c, test/unit/donation.c), or where a thread sleeps (test/unit/acquire_wait.c). */
         bool is_rare = row == FAULTY_LOCK_LIMIT || row == FAULTY_LOCKED || row == FAULTY_MOVE_PAGES ||
@@ -81,7 +87,7 @@ static void everything_from_then_on(void **state)
     (void)state;
     for (uint32_t choice = 0; choice < 4; choice++)
         fail_each((struct faulty_plan){.row = FAULTY_ANY, .persistent = true, .choice = choice},
-                  TRESOR_BACKEND_SYNC, &totals);
+                  TRESOR_BACKEND_SYNC, choice, &totals);
     tell(&totals);
 }
 
@@ -114,7 +120,7 @@ static void each_call_on(uint32_t backend)
                 fail_each((struct faulty_plan){.row = (enum faulty_row)row,
                                                .persistent = persistent,
                                                .choice = row},
-                          backend, &totals);
+                          backend, 0, &totals);
     tell(&totals);
 }
 

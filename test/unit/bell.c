@@ -17,12 +17,26 @@ static struct {
     uint32_t clears;
     uint32_t waits;
     uint32_t closes;
+    bool rings_while_ringing;
+    bool was_readable; /* when that ring had returned */
     bool rings_while_clearing;
     bool rings_after_clearing;
 } world;
 
+static bool is_readable(void)
+{
+    struct pollfd ready = {.fd = tresor__bell_descriptor(&world.bell), .events = POLLIN};
+    return poll(&ready, 1, 0) == 1;
+}
+
+/* Another thread's ring comes while the first has not come to its call. */
 static int64_t count_ring(void *cookie, int descriptor)
 {
+    if (world.rings_while_ringing) {
+        world.rings_while_ringing = false;
+        tresor__bell_ring(&world.bell);
+        world.was_readable = is_readable();
+    }
     world.rings++;
     return tresor__sys_posix()->bell_ring(cookie, descriptor);
 }
@@ -70,12 +84,6 @@ static int close_bell(void **state)
     return world.closes > 0 ? 0 : -1;
 }
 
-static bool is_readable(void)
-{
-    struct pollfd one = {.fd = tresor__bell_descriptor(&world.bell), .events = POLLIN};
-    return poll(&one, 1, 0) == 1;
-}
-
 static void rings_once_until_heard(void **state)
 {
     (void)state;
@@ -89,6 +97,20 @@ static void rings_once_until_heard(void **state)
     tresor__bell_ring(&world.bell);
     assert_int_equal(world.rings, 2);
     assert_true(is_readable());
+}
+
+/* Also where another thread has asked for it, and was held before its call. */
+static void who_rings_it_finds_it_readable(void **state)
+{
+    (void)state;
+    world.rings_while_ringing = true;
+    tresor__bell_ring(&world.bell);
+    assert_true(world.was_readable);
+    assert_int_equal(world.rings, 2);
+    tresor__bell_ring(&world.bell);
+    assert_int_equal(world.rings, 2);
+    tresor__bell_hear(&world.bell);
+    assert_false(is_readable());
 }
 
 /* The kernel may have rung it. */
@@ -186,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rings_once_until_heard, make_bell, close_bell),
+        cmocka_unit_test_setup_teardown(who_rings_it_finds_it_readable, make_bell, close_bell),
         cmocka_unit_test_setup_teardown(hearing_clears_what_others_wrote, make_bell, close_bell),
         cmocka_unit_test_setup_teardown(a_ring_while_it_is_heard_does_not_silence_it, make_bell,
                                         close_bell),
