@@ -181,7 +181,7 @@ static void show_variant(struct duel *duel, const struct settings *settings, con
                          uint64_t window_bytes, uint64_t block_bytes)
 {
     struct steady steady = steady_of(duel, duel->path);
-    char name[64];
+    char name[96];
     char window[24] = "as it is";
     char block[24] = "as they are";
     steady.window_bytes = window_bytes;
