@@ -212,7 +212,7 @@ static void same_load_makes_the_same_trace(void **state)
                      "m-00001-of-00002.gguf",
                      strategies[i], j);
             json_t *report = tool_json(line, 0);
-            char path[16];
+            char path[24];
             snprintf(path, sizeof path, "trace%d", j);
             check_trace(path, integer_at(json_object_get(report, "machine"), "steps"));
             json_decref(report);
