@@ -35,8 +35,9 @@ struct tresor_plan_options {
  * step that is used first takes the plan there. Tensors that a plan names are not ranked by the policy, and for others they
  * go last, and not within the window.
  *
- * Without TRESOR_PLAN_CYCLIC the request ends with the last step; a cyclic one stands until it is cancelled. Its DONE event
- * counts the loads that it made. A load that fails has an ITEM event, and is tried once more when its step comes.
+ * Without TRESOR_PLAN_CYCLIC the request ends with the last step, and where it names a tensor again each acquire of it is
+ * one step's; a cyclic one stands until it is cancelled, and however often a tensor is acquired in a step counts once. Its
+ * DONE event counts the loads that it made. A load that fails has an ITEM event, and is tried once more when its step comes.
  *
  * Allocates; no I/O. Returns TRESOR_OK, INVALID (also where there is no tensor in it), STALE, BUSY (the source is not open, or
  * another plan names one of the tensors), TOO_BIG (a step is larger than the budget), LIMIT (16 plans stand, or it names

@@ -7,6 +7,7 @@
 
 #include "core/fsm.h"
 #include "io/ledger.h"
+#include "tensor/plan_uses.h"
 #include "tensor/policy.h"
 
 #define TRESOR__DEF "tensor/tensor.def"
@@ -121,7 +122,7 @@ struct tresor__piece {
     bool is_kept;        /* its plan would have it stay */
     bool is_prefetched;  /* it was loaded ahead of its use, and has not been used since */
     struct tresor__use use;
-    uint64_t consumed; /* stamp of the last use that its plan has counted */
+    struct tresor__plan_uses plan_uses;
     struct tresor__room_link room;
     uint32_t next_poisoned;  /* in its file's list of those that are to be told of */
     bool is_to_be_told;      /* it is in there */

@@ -199,7 +199,7 @@ bool tresor__pins_await(struct tresor__slot *slot, uint32_t piece)
 bool tresor__pins_watch(struct tresor__slot *slot, uint32_t piece)
 {
     struct tresor__pin *pin = pin_of(slot, piece);
-    uint64_t word = look(pin);
+    uint64_t word = atomic_load_explicit(&pin->word, memory_order_acquire);
     uint64_t next;
     do {
         if (is_given_up(slot, word))
@@ -211,7 +211,7 @@ bool tresor__pins_watch(struct tresor__slot *slot, uint32_t piece)
 
 uint64_t tresor__pins_record(const struct tresor__slot *slot, uint32_t piece)
 {
-    return atomic_load_explicit(&pin_of(slot, piece)->record, memory_order_relaxed);
+    return atomic_load_explicit(&pin_of(slot, piece)->record, memory_order_acquire);
 }
 
 /* Who is about to tell of its end counts as a user still. */

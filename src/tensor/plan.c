@@ -128,18 +128,12 @@ static void link_entries(const struct tresor__controller *controller, struct tre
     }
 }
 
-static uint64_t last_use(struct tresor__controller *controller, const struct tresor__piece *piece)
-{
-    uint64_t stamp = tresor__pins_stamp(&controller->slots[piece->tensor.source], piece->index);
-    return stamp > piece->use.stamp ? stamp : piece->use.stamp;
-}
-
 static void name_pieces(struct tresor__controller *controller, struct tresor__plan *plan)
 {
     for (uint32_t i = 0; i < plan->entry_count; i++) {
         struct tresor__piece *piece = piece_at(controller, plan, i);
         piece->plan = (uint8_t)(plan->index + 1);
-        piece->consumed = last_use(controller, piece);
+        tresor__plan_uses_restart(&controller->slots[plan->source], piece);
         tresor__budget_note_plan(controller, piece);
     }
 }
@@ -201,27 +195,25 @@ void tresor__plan_end(struct tresor__controller *controller, const struct tresor
 
 /* --- what was used --- */
 
-/* All pieces of a step have been used since the plan last counted that, and nobody uses them any more. */
-static bool is_used(struct tresor__controller *controller, const struct tresor__plan *plan,
-                    uint32_t step)
+/* True where all pieces of a step have been used since the plan last counted that, and nobody uses them any more. */
+static bool look_at_step(struct tresor__controller *controller, const struct tresor__plan *plan,
+                         uint32_t step)
 {
     struct tresor__slot *slot = &controller->slots[plan->source];
     bool used = plan->steps[step] < plan->steps[step + 1] || step == plan->step;
-    for (uint32_t i = plan->steps[step]; i < plan->steps[step + 1]; i++) {
-        const struct tresor__piece *piece = piece_at(controller, plan, i);
-        /* Watched before its last use is looked at: what comes later will be told. */
-        bool has_users = tresor__pins_watch(slot, piece->index);
-        used = used && !has_users && last_use(controller, piece) > piece->consumed;
-    }
+    for (uint32_t i = plan->steps[step]; i < plan->steps[step + 1]; i++)
+        used = tresor__plan_uses_look(slot, piece_at(controller, plan, i)) && used;
     return used;
 }
 
+/* In a plan that ends each acquire of what comes again is one step's; else it would not end where several steps were
+ * used before it looks. In a cycle all are the step's that is passed: a host may acquire the same in several threads. */
 static void pass_step(struct tresor__controller *controller, struct tresor__plan *plan)
 {
     uint32_t last = plan->steps[plan->step + 1];
     for (uint32_t i = plan->cursor; i < last; i++) {
         struct tresor__piece *piece = piece_at(controller, plan, i);
-        piece->consumed = last_use(controller, piece);
+        tresor__plan_uses_count(piece, !plan->is_cyclic && plan->entries[i].next != TRESOR_NONE);
         if (piece->plan_entry == i)
             piece->plan_entry = plan->entries[i].next;
     }
@@ -246,7 +238,7 @@ static uint32_t find_used(struct tresor__controller *controller, const struct tr
         if (step >= plan->step_count && !plan->is_cyclic)
             break;
         step = step < plan->step_count ? step : step - plan->step_count;
-        if (is_used(controller, plan, step))
+        if (look_at_step(controller, plan, step))
             return step;
     }
     return plan->step_count;
@@ -262,8 +254,11 @@ static bool advance(struct tresor__controller *controller, struct tresor__plan *
     uint32_t used = find_used(controller, plan);
     if (used == plan->step_count)
         return false;
-    while (plan->step != used)
+    while (plan->step != used) {
+        /* Whoever used the later step may have acquired this one since it was looked at. */
+        look_at_step(controller, plan, plan->step);
         pass_step(controller, plan);
+    }
     pass_step(controller, plan);
     controller->budget.is_due = true;
     return true;
@@ -523,7 +518,7 @@ void tresor__plan_seek(struct tresor__controller *controller, struct tresor__pla
     for (uint32_t i = 0; i < plan->entry_count; i++) {
         struct tresor__piece *piece = piece_at(controller, plan, i);
         piece->plan_entry = TRESOR_NONE;
-        piece->consumed = last_use(controller, piece);
+        tresor__plan_uses_restart(&controller->slots[plan->source], piece);
     }
     for (uint32_t i = plan->is_cyclic ? plan->entry_count : 0; i-- > 0;)
         piece_at(controller, plan, i)->plan_entry = i;

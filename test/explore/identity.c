@@ -458,10 +458,19 @@ static void put_stamps(uint64_t *digest)
         /* What is known already is not kept twice. */
         stamps[count++] = piece->use.stamp;
         stamps[count++] = pinned > piece->use.stamp ? pinned : piece->use.stamp;
-        stamps[count++] = piece->plan > 0 ? piece->consumed : 0;
+        stamps[count++] = piece->plan > 0 ? piece->plan_uses.stamp : 0;
     }
     for (uint32_t i = 0; i < count; i++)
         put(digest, rank_of_stamp(stamps, count, stamps[i]));
+}
+
+/* Acquires that the plan has not counted: more than two differ by nothing that it does next. */
+static uint64_t uncounted(const struct tresor__piece *piece)
+{
+    uint64_t record = tresor__pins_record(slot(), piece->index);
+    int16_t acquires = (int16_t)((uint16_t)record - piece->plan_uses.acquires);
+    int16_t told = acquires < 3 ? acquires : 3;
+    return piece->plan > 0 ? (uint64_t)(uint16_t)told << 1 | piece->plan_uses.is_held_over : 0;
 }
 
 static void put_tensor(uint64_t *digest, const struct tresor__piece *piece)
@@ -490,6 +499,7 @@ static void put_piece(uint64_t *digest, uint32_t index)
     put(digest, rank_of_serial(piece->serial));
     put(digest, piece->rank);
     put(digest, piece->plan > 0 ? piece->plan_entry : TRESOR_NONE);
+    put(digest, uncounted(piece));
     put(digest, (uint64_t)piece->plan << 4 | (uint64_t)piece->is_yielding << 3 |
                     (uint64_t)piece->is_kept << 2 | (uint64_t)piece->is_prefetched << 1 |
                     (piece->kept_round == controller()->budget.round));

@@ -317,6 +317,58 @@ static void what_is_locked_stays(void **state)
     }
 }
 
+/* All is in memory, and nobody looks until the last was used. */
+static void ends_after_steps_that_nobody_saw(void **state)
+{
+    uint32_t trace[STEPS_MAX];
+    (void)state;
+    for (uint32_t period = 2; period <= TENSORS; period++) {
+        start(TENSORS);
+        for (uint32_t i = 0; i < STEPS_MAX; i++)
+            trace[i] = i % period;
+        struct tresor_request plan = submit(trace, STEPS_MAX, TENSORS * TENSOR_BYTES, 0);
+        settle();
+        for (uint32_t i = 0; i < STEPS_MAX; i++) {
+            struct tresor_item item = session_tensor(&world.session, trace[i]);
+            assert_null(session_end(&world.session, plan));
+            assert_error(tresor_acquire(context(), item, NULL), TRESOR_OK);
+            assert_error(tresor_release(context(), item), TRESOR_OK);
+        }
+        settle();
+        assert_non_null(session_end(&world.session, plan));
+        assert_error(session_end(&world.session, plan)->error.code, TRESOR_OK);
+        fake_world_close(&world);
+    }
+}
+
+/* What is held while later steps are used is one step's use all the same. */
+static void a_late_release_is_no_later_step(void **state)
+{
+    static const uint32_t trace[] = {0, 1, 2, 0, 1, 2, 0, 1, 2};
+    struct tresor_plan_info info = {.size_bytes = sizeof info};
+    (void)state;
+    start(TENSORS);
+    struct tresor_request plan = submit(trace, 9, TENSORS * TENSOR_BYTES, 0);
+    struct tresor_item held = session_tensor(&world.session, 0);
+    settle();
+    assert_error(tresor_acquire(context(), held, NULL), TRESOR_OK);
+    assert_true(use(1));
+    assert_true(use(2));
+    settle();
+    assert_error(tresor_plan_get_info(context(), plan, &info), TRESOR_OK);
+    assert_int_equal(info.step, 3);
+    assert_error(tresor_release(context(), held), TRESOR_OK);
+    settle();
+    assert_error(tresor_plan_get_info(context(), plan, &info), TRESOR_OK);
+    assert_int_equal(info.step, 3);
+    assert_true(use(0));
+    settle();
+    assert_error(tresor_plan_get_info(context(), plan, &info), TRESOR_OK);
+    assert_int_equal(info.step, 4);
+    cancel(plan);
+    fake_world_close(&world);
+}
+
 static void a_piece_has_one_plan(void **state)
 {
     static const uint32_t trace[] = {0, 1, 2};
@@ -345,6 +397,8 @@ int main(void)
         cmocka_unit_test(a_seek_asks_for_nothing_twice),
         cmocka_unit_test(others_are_ranked),
         cmocka_unit_test(what_is_locked_stays),
+        cmocka_unit_test(ends_after_steps_that_nobody_saw),
+        cmocka_unit_test(a_late_release_is_no_later_step),
         cmocka_unit_test(a_piece_has_one_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
