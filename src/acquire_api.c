@@ -257,13 +257,17 @@ static int32_t work_until_acquired(struct tresor_context *context, struct tresor
         int32_t code = tresor_acquire(context, item, data);
         if (code != TRESOR_ERROR_NOT_RESIDENT)
             return code;
-        if (!may_come(context, item) || (!more && !tresor__context_may_sleep(context)))
+        if (!may_come(context, item))
             return TRESOR_ERROR_NOT_RESIDENT;
         int32_t left_ms = tresor__context_time_left(context, timeout_ms, start_ms);
         if (left_ms == 0)
             return TRESOR_ERROR_AGAIN;
-        if (!more)
+        if (more)
+            continue;
+        if (tresor__context_may_sleep(context))
             context->backend->wait(context->backend, left_ms);
+        else if (!tresor__context_is_told(context))
+            return TRESOR_ERROR_NOT_RESIDENT;
     }
 }
 

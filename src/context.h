@@ -48,6 +48,10 @@ bool tresor__context_work(struct tresor_context *context);
 /** Whether something can end a sleep: work in flight, or users whose end somebody waits for. */
 bool tresor__context_may_sleep(const struct tresor_context *context);
 
+/** Whether another thread has told something since the last work, or is about to: then nothing that was found before says
+ * that nothing will come. */
+bool tresor__context_is_told(struct tresor_context *context);
+
 /** What is left of a timeout that began at `start_ms`; negative: for ever. */
 int32_t tresor__context_time_left(const struct tresor_context *context, int32_t timeout_ms,
                                   int64_t start_ms);

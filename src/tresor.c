@@ -177,6 +177,12 @@ bool tresor__context_may_sleep(const struct tresor_context *context)
            tresor__budget_awaits_users(&context->controller);
 }
 
+/* Who tells is counted first, tells then, and leaves last; so it is seen here at least once. */
+bool tresor__context_is_told(struct tresor_context *context)
+{
+    return atomic_load(&context->wakers) > 0 || tresor__context_has_more(context);
+}
+
 /* Nothing is under way, but a watch or a guard may tell something, or a plan goes on when another thread has used what is there. */
 static bool waits_for_use(const struct tresor_context *context)
 {
@@ -210,10 +216,14 @@ static bool wait_for_event(struct tresor_context *context, int32_t timeout_ms)
         if (is_woken(context))
             return false;
         int32_t left_ms = tresor__context_time_left(context, timeout_ms, start_ms);
-        if (left_ms == 0 || (!more && !tresor__context_may_sleep(context) && !waits_for_use(context)))
+        if (left_ms == 0)
             return false;
-        if (!more)
+        if (more)
+            continue;
+        if (tresor__context_may_sleep(context) || waits_for_use(context))
             context->backend->wait(context->backend, left_ms);
+        else if (!tresor__context_is_told(context))
+            return false;
     }
 }
 
@@ -276,7 +286,7 @@ static int32_t work_until_end(struct tresor_context *context, uint32_t index, bo
         bool is_plan = context->controller.requests[index].verb == TRESOR_VERB_PLAN;
         if ((is_plan || tresor__context_may_sleep(context)) && !is_starved(context, index))
             context->backend->wait(context->backend, -1);
-        else
+        else if (!tresor__context_is_told(context))
             return tresor__turns_has_starving(&context->controller) ||
                            context->controller.stageless.head != TRESOR_NONE ||
                            context->controller.pinned_count > 0 ||

@@ -195,14 +195,17 @@ void tresor__plan_end(struct tresor__controller *controller, const struct tresor
 
 /* --- what was used --- */
 
-/* True where all pieces of a step have been used since the plan last counted that, and nobody uses them any more. */
+/* True where all pieces of a step have been used since the plan last counted that, and nobody uses them any more. A use is
+ * the next place's: it may come just after that place was looked at, and before a later one of the same piece is. */
 static bool look_at_step(struct tresor__controller *controller, const struct tresor__plan *plan,
                          uint32_t step)
 {
     struct tresor__slot *slot = &controller->slots[plan->source];
     bool used = plan->steps[step] < plan->steps[step + 1] || step == plan->step;
-    for (uint32_t i = plan->steps[step]; i < plan->steps[step + 1]; i++)
-        used = tresor__plan_uses_look(slot, piece_at(controller, plan, i)) && used;
+    for (uint32_t i = plan->steps[step]; i < plan->steps[step + 1]; i++) {
+        struct tresor__piece *piece = piece_at(controller, plan, i);
+        used = piece->plan_entry == i && tresor__plan_uses_look(slot, piece) && used;
+    }
     return used;
 }
 
