@@ -56,7 +56,8 @@ void tresor__guard_resolve(struct tresor_context *context, struct tresor__effect
     bool is_window = effect->kind == TRESOR__EFFECT_RESERVE
                          ? !(effect->flags & TRESOR__RESERVE_WRITABLE)
                          : effect->space == TRESOR__SPACE_WINDOW;
-    if (!context->controller.io.is_guarded || !is_window)
+    bool is_held = file->held.compression != TRESOR__COMPRESSION_NONE; /* no page of its window is the file's */
+    if (!context->controller.io.is_guarded || !is_window || is_held)
         return;
     if (effect->kind == TRESOR__EFFECT_RESERVE || effect->kind == TRESOR__EFFECT_RELEASE)
         effect->record = range;

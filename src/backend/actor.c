@@ -576,6 +576,10 @@ static int64_t act_read(const struct tresor__sys *sys, const struct tresor__effe
 {
     if (effect->is_cancelled)
         return -ECANCELED;
+    if (effect->target) {
+        memcpy(effect->address, effect->target, (size_t)effect->length);
+        return (int64_t)effect->length;
+    }
     if (effect->flags & TRESOR__READ_CACHED)
         return read_cached(sys, effect);
     if (effect->flags & TRESOR__READ_BOUNCE)
