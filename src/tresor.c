@@ -66,11 +66,13 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
                      effect->flags & TRESOR__READ_DIRECT;
     effect->descriptor = is_direct ? file->direct_descriptor : file->descriptor;
     effect->path = file->path;
+    effect->origin = &file->origin;
     effect->address = address_of(controller, effect, file);
     effect->nodes = context->nodes.numa == TRESOR_NUMA_DEFAULT ? NULL : &context->nodes;
     bool has_target =
         effect->kind == TRESOR__EFFECT_MOVE || effect->kind == TRESOR__EFFECT_REPLACE ||
-        (effect->kind == TRESOR__EFFECT_READ && tresor__model_is_held(file));
+        ((effect->kind == TRESOR__EFFECT_READ || effect->kind == TRESOR__EFFECT_ADVISE) &&
+         tresor__model_is_held(file));
     effect->target = has_target ? file->window + effect->offset : NULL;
     if (effect->kind == TRESOR__EFFECT_WORK) {
         effect->work = works[effect->flags];

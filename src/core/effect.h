@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct tresor__nodes;
+struct tresor__origin;
 
 enum tresor__effect_kind {
 #define EFFECT(name, text) TRESOR__EFFECT_##name,
@@ -82,8 +83,9 @@ struct tresor__effect {
     int descriptor;
     bool is_cancelled; /* by a backend: READ: was asked to end early; CANCEL: has found its read */
     void *address;                   /* of `place` */
-    void *target;                    /* MOVE, REPLACE: of `offset` in the window; READ: the same where the file is held */
+    void *target;                    /* MOVE, REPLACE: of `offset` in the window; READ, ADVISE: the same where the file is held */
     const char *path;                /* OPEN */
+    const struct tresor__origin *origin; /* of the file; NULL: its path, the whole of it */
     int64_t (*work)(void *argument); /* WORK */
     void *record;                    /* STAT, QUERY and WATCH write here, WORK's argument, RESERVE's and RELEASE's guard */
     const struct tresor__nodes *nodes; /* MAP, POPULATE: where pages are put; NULL: anywhere */

@@ -10,6 +10,7 @@
 #include "core/allocator.h"
 #include "core/facts.h"
 #include "core/guard.h"
+#include "core/origin.h"
 #include "format/format.h"
 #include "io/file.h"
 #include "source/held.h"
@@ -27,7 +28,8 @@ enum {
 #define TRESOR__MAX_DECODED_BYTES (UINT64_C(64) << 30)
 
 struct tresor__model_file {
-    char *path;
+    struct tresor__origin origin;
+    char *path; /* or what the origin is called, where it has none */
     uint32_t path_bytes; /* with its end */
     int descriptor;        /* -1: not open */
     int direct_descriptor; /* the same file for direct reads; -1: none */
@@ -72,7 +74,7 @@ struct tresor__model {
     uint32_t file;  /* the one that is being opened, parsed or reserved */
     uint64_t max_decoded_bytes; /* of one compressed file */
     uint64_t max_ratio;         /* of them to its own size */
-    bool is_any_held;    /* one of the files is compressed, so that none is mapped */
+    bool is_mappable;    /* what it was opened from is, and none of its files is compressed */
     bool is_other_first; /* the list of files does not begin with the one that was opened */
     struct tresor__parser parser;
     struct tresor__parse_output parsed;
@@ -96,10 +98,10 @@ struct tresor__model {
     uint64_t *guard_heard;
 };
 
-/** A model of one file, to be opened. NO_MEMORY leaves nothing. */
+/** A model of one file, to be opened from `origin`, whose texts are copied. NO_MEMORY leaves nothing. */
 int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allocator *allocator,
                            struct tresor__io *io, uint16_t source, const uint64_t hash_key[2],
-                           const char *path);
+                           const struct tresor__origin *origin, const char *path);
 
 /** Frees everything but descriptors and ranges, which are the machine's to give back. */
 void tresor__model_free(struct tresor__model *model);

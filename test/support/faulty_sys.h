@@ -53,6 +53,7 @@ enum faulty_row {
     FAULTY_WATCH_OPEN,
     FAULTY_WATCH_WAIT,
     FAULTY_GUARD_OPEN,
+    FAULTY_DUPLICATE, /* only of a descriptor of the host's */
     FAULTY_ROWS,
     FAULTY_ANY = FAULTY_ROWS, /* in a plan: whatever row */
 };
@@ -130,6 +131,7 @@ struct faulty_sys {
     struct faulty_ring_read ring_reads[FAULTY_RING_READS];
     uint32_t ring_read_count;
     uint32_t ring_count; /* made and not closed */
+    int host_descriptor; /* which may be duplicated */
     struct range_set mapped;
     struct range_set locked;
     struct range_set lent; /* the host's own memory, which a ring may be told to read into */
@@ -151,6 +153,11 @@ const char *faulty_sys_check(struct faulty_sys *faulty);
 /** Memory of the host's own that a COPY may go to, from the start of a page on, until it is taken back. */
 void faulty_sys_lend(struct faulty_sys *faulty, const void *address, size_t length);
 void faulty_sys_take_back(struct faulty_sys *faulty, const void *address, size_t length);
+
+/** A descriptor of the host's that is open, and may be duplicated; `handed_over`: it is the library's to close. */
+void faulty_sys_show(struct faulty_sys *faulty, int descriptor, bool handed_over);
+/** One that was not handed over after all. */
+void faulty_sys_hide(struct faulty_sys *faulty, int descriptor);
 
 /** Give back what is still held, so that the next run does not suffer from this one. */
 void faulty_sys_clean(struct faulty_sys *faulty);
