@@ -103,6 +103,8 @@ int32_t tresor_source_get_file(struct tresor_context *context, struct tresor_sou
         .origin = file->origin.kind,
         .offset_bytes = file->origin.offset_bytes,
         .is_mappable = slot->source.model.is_mappable,
+        .compression = file->held.compression,
+        .stored_bytes = file->identity.size_bytes,
     };
     return tresor__info_copy(info, &known, sizeof known);
 }

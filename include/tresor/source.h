@@ -30,6 +30,17 @@ enum tresor_origin_kind {
     TRESOR_ORIGIN_CALLBACK = 3,   /**< what a function of the host's reads */
 };
 
+/** How a file is compressed. */
+enum tresor_compression {
+    TRESOR_COMPRESSION_NONE = 0,
+    TRESOR_COMPRESSION_ZSTD = 1,
+    TRESOR_COMPRESSION_GZIP = 2,
+    TRESOR_COMPRESSION_LZ4 = 3, /**< frames */
+};
+
+/** "none", "zstd", "gzip" or "lz4"; "unknown" for anything else. Any thread. */
+TRESOR_API const char *tresor_compression_name(uint32_t compression);
+
 /** Bits of tresor_source_origin.flags. */
 enum tresor_origin_flag {
     TRESOR_ORIGIN_OWNED = 1, /**< DESCRIPTOR: it is handed over, and closed with the source */
@@ -152,8 +163,9 @@ struct tresor_file_info {
     uint32_t direct_alignment_bytes; /**< of direct reads in memory and in the file; 0: none */
     uint32_t origin;                 /**< enum tresor_origin_kind */
     uint64_t offset_bytes;           /**< of its byte 0 in what was opened */
-    uint32_t is_mappable;            /**< 0: there is nothing to map, or it lies askew to its pages */
-    uint32_t reserved;               /**< 0 */
+    uint32_t is_mappable;            /**< 0: there is nothing to map, or it lies askew to its pages or is compressed */
+    uint32_t compression;            /**< enum tresor_compression; all else but its path and origin is of what it was decoded to */
+    uint64_t stored_bytes;           /**< how long it is where it lies: file_bytes, or as many as it is compressed to */
 };
 
 /** One tensor. */

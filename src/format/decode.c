@@ -34,16 +34,16 @@ enum {
 static uint32_t sniff_frame(const uint8_t *bytes, uint64_t have_bytes)
 {
     if (have_bytes >= 3 && bytes[0] == 0x1f && bytes[1] == 0x8b && bytes[2] == 8)
-        return TRESOR__COMPRESSION_GZIP;
+        return TRESOR_COMPRESSION_GZIP;
     if (have_bytes < MAGIC_BYTES)
-        return TRESOR__COMPRESSION_NONE;
+        return TRESOR_COMPRESSION_NONE;
     switch (tresor__load_u32(bytes)) {
     case 0xFD2FB528:
-        return TRESOR__COMPRESSION_ZSTD;
+        return TRESOR_COMPRESSION_ZSTD;
     case 0x184D2204:
-        return TRESOR__COMPRESSION_LZ4;
+        return TRESOR_COMPRESSION_LZ4;
     default:
-        return TRESOR__COMPRESSION_NONE;
+        return TRESOR_COMPRESSION_NONE;
     }
 }
 
@@ -60,29 +60,23 @@ uint32_t tresor__compression_sniff(const uint8_t *bytes, uint64_t have_bytes)
         at += SKIPPABLE_HEADER_BYTES + (uint64_t)tresor__load_u32(bytes + at + MAGIC_BYTES);
     if (at == 0)
         return sniff_frame(bytes, have_bytes);
-    uint32_t found = at < have_bytes ? sniff_frame(bytes + at, have_bytes - at) : TRESOR__COMPRESSION_NONE;
-    return found == TRESOR__COMPRESSION_LZ4 ? found : TRESOR__COMPRESSION_ZSTD;
-}
-
-const char *tresor__compression_name(uint32_t compression)
-{
-    static const char *const names[TRESOR__COMPRESSION_COUNT] = {"none", "zstd", "gzip", "lz4"};
-    return compression < TRESOR__COMPRESSION_COUNT ? names[compression] : names[0];
+    uint32_t found = at < have_bytes ? sniff_frame(bytes + at, have_bytes - at) : TRESOR_COMPRESSION_NONE;
+    return found == TRESOR_COMPRESSION_LZ4 ? found : TRESOR_COMPRESSION_ZSTD;
 }
 
 static const struct tresor__codec *codec_of(uint32_t compression)
 {
     switch (compression) {
 #ifdef TRESOR__ZSTD
-    case TRESOR__COMPRESSION_ZSTD:
+    case TRESOR_COMPRESSION_ZSTD:
         return &tresor__codec_zstd;
 #endif
 #ifdef TRESOR__ZLIB
-    case TRESOR__COMPRESSION_GZIP:
+    case TRESOR_COMPRESSION_GZIP:
         return &tresor__codec_gzip;
 #endif
 #ifdef TRESOR__LZ4
-    case TRESOR__COMPRESSION_LZ4:
+    case TRESOR_COMPRESSION_LZ4:
         return &tresor__codec_lz4;
 #endif
     default:

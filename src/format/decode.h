@@ -11,15 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/allocator.h"
+#include <tresor/source.h>
 
-enum tresor__compression {
-    TRESOR__COMPRESSION_NONE = 0,
-    TRESOR__COMPRESSION_ZSTD = 1,
-    TRESOR__COMPRESSION_GZIP = 2,
-    TRESOR__COMPRESSION_LZ4 = 3, /* frames, not the legacy format of the tool nor bare blocks */
-    TRESOR__COMPRESSION_COUNT = 4,
-};
+#include "core/allocator.h"
 
 enum {
     TRESOR__DECODE_WINDOW_LOG_MAX = 27, /* zstd's, which with more has to be told; 128 MiB */
@@ -56,12 +50,9 @@ struct tresor__decode_step {
 
 struct tresor__decoder;
 
-/** Which compression a file has that begins with these bytes; leading skippable frames are looked through as far as they
+/** Which enum tresor_compression a file has that begins with these bytes; leading skippable frames are looked through as far as they
  * reach, and are zstd's where nothing tells. */
 uint32_t tresor__compression_sniff(const uint8_t *bytes, uint64_t have_bytes);
-
-/** "zstd", "gzip", "lz4", or "none". */
-const char *tresor__compression_name(uint32_t compression);
 
 /** Whether this build can decode it. */
 bool tresor__compression_is_built(uint32_t compression);

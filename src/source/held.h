@@ -18,7 +18,7 @@ enum {
 };
 
 struct tresor__held {
-    uint32_t compression; /* enum tresor__compression; NONE: the file is read as it is */
+    uint32_t compression; /* enum tresor_compression; NONE: the file is read as it is */
     bool is_whole;        /* all is decoded */
     struct tresor__decoder *decoder;
     uint64_t limit_bytes;    /* that may come out */

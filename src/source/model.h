@@ -130,7 +130,7 @@ uint32_t tresor__model_next_plain(const struct tresor__model *model, uint32_t fr
 /** What is reserved for a file: its window and, behind it, what its swaps need; or what it may be decoded to. */
 static inline uint64_t tresor__model_reserved_bytes(const struct tresor__model_file *file)
 {
-    if (file->held.compression != TRESOR__COMPRESSION_NONE)
+    if (file->held.compression != TRESOR_COMPRESSION_NONE)
         return file->held.reserved_bytes;
     return file->window_bytes + TRESOR__SCRATCH_BYTES;
 }

@@ -8,7 +8,7 @@ bool tresor__model_find_compression(struct tresor__model *model)
     if (file->held.is_whole || model->parser.format != TRESOR__FORMAT_UNKNOWN)
         return false;
     uint32_t found = tresor__compression_sniff(file->header, file->header_have_bytes);
-    if (found == TRESOR__COMPRESSION_NONE)
+    if (found == TRESOR_COMPRESSION_NONE)
         return false;
     model->parsed = (struct tresor__parse_output){.status = TRESOR__PARSE_DONE};
     model->parsed.error =

@@ -147,7 +147,7 @@ static bool is_compressed(const void *context, const struct tresor__input *input
 {
     const struct tresor__held *held = &current(context)->held;
     (void)input;
-    return held->compression != TRESOR__COMPRESSION_NONE && !held->is_whole;
+    return held->compression != TRESOR_COMPRESSION_NONE && !held->is_whole;
 }
 
 static bool is_decoded(const void *context, const struct tresor__input *input)
@@ -954,7 +954,7 @@ static void leak_range(void *context, const struct tresor__input *input, struct 
 {
     struct tresor__source *source = context;
     const struct tresor__model_file *file = range_holder(source);
-    leak(source, tresor__model_is_held(file) || file->held.mapped_bytes > 0 ? file->held.mapped_bytes : range_bytes(file));
+    leak(source, range_bytes(file));
     if (source->error.code == TRESOR_OK && !source->model.is_other_first)
         source->error = (struct tresor_error){.code = TRESOR_ERROR_MAP_REFUSED,
                                               .os_errno = input->os_errno,

@@ -115,7 +115,7 @@ static void pack(uint32_t state, uint32_t knobs)
     }
     if (!is_under_way && !(knobs & PACKED))
         return;
-    held->compression = TRESOR__COMPRESSION_GZIP;
+    held->compression = TRESOR_COMPRESSION_GZIP;
     if (state == SOURCE_PARSING || state == SOURCE_HOLDING)
         return;
     file->window = &world.memory[1];

@@ -83,17 +83,17 @@ bool compress_frame(struct bytes *bytes, uint32_t compression, const void *data,
     (void)size;
     switch (compression) {
 #ifdef TRESOR__ZSTD
-    case TRESOR__COMPRESSION_ZSTD:
+    case TRESOR_COMPRESSION_ZSTD:
         put_zstd(bytes, 0, data, size);
         return true;
 #endif
 #ifdef TRESOR__ZLIB
-    case TRESOR__COMPRESSION_GZIP:
+    case TRESOR_COMPRESSION_GZIP:
         put_gzip(bytes, data, size);
         return true;
 #endif
 #ifdef TRESOR__LZ4
-    case TRESOR__COMPRESSION_LZ4:
+    case TRESOR_COMPRESSION_LZ4:
         put_lz4(bytes, data, size);
         return true;
 #endif
@@ -117,7 +117,7 @@ bool compress_seekable(struct bytes *bytes, const void *data, size_t size, size_
     for (size_t at = 0; at < size; at += frame_bytes, count++) {
         size_t part = size - at < frame_bytes ? size - at : frame_bytes;
         size_t before = bytes->size;
-        if (!compress_frame(bytes, TRESOR__COMPRESSION_ZSTD, (const uint8_t *)data + at, part))
+        if (!compress_frame(bytes, TRESOR_COMPRESSION_ZSTD, (const uint8_t *)data + at, part))
             return false;
         bytes_put_u32(&table, (uint32_t)(bytes->size - before));
         bytes_put_u32(&table, (uint32_t)part);

@@ -20,7 +20,7 @@ static struct {
     struct host_origin host;
 } world;
 
-static const uint32_t kinds[] = {TRESOR__COMPRESSION_ZSTD, TRESOR__COMPRESSION_GZIP, TRESOR__COMPRESSION_LZ4};
+static const uint32_t kinds[] = {TRESOR_COMPRESSION_ZSTD, TRESOR_COMPRESSION_GZIP, TRESOR_COMPRESSION_LZ4};
 enum {
     KINDS = sizeof kinds / sizeof kinds[0],
     PAGE_BYTES = 4096,
@@ -93,6 +93,8 @@ static void lives_through_everything(void)
     struct tresor_file_info info = {.size_bytes = sizeof info};
     assert_error(tresor_source_get_file(world.session.context, world.session.source, 0, &info), TRESOR_OK);
     assert_int_equal(info.file_bytes, world.host.part->bytes.size);
+    assert_int_equal(info.stored_bytes, world.host.packed.size);
+    assert_int_equal(info.compression, tresor__compression_sniff(world.host.packed.data, world.host.packed.size));
     assert_int_equal(info.is_mappable, 0);
     assert_int_equal(info.direct, 0);
     assert_int_equal(counters().charged_bytes, decoded_pages());

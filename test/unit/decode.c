@@ -12,7 +12,7 @@ enum {
     LIMIT_BYTES = 1 << 20,
 };
 
-static const uint32_t kinds[] = {TRESOR__COMPRESSION_ZSTD, TRESOR__COMPRESSION_GZIP, TRESOR__COMPRESSION_LZ4};
+static const uint32_t kinds[] = {TRESOR_COMPRESSION_ZSTD, TRESOR_COMPRESSION_GZIP, TRESOR_COMPRESSION_LZ4};
 enum {
     KINDS = sizeof kinds / sizeof kinds[0],
 };
@@ -115,7 +115,7 @@ static void many_frames_are_one_stream(void **state)
     compress_sample(data, sizeof data, 2);
     for (size_t i = 0; i < KINDS; i++) {
         struct bytes file = {0};
-        bool skips = kinds[i] != TRESOR__COMPRESSION_GZIP;
+        bool skips = kinds[i] != TRESOR_COMPRESSION_GZIP;
         if (skips)
             compress_skippable(&file, 3, 11);
         if (!compress_frame(&file, kinds[i], data, 1000))
@@ -138,7 +138,7 @@ static void a_seekable_file_ends_with_its_table(void **state)
     (void)state;
     compress_sample(data, sizeof data, 3);
     if (compress_seekable(&file, data, sizeof data, 700))
-        assert_decodes(TRESOR__COMPRESSION_ZSTD, &file, data, sizeof data);
+        assert_decodes(TRESOR_COMPRESSION_ZSTD, &file, data, sizeof data);
     bytes_free(&file);
 }
 
@@ -244,7 +244,7 @@ static void a_wrong_checksum_is_damage(void **state)
         struct bytes file = {0};
         if (compress_frame(&file, kinds[i], data, sizeof data)) {
             /* gzip: its length stands behind its checksum. */
-            file.data[file.size - (kinds[i] == TRESOR__COMPRESSION_GZIP ? 8 : 1)] ^= 1;
+            file.data[file.size - (kinds[i] == TRESOR_COMPRESSION_GZIP ? 8 : 1)] ^= 1;
             struct decoded decoded = decode_whole(kinds[i], &file);
             assert_error(decoded.step.code, TRESOR_ERROR_CORRUPT);
             end(&decoded);
@@ -302,7 +302,7 @@ static void a_window_that_is_too_large_is_refused(void **state)
         struct bytes file = {0};
         if (!compress_with_window(&file, log, data, sizeof data))
             return;
-        struct decoded decoded = decode_whole(TRESOR__COMPRESSION_ZSTD, &file);
+        struct decoded decoded = decode_whole(TRESOR_COMPRESSION_ZSTD, &file);
         if (log > TRESOR__DECODE_WINDOW_LOG_MAX) {
             assert_error(decoded.step.code, TRESOR_ERROR_LIMIT);
             assert_int_equal(decoded.step.got, 1 << TRESOR__DECODE_WINDOW_LOG_MAX);
@@ -387,28 +387,29 @@ static void what_begins_in_which_way(void **state)
         size_t size;
         uint32_t kind;
     } rows[] = {
-        {"", 0, TRESOR__COMPRESSION_NONE},
-        {"\x28\xb5\x2f", 3, TRESOR__COMPRESSION_NONE},
-        {"\x28\xb5\x2f\xfd", 4, TRESOR__COMPRESSION_ZSTD},
-        {"\x27\xb5\x2f\xfd", 4, TRESOR__COMPRESSION_NONE}, /* a version before the format was fixed */
-        {"\x1f\x8b\x08", 3, TRESOR__COMPRESSION_GZIP},
-        {"\x1f\x8b\x07", 3, TRESOR__COMPRESSION_NONE},
-        {"\x1f\x9d\x08", 3, TRESOR__COMPRESSION_NONE}, /* compress(1) */
-        {"\x04\x22\x4d\x18", 4, TRESOR__COMPRESSION_LZ4},
-        {"\x02\x21\x4c\x18", 4, TRESOR__COMPRESSION_NONE}, /* the legacy format */
-        {"\x50\x2a\x4d\x18", 4, TRESOR__COMPRESSION_NONE},
-        {"\x50\x2a\x4d\x18\0\0\0\0", 8, TRESOR__COMPRESSION_ZSTD},
-        {"\x50\x2a\x4d\x18\1\0\0\0?\x04\x22\x4d\x18", 13, TRESOR__COMPRESSION_LZ4},
-        {"\x5f\x2a\x4d\x18\1\0\0\0?\x28\xb5\x2f\xfd", 13, TRESOR__COMPRESSION_ZSTD},
-        {"\x5f\x2a\x4d\x18\xff\xff\xff\xff?\x04\x22\x4d\x18", 13, TRESOR__COMPRESSION_ZSTD},
-        {"\x50\x2a\x4d\x18\0\0\0\0\x5f\x2a\x4d\x18\0\0\0\0\x04\x22\x4d\x18", 20, TRESOR__COMPRESSION_LZ4},
-        {"GGUF\3\0\0\0", 8, TRESOR__COMPRESSION_NONE},
+        {"", 0, TRESOR_COMPRESSION_NONE},
+        {"\x28\xb5\x2f", 3, TRESOR_COMPRESSION_NONE},
+        {"\x28\xb5\x2f\xfd", 4, TRESOR_COMPRESSION_ZSTD},
+        {"\x27\xb5\x2f\xfd", 4, TRESOR_COMPRESSION_NONE}, /* a version before the format was fixed */
+        {"\x1f\x8b\x08", 3, TRESOR_COMPRESSION_GZIP},
+        {"\x1f\x8b\x07", 3, TRESOR_COMPRESSION_NONE},
+        {"\x1f\x9d\x08", 3, TRESOR_COMPRESSION_NONE}, /* compress(1) */
+        {"\x04\x22\x4d\x18", 4, TRESOR_COMPRESSION_LZ4},
+        {"\x02\x21\x4c\x18", 4, TRESOR_COMPRESSION_NONE}, /* the legacy format */
+        {"\x50\x2a\x4d\x18", 4, TRESOR_COMPRESSION_NONE},
+        {"\x50\x2a\x4d\x18\0\0\0\0", 8, TRESOR_COMPRESSION_ZSTD},
+        {"\x50\x2a\x4d\x18\1\0\0\0?\x04\x22\x4d\x18", 13, TRESOR_COMPRESSION_LZ4},
+        {"\x5f\x2a\x4d\x18\1\0\0\0?\x28\xb5\x2f\xfd", 13, TRESOR_COMPRESSION_ZSTD},
+        {"\x5f\x2a\x4d\x18\xff\xff\xff\xff?\x04\x22\x4d\x18", 13, TRESOR_COMPRESSION_ZSTD},
+        {"\x50\x2a\x4d\x18\0\0\0\0\x5f\x2a\x4d\x18\0\0\0\0\x04\x22\x4d\x18", 20, TRESOR_COMPRESSION_LZ4},
+        {"GGUF\3\0\0\0", 8, TRESOR_COMPRESSION_NONE},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_int_equal(tresor__compression_sniff((const uint8_t *)rows[i].data, rows[i].size), rows[i].kind);
-    assert_string_equal(tresor__compression_name(TRESOR__COMPRESSION_GZIP), "gzip");
-    assert_string_equal(tresor__compression_name(99), "none");
+    assert_string_equal(tresor_compression_name(TRESOR_COMPRESSION_GZIP), "gzip");
+    assert_string_equal(tresor_compression_name(TRESOR_COMPRESSION_NONE), "none");
+    assert_string_equal(tresor_compression_name(99), "unknown");
 }
 
 int main(void)
