@@ -92,16 +92,19 @@ static const char *name_of(const struct tresor_source_origin *origin, char name[
 /* --- the opening --- */
 
 static int32_t start(struct tresor_context *context, const struct tresor_source_origin *given,
-                     uint32_t index, struct tresor__slot *slot)
+                     uint32_t content, uint32_t index, struct tresor__slot *slot)
 {
     struct tresor__controller *controller = &context->controller;
     char name[NAME_BYTES];
     const struct tresor__origin origin = origin_of(given);
     struct tresor__link turn = slot->source.turn;
     slot->source = (struct tresor__source){.index = (uint16_t)index, .turn = turn};
-    return tresor__model_init(&slot->source.model, &controller->allocator, &controller->io,
-                              (uint16_t)index, controller->limits.hash_key, &origin,
-                              name_of(given, name));
+    int32_t code = tresor__model_init(&slot->source.model, &controller->allocator, &controller->io,
+                                      (uint16_t)index, controller->limits.hash_key, &origin,
+                                      name_of(given, name));
+    if (content == TRESOR_CONTENT_BLOB)
+        slot->source.model.parser.format = TRESOR__FORMAT_BLOB;
+    return code;
 }
 
 static int32_t open(struct tresor_context *context, const struct tresor_source_origin *origin,
@@ -114,7 +117,7 @@ static int32_t open(struct tresor_context *context, const struct tresor_source_o
     if (code != TRESOR_OK || controller->free_request == TRESOR_NONE)
         return TRESOR_ERROR_AGAIN;
     struct tresor__slot *slot = &controller->slots[index];
-    code = start(context, origin, index, slot);
+    code = start(context, origin, options->content, index, slot);
     if (code != TRESOR_OK)
         return code;
     if (slot->generation == 0)
@@ -143,7 +146,8 @@ int32_t tresor_source_open_with(struct tresor_context *context,
     code = tresor__options_copy(&origin, sizeof origin, given);
     if (code == TRESOR_OK && given_options)
         code = tresor__options_copy(&options, sizeof options, given_options);
-    if (code == TRESOR_OK && !is_valid(&origin))
+    if (code == TRESOR_OK &&
+        (!is_valid(&origin) || options.content > TRESOR_CONTENT_BLOB || options.reserved))
         code = TRESOR_ERROR_INVALID;
     return code == TRESOR_OK ? open(context, &origin, &options, source, request) : code;
 }

@@ -13,8 +13,8 @@ extern "C" {
 #endif
 
 /**
- * Open a model: a GGUF or safetensors file, any shard of a GGUF set (NAME-00001-of-00003.gguf), or
- * a safetensors index (*.index.json). `path` is copied. Its DONE event says that the directory can
+ * Open a model: a GGUF or safetensors file, any shard of a GGUF set (NAME-00001-of-00003.gguf), a
+ * safetensors index (*.index.json), or a layout (docs/layouts.md). `path` is copied. Its DONE event says that the directory can
  * be read and every tensor has its address; on failure the source's handle is stale by then.
  * Returns TRESOR_OK, INVALID, AGAIN (no slot), NO_MEMORY or THREAD.
  */
@@ -69,10 +69,18 @@ struct tresor_source_origin {
     void *cookie; /**< of read_at and release */
 };
 
+/** What a source has. */
+enum tresor_content {
+    TRESOR_CONTENT_MODEL = 0, /**< a format that the library reads: its first bytes say which */
+    TRESOR_CONTENT_BLOB = 1,  /**< any bytes: one tensor of them all, u8, named like the file without its folder */
+};
+
 /** How a source is opened. */
 struct tresor_source_options {
     size_t size_bytes; /**< sizeof of this struct */
     uint64_t cookie;   /**< given back in the request's events */
+    uint32_t content;  /**< enum tresor_content */
+    uint32_t reserved; /**< 0 */
 };
 
 /**
@@ -114,10 +122,10 @@ TRESOR_API int32_t tresor_source_check(struct tresor_context *context, struct tr
 /** About an open source. Texts live as long as the source. */
 struct tresor_source_info {
     size_t size_bytes;        /**< in: sizeof of the caller's struct */
-    const char *format;       /**< "gguf" or "safetensors" */
-    uint32_t version;         /**< of the format; 0 for safetensors */
+    const char *format;       /**< "gguf", "safetensors", "layout" or "blob" */
+    uint32_t version;         /**< of the format; 0 for safetensors and blobs */
     uint32_t shape_order;     /**< enum tresor_shape_order */
-    uint64_t alignment_bytes; /**< of tensor data, as the header gives it; 1 for safetensors */
+    uint64_t alignment_bytes; /**< of tensor data, as the header gives it; 1 where it gives none */
     uint32_t tensor_count;
     uint32_t metadata_count;
     uint32_t file_count;
