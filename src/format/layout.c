@@ -94,7 +94,7 @@ static int32_t read_row(struct layout *layout, const json_t *value, struct layou
         return TRESOR_ERROR_MALFORMED;
     row->name = json_string_value(name);
     row->name_bytes = json_string_length(name);
-    if (row->name_bytes == 0 || json_object_size(value) != TENSOR_MEMBERS)
+    if (row->name_bytes == 0 || strlen(row->name) != row->name_bytes || json_object_size(value) != TENSOR_MEMBERS)
         return TRESOR_ERROR_MALFORMED;
     int32_t code = read_shape(json_object_get(value, "shape"), &row->entry);
     if (!code)
