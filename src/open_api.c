@@ -92,16 +92,19 @@ static const char *name_of(const struct tresor_source_origin *origin, char name[
 /* --- the opening --- */
 
 static int32_t start(struct tresor_context *context, const struct tresor_source_origin *given,
-                     uint32_t index, struct tresor__slot *slot)
+                     uint32_t content, uint32_t index, struct tresor__slot *slot)
 {
     struct tresor__controller *controller = &context->controller;
     char name[NAME_BYTES];
     const struct tresor__origin origin = origin_of(given);
     struct tresor__link turn = slot->source.turn;
     slot->source = (struct tresor__source){.index = (uint16_t)index, .turn = turn};
-    return tresor__model_init(&slot->source.model, &controller->allocator, &controller->io,
-                              (uint16_t)index, controller->limits.hash_key, &origin,
-                              name_of(given, name));
+    int32_t code = tresor__model_init(&slot->source.model, &controller->allocator, &controller->io,
+                                      (uint16_t)index, controller->limits.hash_key, &origin,
+                                      name_of(given, name));
+    if (content == TRESOR_CONTENT_BLOB)
+        slot->source.model.parser.format = TRESOR__FORMAT_BLOB;
+    return code;
 }
 
 static void limit_decoding(struct tresor__model *model, const struct tresor_source_options *options)
@@ -115,7 +118,7 @@ static void limit_decoding(struct tresor__model *model, const struct tresor_sour
 /* So much is reserved with what it is rounded up by. */
 static bool are_options_valid(const struct tresor_source_options *options)
 {
-    return options->reserved == 0 && options->max_decoded_bytes <= INT64_MAX / 2;
+    return options->content <= TRESOR_CONTENT_BLOB && options->max_decoded_bytes <= INT64_MAX / 2;
 }
 
 static int32_t open(struct tresor_context *context, const struct tresor_source_origin *origin,
@@ -128,7 +131,7 @@ static int32_t open(struct tresor_context *context, const struct tresor_source_o
     if (code != TRESOR_OK || controller->free_request == TRESOR_NONE)
         return TRESOR_ERROR_AGAIN;
     struct tresor__slot *slot = &controller->slots[index];
-    code = start(context, origin, index, slot);
+    code = start(context, origin, options->content, index, slot);
     if (code != TRESOR_OK)
         return code;
     limit_decoding(&slot->source.model, options);

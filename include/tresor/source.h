@@ -13,8 +13,8 @@ extern "C" {
 #endif
 
 /**
- * Open a model: a GGUF or safetensors file, any shard of a GGUF set (NAME-00001-of-00003.gguf), or
- * a safetensors index (*.index.json). `path` is copied. Its DONE event says that the directory can
+ * Open a model: a GGUF or safetensors file, any shard of a GGUF set (NAME-00001-of-00003.gguf), a
+ * safetensors index (*.index.json), or a layout (docs/layouts.md). `path` is copied. Its DONE event says that the directory can
  * be read and every tensor has its address; on failure the source's handle is stale by then.
  * Returns TRESOR_OK, INVALID, AGAIN (no slot), NO_MEMORY or THREAD.
  */
@@ -80,16 +80,24 @@ struct tresor_source_origin {
     void *cookie; /**< of read_at and release */
 };
 
+/** What a source has. */
+enum tresor_content {
+    TRESOR_CONTENT_MODEL = 0, /**< a format that the library reads: its first bytes say which */
+    TRESOR_CONTENT_BLOB = 1,  /**< any bytes: one tensor of them all, u8, named like the file without its folder */
+};
+
 /** How a source is opened. */
 struct tresor_source_options {
     size_t size_bytes; /**< sizeof of this struct */
     uint64_t cookie;   /**< given back in the request's events */
-    /** A compressed file: how many bytes it may be decoded to; 0: 64 GiB. As many addresses are reserved until it is. */
-    uint64_t max_decoded_bytes;
-    /** And how many times its own size; 0: 1000, so that what is sent to fill the memory has to be a thousandth of it, where
-     * weights come to less than 2, and even zeros by gzip to 1032. UINT32_MAX: any. */
+    uint32_t content;  /**< enum tresor_content */
+    /**
+     * A compressed file: how many times its own size it may be decoded to; 0: 1000, so that what is sent to fill the memory has
+     * to be a thousandth of it, where weights come to less than 2, and even zeros by gzip to 1032. UINT32_MAX: any.
+     */
     uint32_t max_ratio;
-    uint32_t reserved; /**< 0 */
+    /** And to how many bytes; 0: 64 GiB. As many addresses are reserved until it is decoded. */
+    uint64_t max_decoded_bytes;
 };
 
 /**
@@ -139,10 +147,10 @@ TRESOR_API int32_t tresor_source_check(struct tresor_context *context, struct tr
 /** About an open source. Texts live as long as the source. */
 struct tresor_source_info {
     size_t size_bytes;        /**< in: sizeof of the caller's struct */
-    const char *format;       /**< "gguf" or "safetensors" */
-    uint32_t version;         /**< of the format; 0 for safetensors */
+    const char *format;       /**< "gguf", "safetensors", "layout" or "blob" */
+    uint32_t version;         /**< of the format; 0 for safetensors and blobs */
     uint32_t shape_order;     /**< enum tresor_shape_order */
-    uint64_t alignment_bytes; /**< of tensor data, as the header gives it; 1 for safetensors */
+    uint64_t alignment_bytes; /**< of tensor data, as the header gives it; 1 where it gives none */
     uint32_t tensor_count;
     uint32_t metadata_count;
     uint32_t file_count;

@@ -43,7 +43,7 @@ static bool stands_before(const void *cookie, uint32_t first, uint32_t second)
     return a->file != b->file ? a->file < b->file : a->offset_bytes < b->offset_bytes;
 }
 
-/* Writers can share bytes between tensors on purpose: overlaps are counted, not refused. */
+/* Writers can share bytes between tensors on purpose: overlaps are counted, and refused by safetensors alone. */
 static int32_t count_overlaps(struct tresor__directory *directory, struct tresor_error *error)
 {
     uint32_t *order = NULL;
@@ -137,7 +137,7 @@ int32_t tresor__directory_finish(struct tresor__directory *directory, uint32_t f
     int32_t code = check_count(directory, file_count, error);
     if (!code)
         code = check_ends(directory, file_sizes_bytes, error);
-    if (!code && format == TRESOR__FORMAT_GGUF)
+    if (!code && format != TRESOR__FORMAT_SAFETENSORS)
         return count_overlaps(directory, error);
     for (uint32_t i = 0; !code && i < file_count; i++)
         code = check_cover(directory, i, file_sizes_bytes[i], error);

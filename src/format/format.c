@@ -65,6 +65,12 @@ void tresor__parse(struct tresor__parser *parser, const struct tresor__parse_inp
     case TRESOR__FORMAT_GGUF:
         tresor__gguf_parse(&parser->state.gguf, input, directory, output);
         return;
+    case TRESOR__FORMAT_BLOB:
+        tresor__blob_parse(input, directory, output);
+        return;
+    case TRESOR__FORMAT_LAYOUT:
+        tresor__layout_file_parse(input, directory, output);
+        return;
 #ifdef TRESOR__SAFETENSORS
     case TRESOR__FORMAT_SAFETENSORS:
         tresor__safetensors_parse(input, directory, output);

@@ -16,6 +16,8 @@ enum tresor__format {
     TRESOR__FORMAT_GGUF = 1,
     TRESOR__FORMAT_SAFETENSORS = 2,
     TRESOR__FORMAT_SAFETENSORS_INDEX = 3, /* the JSON that names the shards */
+    TRESOR__FORMAT_LAYOUT = 4, /* the JSON that places tensors in files, and these files, which nothing tells but that */
+    TRESOR__FORMAT_BLOB = 5,   /* any file, which nothing tells but the host */
 };
 
 enum tresor__parse_status {
@@ -29,6 +31,7 @@ struct tresor__parse_input {
     uint64_t have_bytes;      /* how many; never more than file_size_bytes */
     uint64_t file_size_bytes; /* from stat */
     uint32_t file;            /* index of the file in the source */
+    const char *name;         /* of a BLOB's tensor; else not used */
 };
 
 struct tresor__parse_output {
@@ -74,7 +77,8 @@ struct tresor__parser {
 /**
  * Sniff the format, then parse with it. Files are parsed in order: `file` is directory->file_count,
  * else INVALID. All have the format of the first, else SHARD. Only the first file's metadata is
- * kept. A safetensors index comes before all files and is none of them. `error.offset` is where in
+ * kept. A safetensors index or a layout comes before all files and is none of them; the parsers of a layout's files, and of a
+ * blob, begin with their format. `error.offset` is where in
  * the file the cause lies; for DUPLICATE `error.tensor` is the tensor that had the name first.
  */
 void tresor__parse(struct tresor__parser *parser, const struct tresor__parse_input *input,

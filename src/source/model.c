@@ -177,8 +177,8 @@ static void list_gguf(struct tresor__model *model)
     tresor__directory_init(&model->directory, &allocator, key);
 }
 
-/* The files that a safetensors index names, in its own folder. */
-static void list_safetensors(struct tresor__model *model)
+/* The files that a safetensors index or a layout names, in its own folder. */
+static void list_named(struct tresor__model *model)
 {
     uint32_t count = model->directory.shard_count;
     if (count == 0 || count > TRESOR__FILES_MAX) {
@@ -215,12 +215,16 @@ static void end_of_header(struct tresor__model *model)
 {
     bool is_opened_one = model->format == TRESOR__FORMAT_UNKNOWN;
     bool names_others = model->parsed.format == TRESOR__FORMAT_SAFETENSORS_INDEX ||
+                        model->parsed.format == TRESOR__FORMAT_LAYOUT ||
                         model->parsed.split_count > 1;
     if (is_opened_one && names_others && !has_folder(model)) {
         fail(model, TRESOR_ERROR_UNSUPPORTED, 0, 0);
     } else if (is_opened_one && model->parsed.format == TRESOR__FORMAT_SAFETENSORS_INDEX) {
         model->format = TRESOR__FORMAT_SAFETENSORS;
-        list_safetensors(model);
+        list_named(model);
+    } else if (is_opened_one && model->parsed.format == TRESOR__FORMAT_LAYOUT) {
+        model->format = TRESOR__FORMAT_LAYOUT;
+        list_named(model);
     } else if (is_opened_one) {
         model->format = model->parsed.format;
         if (model->parsed.split_count > 1)
@@ -242,7 +246,10 @@ int64_t tresor__model_parse(struct tresor__model *model)
         .have_bytes = tresor__model_is_held(file) ? file->held.made_bytes : file->header_have_bytes,
         .file_size_bytes = tresor__model_file_bytes(file),
         .file = model->file,
+        .name = file->path + tresor__shards_folder(file->path),
     };
+    if (model->format == TRESOR__FORMAT_LAYOUT)
+        model->parser.format = TRESOR__FORMAT_LAYOUT;
     if (tresor__model_find_compression(model))
         return 0;
     tresor__parse(&model->parser, &input, &model->directory, &model->parsed);

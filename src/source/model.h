@@ -103,6 +103,14 @@ int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allo
                            struct tresor__io *io, uint16_t source, const uint64_t hash_key[2],
                            const struct tresor__origin *origin, const char *path);
 
+/** How much of the current file is read first: of one without a header, as little as there can be. */
+static inline uint64_t tresor__model_first_bytes(const struct tresor__model *model)
+{
+    bool has_header =
+        model->parser.format != TRESOR__FORMAT_BLOB && model->format != TRESOR__FORMAT_LAYOUT;
+    return has_header ? TRESOR__HEADER_FIRST_BYTES : 1;
+}
+
 /** Frees everything but descriptors and ranges, which are the machine's to give back. */
 void tresor__model_free(struct tresor__model *model);
 

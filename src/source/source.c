@@ -339,8 +339,8 @@ static void keep_header_and_read(void *context, const struct tresor__input *inpu
     file->header_bytes = header_limit(file);
     file->header_have_bytes = 0;
     source->retries = 0;
-    source->header_want_bytes =
-        size < TRESOR__HEADER_FIRST_BYTES ? size : TRESOR__HEADER_FIRST_BYTES;
+    uint64_t first = tresor__model_first_bytes(&source->model);
+    source->header_want_bytes = size < first ? size : first;
     ask_read(source, out);
 }
 

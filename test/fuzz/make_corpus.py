@@ -140,6 +140,47 @@ def index_files():
     yield "more_behind", index(['"a":"1"']) + b"{}"
 
 
+def laid(name="a", dtype="u8", shape="[4]", file="a.bin", offset=0, size=4):
+    return (f'{{"name":"{name}","dtype":"{dtype}","shape":{shape},"file":"{file}","offset":{offset},'
+            f'"size":{size}}}')
+
+
+def layout(rows, version=1, more=""):
+    return (f'{{"tresor_layout":{version},"tensors":[' + ",".join(rows) + f"]{more}}}\n").encode()
+
+
+def layout_files():
+    yield "one_tensor", layout([laid()])
+    yield "two_files", layout([laid(file="b.bin"), laid("b"), laid("c", file="b.bin", offset=4)])
+    yield "overlap", layout([laid(), laid("b", offset=2)])
+    yield "quantized", layout([laid(dtype="q4_0", shape="[2,32]", size=36)])
+    yield "half_a_block", layout([laid(dtype="q4_0", shape="[32,2]", size=36)])
+    yield "scalar", layout([laid(dtype="f32", shape="[]")])
+    yield "no_elements", layout([laid(shape="[0,7]", offset=1 << 40, size=0)])
+    yield "ranks", layout([laid(shape=str([1] * 9), size=1)])
+    yield "same_names", layout([laid(), laid(offset=8)])
+    yield "no_name", layout([laid("")])
+    yield "nul_in_name", layout([laid("a\\u0000")])
+    yield "other_size", layout([laid(size=5)])
+    yield "past_the_end", layout([laid(offset=1 << 30)])
+    yield "end_wraps", layout([laid(offset=(1 << 63) - 2)])
+    yield "too_large", layout([laid(offset=1 << 64)])
+    yield "negative", layout([laid(offset=-1)])
+    yield "product_wraps", layout([laid(shape=str([1 << 32, 1 << 32]), size=0)])
+    yield "unknown_type", layout([laid(dtype="u9")])
+    yield "upward", layout([laid(file="../a.bin")])
+    yield "absolute", layout([laid(file="/a.bin")])
+    yield "dots", layout([laid(file="..")])
+    yield "nul_in_file", layout([laid(file="a\\u0000")])
+    yield "no_tensors", layout([])
+    yield "no_list", b'{"tresor_layout":1,"tensors":{}}'
+    yield "no_row", b'{"tresor_layout":1,"tensors":[[1]]}'
+    yield "no_version", b'{"tresor_layout":"1","tensors":[]}'
+    yield "version", layout([laid()], 2)
+    yield "more_members", layout([laid()], 1, ',"x":1')
+    yield "cut", layout([laid()])[:50]
+
+
 def script_files():
     """The knobs, then choices, of which more and more are left to the seed."""
     yield "nothing", b""
@@ -262,7 +303,7 @@ def decode_files():
 
 
 def main():
-    for name, files in {"gguf": gguf_files, "safetensors": safetensors_files, "index": index_files,
+    for name, files in {"gguf": gguf_files, "safetensors": safetensors_files, "index": index_files, "layout": layout_files,
                         "decode": decode_files, "script": script_files, "trace": trace_files}.items():
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)

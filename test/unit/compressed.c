@@ -339,13 +339,13 @@ static void shards_are_refused(void **state)
 static void options_are_checked(void **state)
 {
     const struct tresor_source_origin origin = {.size_bytes = sizeof origin, .path = "x"};
-    struct tresor_source_options options = {.size_bytes = sizeof options, .reserved = 1};
+    struct tresor_source_options options = {.size_bytes = sizeof options, .content = 99};
     struct tresor_request request;
     (void)state;
     start(0);
     assert_error(tresor_source_open_with(world.session.context, &origin, &options, &world.session.source, &request),
                  TRESOR_ERROR_INVALID);
-    options.reserved = 0;
+    options.content = 0;
     options.max_decoded_bytes = UINT64_MAX;
     assert_error(tresor_source_open_with(world.session.context, &origin, &options, &world.session.source, &request),
                  TRESOR_ERROR_INVALID);
