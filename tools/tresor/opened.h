@@ -17,6 +17,8 @@ struct model_place {
     uint64_t offset_bytes;   /* where it begins in the file */
     uint64_t length_bytes;   /* 0: up to the file's end */
     bool is_blob;            /* any bytes, one tensor */
+    uint64_t max_decoded_bytes; /* of a compressed file; 0: the library's own limits */
+    uint32_t max_ratio;
 };
 
 struct opened {
