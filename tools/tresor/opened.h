@@ -29,6 +29,8 @@ struct opened {
     bool is_open;
     struct tresor_source_info info;
     struct tresor_error error; /* why it is not open */
+    uint64_t open_ns;      /* how long it took to open */
+    uint64_t processor_ns; /* of the whole process, meanwhile */
 };
 
 /** Make a context and open the model, recorded unless `recorder` is NULL. False, with `error`, if it
@@ -38,6 +40,9 @@ bool opened_begin(struct opened *opened, const struct model_place *place,
 
 /** False where the model's bytes cannot be mapped where they are. It is open. */
 bool opened_is_mappable(const struct opened *opened);
+
+/** True where one of its files is compressed: all of it was read and decoded when it was opened. */
+bool opened_is_compressed(const struct opened *opened);
 
 /** Close the model and free the context. */
 void opened_end(struct opened *opened);
