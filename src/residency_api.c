@@ -301,7 +301,7 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     if (code == TRESOR_OK)
         code = request ? check_items(context, items, count, &slot, &total, &total_bytes)
                        : TRESOR_ERROR_INVALID;
-    if (code == TRESOR_OK)
+    if (code == TRESOR_OK && (verb == TRESOR_VERB_LOAD || verb == TRESOR_VERB_SWAP))
         code = tresor__requests_strategy(controller, slot, options.strategy, &strategy);
     if (code == TRESOR_OK)
         code = check_room(controller, verb, slot, items, count, total, total_bytes);

@@ -139,12 +139,20 @@ static int64_t open_file(void *cookie, const char *path)
     return result;
 }
 
+static bool is_shown(const struct faulty_sys *faulty, int descriptor)
+{
+    for (uint32_t i = 0; i < faulty->host_descriptor_count; i++)
+        if (faulty->host_descriptors[i] == descriptor)
+            return true;
+    return false;
+}
+
 static int64_t duplicate(void *cookie, int descriptor)
 {
     FAULTY_ENTER(faulty, cookie);
     struct faulty_call call = {.row = FAULTY_DUPLICATE, .descriptor = descriptor};
     int64_t result;
-    if (descriptor != faulty->host_descriptor)
+    if (!is_shown(faulty, descriptor))
         faulty_violate(faulty, "a descriptor was duplicated that is not the host's");
     if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
         return faulty->plan.lost ? -EBADF : result;
@@ -731,7 +739,8 @@ void faulty_sys_take_back(struct faulty_sys *faulty, const void *address, size_t
 void faulty_sys_show(struct faulty_sys *faulty, int descriptor, bool handed_over)
 {
     pthread_mutex_lock(&faulty->lock);
-    faulty->host_descriptor = descriptor;
+    if (!is_shown(faulty, descriptor) && faulty->host_descriptor_count < FAULTY_DESCRIPTORS)
+        faulty->host_descriptors[faulty->host_descriptor_count++] = descriptor;
     if (handed_over)
         note_open(faulty, descriptor);
     pthread_mutex_unlock(&faulty->lock);

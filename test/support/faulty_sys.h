@@ -131,7 +131,8 @@ struct faulty_sys {
     struct faulty_ring_read ring_reads[FAULTY_RING_READS];
     uint32_t ring_read_count;
     uint32_t ring_count; /* made and not closed */
-    int host_descriptor; /* which may be duplicated */
+    int host_descriptors[FAULTY_DESCRIPTORS]; /* the host's own, which may be duplicated */
+    uint32_t host_descriptor_count;
     struct range_set mapped;
     struct range_set locked;
     struct range_set lent; /* the host's own memory, which a ring may be told to read into */
