@@ -10,6 +10,7 @@
 
 #include "backend/actor.h"
 #include "backend/flight.h"
+#include "backend/origins.h"
 
 enum {
     BATCH = 16,
@@ -83,11 +84,18 @@ static uint64_t target_of(const struct tresor__flight *flight, const struct tres
     return 0;
 }
 
+/* What comes out of memory, or from a function of the host's, is no read of a descriptor. */
+static uint32_t public_kind(const struct tresor__effect *effect)
+{
+    bool is_of_file = !effect->target && tresor__effect_has_file(effect);
+    return effect->kind == TRESOR__EFFECT_READ && !is_of_file ? TRESOR_EFFECT_WORK : effect->kind;
+}
+
 static struct tresor_effect told(struct host_backend *host, const struct tresor__effect *effect)
 {
     const struct inner inner = {.effect = *effect, .sys = host->sys};
     struct tresor_effect public = {
-        .kind = effect->kind,
+        .kind = public_kind(effect),
         .flags = public_flags(effect),
         .target = target_of(&host->flight, effect),
         .number = tresor__flight_add(&host->flight, effect),

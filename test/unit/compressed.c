@@ -8,8 +8,10 @@
 
 #include <tresor/choice.h>
 
+#include "context.h"
 #include "support/compressing.h"
 #include "support/host_origin.h"
+#include "support/random.h"
 
 static struct {
     char folder[TEMPORARY_PATH_BYTES];
@@ -26,14 +28,19 @@ enum {
     PAGE_BYTES = 4096,
 };
 
+static void start_with(const struct tresor_context_options *options)
+{
+    world.memory = (struct failing_allocator){0};
+    faulty_sys_init(&world.faulty, tresor__sys_posix());
+    world.faulty.has_workers = options->backend > TRESOR_BACKEND_SYNC;
+    assert_error(session_create(&world.session, &world.faulty.sys, options), TRESOR_OK);
+}
+
 static void start(uint64_t budget_bytes)
 {
     struct tresor_context_options options = session_options(&world.memory);
     options.budget_bytes = budget_bytes;
-    world.memory = (struct failing_allocator){0};
-    faulty_sys_init(&world.faulty, tresor__sys_posix());
-    world.faulty.has_workers = options.backend > TRESOR_BACKEND_SYNC;
-    assert_error(session_create(&world.session, &world.faulty.sys, &options), TRESOR_OK);
+    start_with(&options);
 }
 
 static void end(void)
@@ -391,6 +398,134 @@ static void budgets_count_what_is_decoded(void **state)
     }
 }
 
+/* --- what goes on beside it --- */
+
+/* Any verb on any tensor, in any order: what is there stays right, and the books of its file agree after each. */
+static void any_verb_in_any_order(void **state)
+{
+    static const enum tresor_verb verbs[] = {TRESOR_VERB_LOAD, TRESOR_VERB_EVICT, TRESOR_VERB_LOCK, TRESOR_VERB_UNLOCK,
+                                             TRESOR_VERB_SWAP, TRESOR_VERB_STREAM};
+    uint64_t seed = 7;
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        if (!open_kind(HOST_PATH, kinds[i]))
+            continue;
+        const struct tresor__model_file *file = &world.session.context->controller.slots[0].source.model.files[0];
+        world.session.set = &world.set;
+        for (uint32_t step = 0; step < 100; step++) {
+            enum tresor_verb verb = verbs[random_below(&seed, sizeof verbs / sizeof verbs[0])];
+            struct tresor_item item = random_once_in(&seed, 8) ? session_all(&world.session)
+                                                              : session_tensor(&world.session, random_below(&seed, tensor_count()));
+            session_do(&world.session, verb, item, TRESOR_STRATEGY_READ);
+            tresor__ledger_check(&file->io.ledger);
+            session_verify(&world.session, &world.set);
+            assert_true(counters().charged_bytes >= decoded_pages());
+        }
+        close_kind();
+    }
+}
+
+static void slices_load(void **state)
+{
+    static const struct model_tensor tensors[] = {{64 * 1024, MODEL_NEXT, false}, {5000, MODEL_NEXT, false}};
+    static const uint32_t slices[] = {8, 0};
+    struct model_set set = {0};
+    (void)state;
+    model_set_make_sliced(&set, world.folder, tensors, slices, 2);
+    start(0);
+    for (size_t i = 0; i < KINDS; i++) {
+        struct bytes file = {0};
+        const uint32_t split = 0;
+        if (!compress_frame(&file, kinds[i], set.parts[0].bytes.data, set.parts[0].bytes.size))
+            continue;
+        assert_error(open_bytes(&file, 0, 0).error.code, TRESOR_OK);
+        assert_error(tresor_split(world.session.context, world.session.source, &split, 1), TRESOR_OK);
+        assert_error(load(TRESOR_STRATEGY_DEFAULT), TRESOR_OK);
+        for (uint32_t slice = 0; slice < slices[0]; slice++) {
+            struct tresor_item item;
+            const void *data = NULL;
+            struct tresor_tensor_info info = {.size_bytes = sizeof info};
+            assert_error(tresor_source_get_tensor(world.session.context, world.session.source, 0, &info), TRESOR_OK);
+            assert_error(tresor_item_of_slice(world.session.context, world.session.source, 0, slice, &item), TRESOR_OK);
+            assert_error(tresor_acquire(world.session.context, item, &data), TRESOR_OK);
+            assert_memory_equal(data, set.parts[0].bytes.data + info.offset_bytes + slice * 8192, 8192);
+            assert_error(tresor_release(world.session.context, item), TRESOR_OK);
+        }
+        assert_error(session_close(&world.session), TRESOR_OK);
+        bytes_free(&file);
+    }
+    end();
+    model_set_free(&set);
+}
+
+/* A backend of the host's own, which reads by itself whatever it is told to read. */
+static struct {
+    struct tresor_effect effects[64];
+    uint32_t count;
+    uint32_t reads;
+} desk;
+
+static void desk_submit(void *cookie, const struct tresor_effect *effects, uint32_t count)
+{
+    (void)cookie;
+    for (uint32_t i = 0; i < count; i++) {
+        assert_true(desk.count < sizeof desk.effects / sizeof desk.effects[0]);
+        desk.effects[desk.count++] = effects[i];
+    }
+}
+
+static uint32_t desk_poll(void *cookie, struct tresor_answer *answers, uint32_t limit)
+{
+    uint32_t count = 0;
+    (void)cookie;
+    while (count < limit && desk.count > 0) {
+        const struct tresor_effect effect = desk.effects[--desk.count];
+        if (effect.kind != TRESOR_EFFECT_READ) {
+            answers[count++] = tresor_effect_run(&effect);
+            continue;
+        }
+        int64_t value = pread(effect.descriptor, effect.address, (size_t)effect.length_bytes, (off_t)effect.offset_bytes);
+        answers[count++] = (struct tresor_answer){.number = effect.number, .value = value};
+        desk.reads++;
+    }
+    return count;
+}
+
+static int32_t desk_pending(void *cookie)
+{
+    (void)cookie;
+    return desk.count > 0;
+}
+
+static void hosts_read_files_alone(void **state)
+{
+    static const struct tresor_actor actor = {
+        .size_bytes = sizeof actor, .submit = desk_submit, .poll = desk_poll, .pending = desk_pending};
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        struct bytes file = {0};
+        const struct bytes *model = &world.set.parts[0].bytes;
+        if (!compress_frame(&file, kinds[i], model->data, model->size))
+            continue;
+        struct tresor_context_options options = session_options(&world.memory);
+        options.backend = TRESOR_BACKEND_HOST;
+        options.actor = &actor;
+        desk.reads = 0;
+        start_with(&options);
+        world.session.set = &world.set;
+        world.session.part = &world.set.parts[0];
+        assert_error(open_bytes(&file, 0, 0).error.code, TRESOR_OK);
+        uint32_t reads = desk.reads;
+        assert_true(reads > 0);
+        assert_error(session_do(&world.session, TRESOR_VERB_STREAM, session_all(&world.session), 0), TRESOR_OK);
+        assert_true(world.session.chunk_bytes > 0);
+        assert_int_equal(desk.reads, reads); /* those were of the decoded bytes */
+        assert_error(session_close(&world.session), TRESOR_OK);
+        end();
+        bytes_free(&file);
+    }
+}
+
 /* --- cancels --- */
 
 /* After each number of dispatches: the open ends cancelled or done, and nothing is left either way. */
@@ -404,10 +539,7 @@ static void cancelled_at_any_moment(void **state)
             struct tresor_request request = {0};
             struct tresor_context_options options = session_options(&world.memory);
             options.dispatch_max = 1;
-            world.memory = (struct failing_allocator){0};
-            faulty_sys_init(&world.faulty, tresor__sys_posix());
-            world.faulty.has_workers = options.backend > TRESOR_BACKEND_SYNC;
-            assert_error(session_create(&world.session, &world.faulty.sys, &options), TRESOR_OK);
+            start_with(&options);
             const struct tresor_source_origin origin = host_origin_of(&world.host);
             int32_t code = tresor_source_open_with(world.session.context, &origin, NULL, &world.session.source, &request);
             assert_error(session_note(&world.session, code, request), TRESOR_OK);
@@ -463,6 +595,9 @@ int main(void)
         cmocka_unit_test(shards_are_refused),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(budgets_count_what_is_decoded),
+        cmocka_unit_test(any_verb_in_any_order),
+        cmocka_unit_test(slices_load),
+        cmocka_unit_test(hosts_read_files_alone),
         cmocka_unit_test(cancelled_at_any_moment),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
