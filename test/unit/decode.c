@@ -316,6 +316,20 @@ static void a_window_that_is_too_large_is_refused(void **state)
     }
 }
 
+/* One segment of 5 bytes, with the number of a dictionary, and a block of what follows. */
+static void a_dictionary_is_not_to_be_had(void **state)
+{
+    static const char frame[] = "\x28\xb5\x2f\xfd\x21\x07\x05\x29\0\0hello";
+    const struct bytes file = {.data = (uint8_t *)(uintptr_t)frame, .size = sizeof frame - 1};
+    (void)state;
+    if (!tresor__compression_is_built(TRESOR_COMPRESSION_ZSTD))
+        return;
+    struct decoded decoded = decode_whole(TRESOR_COMPRESSION_ZSTD, &file);
+    assert_error(decoded.step.code, TRESOR_ERROR_UNSUPPORTED);
+    assert_int_equal(decoded.size, 0);
+    end(&decoded);
+}
+
 /* Each allocation fails once: NO_MEMORY, from the open or the run, and nothing is left. */
 static void every_allocation_may_fail(void **state)
 {
@@ -426,6 +440,7 @@ int main(void)
         cmocka_unit_test(a_limit_is_exact),
         cmocka_unit_test(the_limit_is_the_lower_one),
         cmocka_unit_test(a_window_that_is_too_large_is_refused),
+        cmocka_unit_test(a_dictionary_is_not_to_be_had),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(a_failure_is_for_good),
         cmocka_unit_test(what_begins_in_which_way),
