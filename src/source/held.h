@@ -27,6 +27,7 @@ struct tresor__held {
     uint64_t made_bytes;     /* of these, that are decoded */
     uint64_t input_offset;   /* in the file, of what the header's memory begins with */
     uint64_t taken_bytes;    /* of what is in the header's memory */
+    int32_t nodes_errno;     /* why its pages were not put on the memory nodes that were asked for, or 0 */
     uint32_t status;         /* enum tresor__decode_status of the last step */
 };
 

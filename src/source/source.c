@@ -319,11 +319,19 @@ static void ask_header(void *context, const struct tresor__input *input, struct 
     effect->length = header_limit(file);
 }
 
+/* A header is read to its end; what is decoded to the file's, and is nobody's to keep then. */
+static uint16_t read_flags(const struct tresor__source *source)
+{
+    if (current(source)->held.compression == TRESOR_COMPRESSION_NONE)
+        return TRESOR__READ_ALONE;
+    return source->model.io->evicts_cache ? TRESOR__CACHE_SPARING : 0;
+}
+
 static void ask_read(struct tresor__source *source, struct tresor__outbox *out)
 {
     struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_READ, SOURCE_ON_READ_OK);
     effect->space = TRESOR__SPACE_HEADER;
-    effect->flags = TRESOR__READ_ALONE;
+    effect->flags = read_flags(source);
     effect->place = current(source)->header_have_bytes;
     effect->offset = current(source)->held.input_offset + effect->place;
     effect->length = read_left(source);
@@ -453,15 +461,18 @@ static void map_again(void *context, const struct tresor__input *input, struct t
     ask_map(source, out);
 }
 
-static void keep_pages(struct tresor__source *source)
+static void keep_pages(struct tresor__source *source, const struct tresor__input *input)
 {
-    current(source)->held.mapped_bytes += source->map_bytes;
+    struct tresor__held *held = &current(source)->held;
+    held->mapped_bytes += source->map_bytes;
+    if (input->value > 0)
+        held->nodes_errno = (int32_t)input->value;
     source->map_bytes = 0;
 }
 
 static void keep_pages_and_decode(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
-    keep_pages(context);
+    keep_pages(context, input);
     decode_more(context, input, out);
 }
 
@@ -708,25 +719,46 @@ static void settle(void *context, const struct tresor__input *input, struct tres
                                                          .slot = source->index});
 }
 
+/* Its ledger is there by now, and with it who tells. The first such file stands for all. */
+static void tell_nodes(const struct tresor__source *source, struct tresor__outbox *out)
+{
+    for (uint32_t i = 0; i < source->model.file_count; i++) {
+        int32_t os_errno = source->model.files[i].held.nodes_errno;
+        if (os_errno == 0)
+            continue;
+        tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_DEGRADED,
+                                                             .event = TRESOR_DEGRADED_NUMA,
+                                                             .code = os_errno,
+                                                             .slot = i});
+        return;
+    }
+}
+
+static void settle_open(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    tell_nodes(context, out);
+    settle(context, input, out);
+}
+
 static void keep_window_and_settle(void *context, const struct tresor__input *input,
                                    struct tresor__outbox *out)
 {
     keep_window(context, input);
-    settle(context, input, out);
+    settle_open(context, input, out);
 }
 
 static void keep_direct_and_settle(void *context, const struct tresor__input *input,
                                    struct tresor__outbox *out)
 {
     keep_direct(context, input, out);
-    settle(context, input, out);
+    settle_open(context, input, out);
 }
 
 static void refuse_direct_and_settle(void *context, const struct tresor__input *input,
                                      struct tresor__outbox *out)
 {
     refuse_direct(context, input->os_errno, out);
-    settle(context, input, out);
+    settle_open(context, input, out);
 }
 
 static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -778,7 +810,7 @@ static void keep_window_and_fail_cancelled(void *context, const struct tresor__i
 static void keep_pages_and_fail_cancelled(void *context, const struct tresor__input *input,
                                           struct tresor__outbox *out)
 {
-    keep_pages(context);
+    keep_pages(context, input);
     fail_cancelled(context, input, out);
 }
 
