@@ -292,7 +292,7 @@ static int32_t read_whole(struct tresor_llama_file *file, void *address, size_t 
     if (!(file->flags & TRESOR__SYS_OPEN_READ))
         return fail(error, TRESOR_ERROR_PERMISSION, -EBADF, position);
     int64_t result = read_some(file, address, length, position, &got);
-    bool is_padded = may_end_within && result == 0 && got < length &&
+    bool is_padded = may_end_within && result == 0 && got > 0 && got < length &&
                      position + got >= file->size_bytes && length - got < file->alignment_bytes;
     if (result == 0 && (got == length || is_padded)) {
         memset((char *)address + got, 0, length - got);

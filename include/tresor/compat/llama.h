@@ -88,8 +88,8 @@ TRESOR_API int32_t tresor_llama_file_read(struct tresor_llama_file *file, void *
                                           size_t length, struct tresor_error *error);
 
 /**
- * The same for whole units of the alignment: the file may end within the last one. What lies behind its end is zeros then, and the
- * position is the end.
+ * The same for whole units of the alignment: the file may end within the last one, though not before it begins. What lies behind its
+ * end is zeros then, and the position is the end.
  */
 TRESOR_API int32_t tresor_llama_file_read_unchecked(struct tresor_llama_file *file, void *address,
                                                     size_t length, struct tresor_error *error);
