@@ -149,10 +149,9 @@ uint64_t tresor_llama_lock_locked(const struct tresor_llama_lock *lock)
     return lock->end - lock->start;
 }
 
-/* To lock nothing is allowed wherever there are locks. */
+/* To lock nothing is allowed wherever there are locks; from within a page on it would be that page. */
 bool tresor_llama_lock_supported(void)
 {
-    static const char somewhere;
     const struct tresor__sys *sys = tresor__sys_posix();
-    return sys->lock(sys->cookie, &somewhere, 0) != -ENOSYS;
+    return sys->lock(sys->cookie, NULL, 0) != -ENOSYS;
 }
