@@ -40,6 +40,23 @@ static int64_t open_file(void *cookie, const char *path)
     return -ENOENT;
 }
 
+/* Its files are for reading. */
+static int64_t open_by(void *cookie, const char *path, uint32_t flags)
+{
+    return flags == TRESOR__SYS_OPEN_READ ? open_file(cookie, path) : -EROFS;
+}
+
+static int64_t write_file(void *cookie, int descriptor, const void *address, size_t length,
+                          uint64_t offset)
+{
+    (void)cookie;
+    (void)descriptor;
+    (void)address;
+    (void)length;
+    (void)offset;
+    return -EBADF;
+}
+
 static int64_t open_direct(void *cookie, int descriptor)
 {
     struct fake_sys *fake = self(cookie);
@@ -792,6 +809,8 @@ void fake_sys_init(struct fake_sys *fake)
         .guard_close = guard_close,
         .guard_add = guard_add,
         .guard_remove = guard_remove,
+        .open_by = open_by,
+        .write = write_file,
     };
 }
 
