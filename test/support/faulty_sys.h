@@ -53,6 +53,10 @@ enum faulty_row {
     FAULTY_WATCH_OPEN,
     FAULTY_WATCH_WAIT,
     FAULTY_GUARD_OPEN,
+    FAULTY_OPEN_WRITABLE, /* from here on only the faces of other loaders ask */
+    FAULTY_MAP_VIEW,
+    FAULTY_SYNC_MEMORY,
+    FAULTY_RESIDENT_BYTES,
     FAULTY_ROWS,
     FAULTY_ANY = FAULTY_ROWS, /* in a plan: whatever row */
 };
