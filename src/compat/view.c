@@ -33,8 +33,10 @@ int32_t tresor__view_open(struct tresor__view *view, const struct tresor__sys *s
 {
     int64_t result = 0;
     *view = (struct tresor__view){.sys = sys, .descriptor = -1, .flags = flags};
-    TRESOR__RETRY(result, writes_file(flags) ? sys->open_writable(sys->cookie, path)
-                                             : sys->open_file(sys->cookie, path));
+    TRESOR__RETRY(result, writes_file(flags)
+                              ? sys->open_by(sys->cookie, path,
+                                             TRESOR__SYS_OPEN_READ | TRESOR__SYS_OPEN_WRITE)
+                              : sys->open_file(sys->cookie, path));
     if (result < 0)
         return tresor__fail_open(error, result);
     view->descriptor = (int)result;

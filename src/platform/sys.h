@@ -26,6 +26,16 @@ struct tresor__sys_stat {
     bool is_directory;
 };
 
+/** How a file is opened that may be written to; flags. */
+enum tresor__sys_open {
+    TRESOR__SYS_OPEN_READ = 1 << 0,
+    TRESOR__SYS_OPEN_WRITE = 1 << 1,
+    TRESOR__SYS_OPEN_CREATE = 1 << 2,
+    TRESOR__SYS_OPEN_TRUNCATE = 1 << 3,
+    TRESOR__SYS_OPEN_APPEND = 1 << 4,
+    TRESOR__SYS_OPEN_EXCLUSIVE = 1 << 5,
+};
+
 enum tresor__sys_map {
     TRESOR__SYS_MAP_RESERVE,   /* no access, no memory */
     TRESOR__SYS_MAP_FILE,      /* shared, read-only */
@@ -200,8 +210,11 @@ struct tresor__sys {
     /* Neither fails; once it was removed nobody looks at it any more. */
     int64_t (*guard_add)(void *cookie, struct tresor__guard_range *range);
     int64_t (*guard_remove)(void *cookie, struct tresor__guard_range *range);
-    /* An existing file for reading and writing. */
-    int64_t (*open_writable)(void *cookie, const char *path);
+    /* By `flags` of enum tresor__sys_open; a file that is made is everybody's, less the process's mask. */
+    int64_t (*open_by)(void *cookie, const char *path, uint32_t flags);
+    /* Of a file opened to APPEND its end is where, whatever the offset. */
+    int64_t (*write)(void *cookie, int descriptor, const void *address, size_t length,
+                     uint64_t offset);
     /* Where nothing is mapped; unmap takes it away. */
     int64_t (*map_view)(void *cookie, const struct tresor__sys_view *view, void **mapped);
     /* What was written to shared pages of a file, to the file: begin, or wait until it is there. */

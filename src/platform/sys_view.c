@@ -20,12 +20,6 @@ static int64_t or_errno(int64_t result)
     return result < 0 ? -errno : result;
 }
 
-int64_t tresor__sys_open_writable(void *cookie, const char *path)
-{
-    (void)cookie;
-    return or_errno(open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
-}
-
 int64_t tresor__sys_map_view(void *cookie, const struct tresor__sys_view *view, void **mapped)
 {
     int protection = (view->flags & TRESOR__SYS_VIEW_READ ? PROT_READ : 0) |

@@ -5,7 +5,6 @@
 
 #include "platform/sys.h"
 
-int64_t tresor__sys_open_writable(void *cookie, const char *path);
 int64_t tresor__sys_map_view(void *cookie, const struct tresor__sys_view *view, void **mapped);
 int64_t tresor__sys_sync_memory(void *cookie, void *address, size_t length, bool is_waited);
 int64_t tresor__sys_resident_bytes(void *cookie, int descriptor, void *address, size_t length,

@@ -195,6 +195,9 @@ static void test_planted_lines(void **state)
         {"include/tresor/error.h", "#include \"version.h\"", false},
         {"include/tresor/error.h", "#include <sys/types.h>", false},
         {"include/tresor/error.h", "#include <time.h>", false},
+        {"include/tresor/compat/llama.h", "#include <tresor/error.h>", true},
+        {"include/tresor/compat/llama-mmap.h", "#include <memory>", true},
+        {"include/tresor/compat/llama.h", "#include <unistd.h>", false},
     };
     for (size_t i = 0; i < sizeof planted / sizeof planted[0]; i++) {
         const char *fault = judge_line(planted[i].path, planted[i].line);
@@ -211,7 +214,7 @@ struct walk {
 
 static bool is_source(const char *path)
 {
-    static const char *const endings[] = {".c", ".h", ".def", ".inc"};
+    static const char *const endings[] = {".c", ".cpp", ".h", ".def", ".inc"};
     const char *dot = strrchr(path, '.');
     for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; i++)
         if (strcmp(dot, endings[i]) == 0)

@@ -40,6 +40,23 @@ static int64_t open_file(void *cookie, const char *path)
     return -ENOENT;
 }
 
+/* Its files are for reading. */
+static int64_t open_by(void *cookie, const char *path, uint32_t flags)
+{
+    return flags == TRESOR__SYS_OPEN_READ ? open_file(cookie, path) : -EROFS;
+}
+
+static int64_t write_file(void *cookie, int descriptor, const void *address, size_t length,
+                          uint64_t offset)
+{
+    (void)cookie;
+    (void)descriptor;
+    (void)address;
+    (void)length;
+    (void)offset;
+    return -EBADF;
+}
+
 static int64_t open_direct(void *cookie, int descriptor)
 {
     struct fake_sys *fake = self(cookie);
@@ -668,12 +685,6 @@ static int64_t watch_wait(void *cookie, struct tresor__sys_watch *watches, uint3
 
 /* --- views: the disk cannot be written, and has no large pages --- */
 
-static int64_t open_writable(void *cookie, const char *path)
-{
-    int64_t descriptor = open_file(cookie, path);
-    return descriptor < 0 ? descriptor : -EROFS;
-}
-
 /* All of a file's pages are there at once, as if everybody had looked at them. */
 static int64_t map_view(void *cookie, const struct tresor__sys_view *view, void **mapped)
 {
@@ -827,7 +838,8 @@ void fake_sys_init(struct fake_sys *fake)
         .guard_close = guard_close,
         .guard_add = guard_add,
         .guard_remove = guard_remove,
-        .open_writable = open_writable,
+        .open_by = open_by,
+        .write = write_file,
         .map_view = map_view,
         .sync_memory = sync_memory,
         .resident_bytes = resident_bytes,

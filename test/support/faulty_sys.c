@@ -139,6 +139,19 @@ static int64_t open_file(void *cookie, const char *path)
     return result;
 }
 
+static int64_t open_by(void *cookie, const char *path, uint32_t flags)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_OPEN_BY, .path = path, .kind = (int)flags};
+    int64_t result;
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
+        return result;
+    result = faulty->under->open_by(faulty->under->cookie, path, flags);
+    if (result >= 0)
+        note_open(faulty, result);
+    return result;
+}
+
 static int64_t open_direct(void *cookie, int descriptor)
 {
     FAULTY_ENTER(faulty, cookie);
@@ -235,6 +248,24 @@ static int64_t read_file(void *cookie, int descriptor, void *address, size_t len
 {
     FAULTY_ENTER(faulty, cookie);
     return read_by(faulty, FAULTY_READ, faulty->under->read, descriptor, address, length, offset);
+}
+
+/* Of an answer that is cut short no more is written. */
+static int64_t write_file(void *cookie, int descriptor, const void *address, size_t length,
+                          uint64_t offset)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_WRITE,
+                               .descriptor = descriptor,
+                               .address = address,
+                               .length = length,
+                               .offset = offset};
+    int64_t result;
+    faulty_need_open(faulty, FAULTY_WRITE, descriptor);
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
+        return result;
+    return faulty->under->write(faulty->under->cookie, descriptor, address,
+                                faulty_shorten(faulty, call.length), offset);
 }
 
 static int64_t read_cached(void *cookie, int descriptor, void *address, size_t length,
@@ -497,19 +528,6 @@ static int64_t guard_remove(void *cookie, struct tresor__guard_range *range)
 
 /* --- views --- */
 
-static int64_t open_writable(void *cookie, const char *path)
-{
-    FAULTY_ENTER(faulty, cookie);
-    struct faulty_call call = {.row = FAULTY_OPEN_WRITABLE, .path = path};
-    int64_t result;
-    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
-        return result;
-    result = faulty->under->open_writable(faulty->under->cookie, path);
-    if (result >= 0)
-        note_open(faulty, result);
-    return result;
-}
-
 static int64_t map_view(void *cookie, const struct tresor__sys_view *view, void **mapped)
 {
     FAULTY_ENTER(faulty, cookie);
@@ -729,7 +747,8 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
         .guard_close = guard_close,
         .guard_add = guard_add,
         .guard_remove = guard_remove,
-        .open_writable = open_writable,
+        .open_by = open_by,
+        .write = write_file,
         .map_view = map_view,
         .sync_memory = sync_memory,
         .resident_bytes = resident_bytes,

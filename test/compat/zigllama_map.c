@@ -193,7 +193,7 @@ static void what_is_no_file(void **state)
     assert_error(map_file(NULL, READ, 0, &map, &error), TRESOR_ERROR_INVALID);
     assert_error(map_file(world.path, READ, 0, NULL, &error), TRESOR_ERROR_INVALID);
     world.faulty.plan =
-        (struct faulty_plan){.row = FAULTY_OPEN_WRITABLE, .nth = 2, .os_errno = EACCES};
+        (struct faulty_plan){.row = FAULTY_OPEN_BY, .nth = 2, .os_errno = EACCES};
     assert_error(map_file(world.path, READ | WRITE, SHARED, &map, &error), TRESOR_ERROR_PERMISSION);
     assert_null(map);
     mapped_must_be_clean(&world);
