@@ -3,9 +3,9 @@
 #include "support/test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -253,6 +253,15 @@ static int32_t make_longer(void *cookie, struct faulty_call *call)
     return 0;
 }
 
+static int32_t touch_it(void *cookie, struct faulty_call *call)
+{
+    const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    (void)cookie;
+    if (call->row == FAULTY_READ)
+        assert_int_equal(utimensat(AT_FDCWD, world.path, times, 0), 0);
+    return 0;
+}
+
 static void files_that_change_while_they_are_read(void **state)
 {
     struct tresor_realizar_data *data = NULL;
@@ -266,6 +275,9 @@ static void files_that_change_while_they_are_read(void **state)
     world.faulty.judge = make_longer;
     assert_error(open_over(world.path, false, &data, &error), TRESOR_ERROR_CHANGED);
     assert_int_equal(error.got, 2 * world.size_bytes);
+    mapped_reset(&world);
+    world.faulty.judge = touch_it; /* written to, and as long as before */
+    assert_error(open_over(world.path, false, &data, &error), TRESOR_ERROR_CHANGED);
     mapped_must_be_clean(&world);
 }
 

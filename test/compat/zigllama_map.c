@@ -476,6 +476,7 @@ static void a_refused_lock_says_why(void **state)
     assert_int_equal(world.faulty.sys.locked(&world.faulty, &locked), 0);
     assert_true(error.wanted == world.size_bytes && error.got == limit && error.offset == locked);
     assert_int_equal(error.os_errno, ENOMEM);
+    assert_int_equal(world.faulty.counts[FAULTY_UNLOCK], 1); /* for the part that may have been locked */
     struct tresor_zigllama_stats stats = stats_of(map);
     assert_int_equal(stats.is_locked, 0);
     assert_error(stats.lock_code, TRESOR_ERROR_LOCK_LIMIT);

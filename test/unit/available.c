@@ -93,6 +93,9 @@ static void the_first_limit_that_is_reached(void **state)
     tell("/u/a/b/memory.current", "1000\n");
     tell("/u/a/b/memory.max", "5000\n");
     assert_int_equal(available(), 4000);
+    tell("/u/a/memory.current", "1000\n");
+    tell("/u/a/memory.max", "20000\n"); /* more is left above it */
+    assert_int_equal(available(), 4000);
     /* Above it the limit is higher, and less is left. */
     tell("/u/a/memory.current", "9800\n");
     tell("/u/a/memory.max", "10000\n");
@@ -229,7 +232,8 @@ static void every_call_fails(void **state)
             tell("/u/a/b/memory.max", "8000000\n");
             fake.lock_limit_bytes = UINT64_MAX - 1;
             faulty_sys_init(&faulty, &fake.sys);
-            faulty.plan = (struct faulty_plan){.row = rows[row], .nth = ++nth, .choice = (uint32_t)nth};
+            nth++;
+            faulty.plan = (struct faulty_plan){.row = rows[row], .nth = nth, .choice = (uint32_t)nth};
             int32_t code = tresor__zigllama_choose(&faulty.sys, 5, &strategy, &error);
             assert_error(code, TRESOR_OK);
             assert_true(strategy.available_bytes <= 8000 * KIB);
