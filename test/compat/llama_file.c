@@ -101,6 +101,10 @@ static void what_is_no_file_is_refused(void **state)
                  TRESOR_ERROR_NOT_REGULAR);
     assert_error(tresor_llama_file_open("/dev/zero", "rb", false, &file, &error),
                  TRESOR_ERROR_NOT_REGULAR);
+    FILE *folder = fopen(world.folder, "rb"); /* as fopen lets it be opened */
+    assert_non_null(folder);
+    assert_error(tresor_llama_file_open_stream(folder, &file, &error), TRESOR_ERROR_NOT_REGULAR);
+    fclose(folder);
     assert_int_equal(pipe(ends), 0);
     assert_error(tresor_llama_file_open_descriptor(ends[0], false, &file, &error),
                  TRESOR_ERROR_NOT_REGULAR);
@@ -115,6 +119,32 @@ static void what_is_no_file_is_refused(void **state)
     assert_error(tresor_llama_file_open_descriptor(-1, false, &file, &error), TRESOR_ERROR_INVALID);
     assert_error(tresor_llama_file_open_stream(NULL, &file, &error), TRESOR_ERROR_INVALID);
     assert_null(file);
+    world_end(&world);
+}
+
+static int64_t open_another(void *cookie, int descriptor)
+{
+    (void)cookie;
+    (void)descriptor;
+    return open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+}
+
+/* A descriptor for direct reads that turns out to be another file's is not used. */
+static void another_file_is_not_read_directly(void **state)
+{
+    struct tresor_error warning;
+    uint8_t byte;
+    (void)state;
+    world_begin(&world, SMALL_BYTES);
+    world.under.open_direct = open_another;
+    struct tresor_llama_file *file = world_open(&world, "rb", true);
+    assert_false(tresor_llama_file_has_direct(file));
+    assert_int_equal(tresor_llama_file_read_alignment(file), 1);
+    assert_true(tresor_llama_file_warning(file, &warning));
+    assert_int_equal(warning.os_errno, ESTALE);
+    assert_error(tresor_llama_file_read(file, &byte, 1, NULL), TRESOR_OK);
+    assert_int_equal(byte, world.bytes[0]);
+    end_file(file);
     world_end(&world);
 }
 
@@ -338,10 +368,10 @@ static void only_padding_may_be_missing(void **state)
                  TRESOR_ERROR_TRUNCATED);
     assert_error(tresor_llama_file_read_aligned_chunk(file, memory, padded, &error),
                  TRESOR_ERROR_TRUNCATED);
-    assert_int_equal(truncate(world.path, 4600), 0);
+    assert_int_equal(truncate(world.path, SMALL_BYTES - 10), 0); /* by less than a unit */
     assert_error(tresor_llama_file_read_unchecked(file, memory, padded, &error),
                  TRESOR_ERROR_TRUNCATED);
-    assert_int_equal(error.got, 4600);
+    assert_int_equal(error.got, SMALL_BYTES - 10);
     assert_int_equal(tresor_llama_file_size(file), SMALL_BYTES);
     end_file(file);
     world_end(&world);
@@ -615,6 +645,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(modes_are_those_of_fopen),
         cmocka_unit_test(what_is_no_file_is_refused),
+        cmocka_unit_test(another_file_is_not_read_directly),
         cmocka_unit_test(each_call_of_opening_fails),
         cmocka_unit_test(seeks_go_where_they_say),
         cmocka_unit_test(every_read_brings_its_bytes),

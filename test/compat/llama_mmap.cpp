@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <string>
 
+#include "support/sanitizer.h"
+
 // --- the names and types that llama.cpp compiles against ---
 
 template <typename Member, typename Wanted> constexpr bool is = std::is_same_v<Member, Wanted>;
@@ -402,29 +404,31 @@ static std::string use_maps()
     return "";
 }
 
-// In a child without rights and with a limit of one page: one warning, no exception.
+// Without rights and with a limit of one page: one warning, no exception.
+static bool is_told_once()
+{
+    const struct rlimit limit = {page, page};
+    bool is_nobody = geteuid() != 0 || (setgid(65534) == 0 && setuid(65534) == 0);
+    if (!is_nobody || setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+        return false;
+    std::vector<char> memory(20 * page);
+    llama_mlock lock;
+    lock.init(memory.data());
+    lock.grow_to(10 * page);
+    lock.grow_to(12 * page);
+    return warnings.size() == 1 && warnings[0].find("ulimit -l") != std::string::npos;
+}
+
 static std::string grow_over_the_limit()
 {
-#if defined(__SANITIZE_ADDRESS__)
-    return ""; // makes mlock do nothing
-#else
+    if (HAS_ADDRESS_SANITIZER)
+        return ""; // makes mlock do nothing
     pid_t child = fork();
-    if (child == 0) {
-        const struct rlimit limit = {page, page};
-        bool is_nobody = geteuid() != 0 || (setgid(65534) == 0 && setuid(65534) == 0);
-        if (!is_nobody || setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
-            _exit(2);
-        std::vector<char> memory(20 * page);
-        llama_mlock lock;
-        lock.init(memory.data());
-        lock.grow_to(10 * page);
-        lock.grow_to(12 * page);
-        _exit(warnings.size() == 1 && warnings[0].find("ulimit -l") != std::string::npos ? 0 : 1);
-    }
+    if (child == 0)
+        _exit(is_told_once() ? 0 : 1);
     int status = -1;
     waitpid(child, &status, 0);
     return status == 0 ? "" : "the limit was not told of once: " + std::to_string(status);
-#endif
 }
 
 static std::string outcome_of(const edge &edge)
