@@ -86,9 +86,8 @@ TRESOR_API int32_t tresor_realizar_drop_pages(struct tresor_realizar_data *data,
 /**
  * Drop the pages and take them out of the page cache, then ask the kernel what it has kept. TRESOR_OK only where that is
  * nothing; BUSY where pages stay, because somebody else has them mapped or locked, they wait to be written to the disk, or the
- * file system is in memory;
- * UNSUPPORTED where the kernel does not tell this process (the file is somebody else's). `*left_bytes` (may be NULL) is what
- * stays, in whole pages; UINT64_MAX where that is not known.
+ * file system is in memory; UNSUPPORTED where the kernel does not tell this process (the file is somebody else's).
+ * `*left_bytes` (may be NULL) is what stays, in whole pages; UINT64_MAX where that is not known.
  */
 TRESOR_API int32_t tresor_realizar_evict(struct tresor_realizar_data *data, uint64_t *left_bytes,
                                          struct tresor_error *error);
