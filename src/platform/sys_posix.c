@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/sys_guard.h"
 #include "platform/sys_ring.h"
+#include "platform/sys_view.h"
 #include "platform/sys_watch.h"
 
 #include <errno.h>
@@ -319,6 +320,7 @@ static int64_t posix_advise_memory(void *cookie, void *address, size_t length,
         [TRESOR__SYS_MEMORY_SEQUENTIAL] = MADV_SEQUENTIAL,
         [TRESOR__SYS_MEMORY_RANDOM] = MADV_RANDOM,
         [TRESOR__SYS_MEMORY_WILLNEED] = MADV_WILLNEED,
+        [TRESOR__SYS_MEMORY_DONTNEED] = MADV_DONTNEED,
     };
     if (advice == TRESOR__SYS_HUGE_READS && !has_huge_reads())
         return -ENOSYS;
@@ -618,6 +620,9 @@ const struct tresor__sys *tresor__sys_posix(void)
         .guard_remove = tresor__sys_guard_remove,
         .open_by = posix_open_by,
         .write = posix_write,
+        .map_view = tresor__sys_map_view,
+        .sync_memory = tresor__sys_sync_memory,
+        .resident_bytes = tresor__sys_resident_bytes,
     };
     return &table;
 }

@@ -55,6 +55,9 @@ enum faulty_row {
     FAULTY_GUARD_OPEN,
     FAULTY_OPEN_BY, /* from here on only the faces of other loaders ask */
     FAULTY_WRITE,
+    FAULTY_MAP_VIEW,
+    FAULTY_SYNC_MEMORY,
+    FAULTY_RESIDENT_BYTES,
     FAULTY_ROWS,
     FAULTY_ANY = FAULTY_ROWS, /* in a plan: whatever row */
 };
