@@ -287,7 +287,12 @@ static void decoded_bytes_are_placed(void **state)
         }
         bool is_packed = packed.data != NULL;
         fake_world_start_context(&world);
-        assert_error(session_open(&world.session, model_set_path(&world.set)), TRESOR_OK);
+        const struct tresor_source_origin origin = {.size_bytes = sizeof origin, .path = model_set_path(&world.set)};
+        const struct tresor_source_options limits = {.size_bytes = sizeof limits, .max_ratio = 4};
+        struct tresor_request request = {0};
+        int32_t code = tresor_source_open_with(world.session.context, &origin, &limits, &world.session.source, &request);
+        assert_error(session_note(&world.session, code, request), TRESOR_OK);
+        assert_error(session_finish(&world.session, request, NULL), TRESOR_OK);
         assert_true(!is_packed || i % 2 == 0 || world.rules[0].seen > 0);
         assert_int_equal(world.session.degraded_count, is_packed && i % 2);
         if (is_packed && i % 2) {
