@@ -212,6 +212,10 @@ def trace_files():
     yield "nothing", b""
     yield "open", lines(call % "open" + ', "path": "m.gguf"',
                         '{"returned": "open", "code": 0, "source": "0x1000000000000001", "request": "0x2000000000000001"')
+    yield "open_with", lines(call % "open_with" + ', "path": "m.apk", "origin": 0, "descriptor": 0, "offset_bytes": 8192, '
+                             '"length_bytes": 1000, "content": 1')
+    yield "open_with_memory", lines(call % "open_with" + ', "path": "m", "origin": 2, "descriptor": 7, "offset_bytes": '
+                                    '"0xffffffffffffffff", "length_bytes": 0, "content": 0')
     yield "path", lines(call % "open" + ', "path": "a%0A%C3%A9%25"')
     yield "path_cut", lines(call % "open" + ', "path": "a%0"')
     yield "path_nul", lines(call % "open" + ', "path": "a%00"')

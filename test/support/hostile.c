@@ -315,6 +315,39 @@ static void put_way_out(struct bytes *bytes)
     bytes_put_text(bytes, "{\"weight_map\":{\"a\":\"../../etc/passwd\"}}");
 }
 
+/* --- layouts --- */
+
+static void put_layout(struct bytes *bytes, const char *shape, const char *file, const char *place)
+{
+    bytes_put_text(bytes, "{\"tresor_layout\":1,\"tensors\":[{\"name\":\"a\",\"dtype\":\"u8\",\"shape\":");
+    bytes_put_text(bytes, shape);
+    bytes_put_text(bytes, ",\"file\":\"");
+    bytes_put_text(bytes, file);
+    bytes_put_text(bytes, "\",");
+    bytes_put_text(bytes, place);
+    bytes_put_text(bytes, "}]}");
+}
+
+static void put_layout_way_out(struct bytes *bytes)
+{
+    put_layout(bytes, "[1]", "../../etc/passwd", "\"offset\":0,\"size\":1");
+}
+
+static void put_layout_end_wraps(struct bytes *bytes)
+{
+    put_layout(bytes, "[2]", "a", "\"offset\":9223372036854775806,\"size\":2");
+}
+
+static void put_layout_shape_wraps(struct bytes *bytes)
+{
+    put_layout(bytes, "[4294967296,4294967296]", "a", "\"offset\":0,\"size\":0");
+}
+
+static void put_layout_other_size(struct bytes *bytes)
+{
+    put_layout(bytes, "[1]", "a", "\"offset\":0,\"size\":1000000");
+}
+
 #endif
 
 static const struct hostile_file files[] = {
@@ -374,6 +407,14 @@ static const struct hostile_file files[] = {
     {"bad UTF-8", "a name that is no text", put_bad_utf8, TRESOR_ERROR_MALFORMED},
     {"path traversal", "an index whose shard is ../../etc/passwd", put_way_out,
      TRESOR_ERROR_SHARD},
+    {"path traversal", "a layout whose file is ../../etc/passwd", put_layout_way_out,
+     TRESOR_ERROR_SHARD},
+    {"offset wrap", "a layout's tensor at 2^63-2 of 2 bytes", put_layout_end_wraps,
+     TRESOR_ERROR_MALFORMED},
+    {"shape product wrap", "a layout's shape of 2^32 by 2^32", put_layout_shape_wraps,
+     TRESOR_ERROR_MALFORMED},
+    {"size mismatch", "a layout's tensor of one byte that is said to have 1000000",
+     put_layout_other_size, TRESOR_ERROR_MALFORMED},
 #endif
 };
 

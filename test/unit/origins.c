@@ -233,6 +233,88 @@ static void changes(void **state)
     }
 }
 
+/* --- a backend of the host's own --- */
+
+enum { QUEUE_MAX = 1024 };
+
+static struct {
+    struct tresor_effect effects[QUEUE_MAX];
+    uint32_t count;
+    uint64_t own_reads;
+} queue;
+
+static void take(void *cookie, const struct tresor_effect *effects, uint32_t count)
+{
+    (void)cookie;
+    for (uint32_t i = 0; i < count; i++)
+        queue.effects[queue.count++ % QUEUE_MAX] = effects[i];
+    assert_true(queue.count <= QUEUE_MAX);
+}
+
+/* It reads by itself what is a file, and opens by itself what has a path. */
+static struct tresor_answer carry_out(const struct tresor_effect *effect)
+{
+    struct tresor_answer answer = {.number = effect->number};
+    bool opens = effect->kind == TRESOR_EFFECT_OPEN && effect->path;
+    if (!opens && (effect->kind != TRESOR_EFFECT_READ || effect->descriptor < 0))
+        return tresor_effect_run(effect);
+    int64_t value = opens ? open(effect->path, O_RDONLY | O_CLOEXEC)
+                          : pread(effect->descriptor, effect->address, effect->length_bytes,
+                                  (off_t)effect->offset_bytes);
+    answer.value = value < 0 ? -errno : value;
+    queue.own_reads += !opens;
+    return answer;
+}
+
+static uint32_t answer_some(void *cookie, struct tresor_answer *answers, uint32_t limit)
+{
+    uint32_t count = 0;
+    (void)cookie;
+    while (count < limit && queue.count > 0) {
+        answers[count++] = carry_out(&queue.effects[0]);
+        memmove(queue.effects, queue.effects + 1, --queue.count * sizeof *queue.effects);
+    }
+    return count;
+}
+
+static int32_t has_some(void *cookie)
+{
+    (void)cookie;
+    return queue.count > 0;
+}
+
+/* Offsets that it is given are those of the file that is open, and what is no file has no descriptor. */
+static void on_a_hosts_backend(void **state)
+{
+    const struct tresor_actor actor = {.size_bytes = sizeof actor,
+                                       .name = "own",
+                                       .submit = take,
+                                       .poll = answer_some,
+                                       .pending = has_some};
+    (void)state;
+    for (enum host_origin_kind kind = 0; kind < HOST_ORIGINS; kind++) {
+        struct tresor_context_options options = session_options(&world.memory);
+        queue.own_reads = 0;
+        world.memory = (struct failing_allocator){0};
+        options.backend = TRESOR_BACKEND_HOST;
+        options.actor = &actor;
+        options.direct = TRESOR_DIRECT_OFF;
+        assert_error(session_create(&world.session, tresor__sys_posix(), &options), TRESOR_OK);
+        host_origin_init(&world.host, kind, &world.set);
+        assert_error(host_origin_open(&world.host, &world.session, NULL), TRESOR_OK);
+        assert_error(load(TRESOR_STRATEGY_READ), TRESOR_OK);
+        assert_int_equal(session_verify(&world.session, &world.set), tensor_count());
+        if (is_mappable(kind))
+            assert_error(swap(TRESOR_STRATEGY_MMAP), TRESOR_OK);
+        assert_int_equal(session_verify(&world.session, &world.set), tensor_count());
+        assert_int_equal(queue.own_reads > 0, is_file(kind));
+        assert_error(session_close(&world.session), TRESOR_OK);
+        assert_null(session_destroy(&world.session));
+        assert_null(host_origin_end(&world.host));
+        assert_int_equal(world.memory.outstanding_bytes, 0);
+    }
+}
+
 /* --- what is refused --- */
 
 static int32_t try(const struct tresor_source_origin *origin, struct tresor_event *done)
@@ -516,6 +598,7 @@ int main(void)
         cmocka_unit_test(direct_reads),
         cmocka_unit_test(a_lent_descriptor),
         cmocka_unit_test(changes),
+        cmocka_unit_test(on_a_hosts_backend),
         cmocka_unit_test(contradictions),
         cmocka_unit_test(odd_descriptors),
         cmocka_unit_test(not_open_at_all),
