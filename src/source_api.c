@@ -111,7 +111,7 @@ int32_t tresor_source_get_info(struct tresor_context *context, struct tresor_sou
         return code;
     const struct tresor__model *model = &slot->source.model;
     struct tresor_source_info known = {
-        .format = model->format == TRESOR__FORMAT_GGUF ? "gguf" : "safetensors",
+        .format = tresor__format_name(model->format),
         .version = model->directory.version,
         .shape_order = model->directory.shape_order,
         .alignment_bytes = model->directory.alignment_bytes,
