@@ -22,9 +22,11 @@ function_names() {
     }' | sort -u
 }
 
+# Of the faces of other loaders those that are for C.
 public_declarations() {
     local header
-    for header in "$PROJECT_ROOT"/include/tresor/*.h; do
+    for header in "$PROJECT_ROOT"/include/tresor/*.h "$PROJECT_ROOT"/include/tresor/compat/*.h; do
+        case $header in */compat/*) grep -q 'extern "C"' "$header" || continue ;; esac
         declarations <"$header"
     done
 }
