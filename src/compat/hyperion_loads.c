@@ -124,23 +124,23 @@ void tresor__hyperion_cancel(struct tresor_hyperion_model *model,
         layer->is_cancelled = true;
 }
 
-/* Cancel what is loaded ahead but for one layer, and wait until it has ended. Whether there was anything. */
-static bool give_way(struct tresor_hyperion_model *model, uint32_t layer)
+/*
+ * Where what is pinned and what is loaded ahead leave no room together, end the latter: the load would wait for it, however long
+ * it takes.
+ */
+static void give_way(struct tresor_hyperion_model *model, uint32_t layer)
 {
-    bool gave = false;
+    uint64_t bytes = model->layers[layer].page_bytes;
     for (uint32_t i = 0; i < model->layer_count; i++)
-        if (i != layer && model->layers[i].prefetch.value) {
-            tresor__hyperion_cancel(model, &model->layers[i]);
-            gave = true;
-        }
-    for (uint32_t i = 0; i < model->layer_count; i++)
+        if (i != layer && (model->layers[i].prefetch.value || atomic_load(&model->layers[i].users)))
+            bytes += model->layers[i].page_bytes;
+    for (uint32_t i = 0; bytes > model->options.cache_bytes && i < model->layer_count; i++)
         if (i != layer)
-            tresor__hyperion_end(model, &model->layers[i]);
-    return gave;
+            tresor__hyperion_cancel(model, &model->layers[i]);
 }
 
-static int32_t load_once(struct tresor_hyperion_model *model, uint32_t layer,
-                         struct tresor_error *error)
+int32_t tresor__hyperion_load(struct tresor_hyperion_model *model, uint32_t layer,
+                              struct tresor_error *error)
 {
     const struct tresor_request_options options = {
         .size_bytes = sizeof options,
@@ -149,6 +149,7 @@ static int32_t load_once(struct tresor_hyperion_model *model, uint32_t layer,
         .urgency = TRESOR_URGENCY_URGENT,
     };
     struct tresor_request request;
+    give_way(model, layer);
     int32_t code =
         tresor_load(model->context, &model->layers[layer].item, 1, &options, &request);
     if (code == TRESOR_OK)
@@ -156,15 +157,6 @@ static int32_t load_once(struct tresor_hyperion_model *model, uint32_t layer,
     *error = model->failure.code ? model->failure : (struct tresor_error){.code = code};
     if (code == TRESOR_OK && !model->is_pinned)
         return TRESOR_ERROR_BACKEND;
-    return code;
-}
-
-int32_t tresor__hyperion_load(struct tresor_hyperion_model *model, uint32_t layer,
-                              struct tresor_error *error)
-{
-    int32_t code = load_once(model, layer, error);
-    if (code == TRESOR_ERROR_BUSY && give_way(model, layer))
-        code = load_once(model, layer, error);
     if (code == TRESOR_OK)
         model->layers[layer].may_be_there = true;
     return code;

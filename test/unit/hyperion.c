@@ -678,6 +678,23 @@ static void a_prefetch_takes_no_room_from_what_matters_more(void **state)
     assert_false(is_there(fixture, 1));
 }
 
+static void a_prefetch_takes_no_room_from_what_is_foretold(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.adaptive = 1;
+    open_of(fixture, 2);
+    for (uint32_t i = 0; i < 3; i++)
+        use(fixture, i);
+    get(fixture, 3); /* now 4 is foretold */
+    assert_error(tresor_hyperion_prefetch(fixture->model, 8), TRESOR_OK);
+    assert_error(tresor_hyperion_prefetch(fixture->model, 4), TRESOR_OK); /* for 8 */
+    assert_error(tresor_hyperion_prefetch(fixture->model, 9), TRESOR_ERROR_BUSY);
+    assert_true(is_there(fixture, 4));
+    use(fixture, 7); /* now nothing is */
+    assert_error(tresor_hyperion_prefetch(fixture->model, 9), TRESOR_OK);
+    put_back(fixture, 3);
+}
+
 /* What is loaded ahead gives way to what is asked for, whether it is under way or there. */
 static void a_get_comes_before_what_is_loaded_ahead(void **state)
 {
@@ -687,9 +704,9 @@ static void a_get_comes_before_what_is_loaded_ahead(void **state)
     open_of(fixture, 2);
     for (uint32_t round = 0; round < 50; round++) {
         get(fixture, 0); /* which has 1 loaded ahead */
+        use(fixture, 6);
         const int32_t code = tresor_hyperion_prefetch(fixture->model, 1 + round % 4);
         assert_true(code == TRESOR_OK || code == TRESOR_ERROR_BUSY);
-        use(fixture, 6);
         put_back(fixture, 0);
         assert_error(tresor_hyperion_drop(fixture->model, 0), TRESOR_OK);
         assert_error(tresor_hyperion_drop(fixture->model, 6), TRESOR_OK);
@@ -698,7 +715,38 @@ static void a_get_comes_before_what_is_loaded_ahead(void **state)
     const struct tresor_hyperion_counters counters = count(fixture);
     assert_int_equal(counters.gets, 100);
     assert_true(counters.prefetches >= 50);
+    assert_true(counters.prefetches_cancelled > 0); /* what one dispatch begins is seldom there by the next */
     assert_int_equal(counters.prefetches_failed, 0);
+}
+
+/* The host's own loads ahead go on where something idle can go, and when something else is foretold. */
+static void a_load_ahead_goes_on_where_there_is_room(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.prefetch = 1;
+    fixture->options.adaptive = 1;
+    fixture->options.cache_bytes = 7 * LAYER_BYTES; /* one layer at a time is foretold */
+    for (uint32_t round = 0; round < 20; round++) {
+        reopen(fixture);
+        for (uint32_t i = 0; i < 5; i++)
+            assert_error(tresor_hyperion_prefetch(fixture->model, i < 4 ? i : 8), TRESOR_OK);
+        settle(fixture);
+        for (uint32_t i = 0; i < 3; i++)
+            use(fixture, i);
+        assert_error(tresor_hyperion_prefetch(fixture->model, 4), TRESOR_OK);
+        get(fixture, 3); /* and 4 is foretold besides */
+        get(fixture, 8); /* and not any more */
+        settle(fixture);
+        put_back(fixture, 3);
+        put_back(fixture, 8);
+        assert_true(is_there(fixture, 4));
+        assert_error(tresor_hyperion_prefetch(fixture->model, 9), TRESOR_OK);
+        use(fixture, 6); /* for which an idle one can go */
+        settle(fixture);
+        assert_true(is_there(fixture, 9));
+        assert_int_equal(count(fixture).prefetches, 7);
+        assert_int_equal(count(fixture).prefetches_cancelled, 0);
+    }
 }
 
 static void dropping_ends_a_load_ahead(void **state)
@@ -743,6 +791,19 @@ static void a_walk_that_is_learned_keeps_some_layers(void **state)
     assert_true(counters.predictions_right >= 90);
     assert_true(counters.predictions - counters.predictions_right <= 4);
     assert_int_equal(counters.prefetches, 0); /* which is off */
+}
+
+static void a_walk_keeps_nothing_that_it_does_not_come_by(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.adaptive = 1;
+    open_of(fixture, 6);
+    use(fixture, 1);
+    use(fixture, 3);
+    walk(fixture, 2, 30);
+    assert_int_equal(count(fixture).stride, 2);
+    assert_false(is_there(fixture, 1) || is_there(fixture, 3));
+    assert_true(is_there(fixture, 0));
 }
 
 static void an_order_that_is_learned_is_loaded_ahead(void **state)
@@ -943,7 +1004,10 @@ static void act(struct fixture *fixture, struct life *life, uint64_t *seed)
 static void check_life(struct fixture *fixture, const struct life *life)
 {
     usage(fixture);
-    assert_int_equal(count(fixture).gets, life->gets);
+    const struct tresor_hyperion_counters counters = count(fixture);
+    assert_int_equal(counters.gets, life->gets);
+    assert_true(counters.hits + counters.late <= counters.gets);
+    assert_true(counters.prefetches_used + counters.prefetches_cancelled <= counters.prefetches);
     for (uint32_t i = 0; i < ALL; i++) {
         const struct tresor_hyperion_layer layer = look(fixture, i);
         assert_int_equal(layer.users, life->users[i]);
@@ -1031,9 +1095,12 @@ int main(void)
         WITH_FILE(small_layers_are_not_kept),
         WITH_FILE(a_prefetch_pins_nothing_and_counts_no_access),
         WITH_FILE(a_prefetch_takes_no_room_from_what_matters_more),
+        WITH_FILE(a_prefetch_takes_no_room_from_what_is_foretold),
         WITH_FILE(a_get_comes_before_what_is_loaded_ahead),
+        WITH_FILE(a_load_ahead_goes_on_where_there_is_room),
         WITH_FILE(dropping_ends_a_load_ahead),
         WITH_FILE(a_walk_that_is_learned_keeps_some_layers),
+        WITH_FILE(a_walk_keeps_nothing_that_it_does_not_come_by),
         WITH_FILE(an_order_that_is_learned_is_loaded_ahead),
         WITH_FILE(a_loop_that_is_learned_is_told),
         WITH_FILE(no_order_is_loaded_ahead_where_none_is_learned),

@@ -109,6 +109,15 @@ static void what_changes_is_learned_anew(void **state)
     assert_int_equal(tresor__hyperion_foretell(&history, &order, 8), 498);
 }
 
+/* Three gets as a while before are no loop where the others of that while were not. */
+static void the_end_of_a_loop_is_none(void **state)
+{
+    (void)state;
+    struct tresor__hyperion_history history = {.layer_count = 50};
+    const uint32_t layers[] = {0, 10, 20, 33, 47, 5, 1, 11, 22, 33, 47, 5};
+    assert_int_equal(order_after(&history, layers, 12).pattern, TRESOR_HYPERION_NONE);
+}
+
 /* What was longer ago than the history is long says nothing: a loop of 33 is none. */
 static void the_history_is_bounded(void **state)
 {
@@ -130,6 +139,7 @@ int main(void)
         cmocka_unit_test(one_layer_again_and_again_is_a_loop_of_one),
         cmocka_unit_test(no_order_is_found_where_there_is_none),
         cmocka_unit_test(what_changes_is_learned_anew),
+        cmocka_unit_test(the_end_of_a_loop_is_none),
         cmocka_unit_test(the_history_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
