@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/allocator.h"
+#include "core/options.h"
 
 #define CACHE_BYTES_DEFAULT (UINT64_C(256) << 20)
 #define LAYER_BYTES_MIN_DEFAULT 4096
@@ -30,20 +31,6 @@ static bool is_good(const struct tresor_hyperion_options *options)
     return options->cache_bytes > 0 &&
            options->prefetch <= 1 && options->adaptive <= 1 && options->reserved == 0 &&
            (threads_fit || (!options->prefetch && options->threads == 0));
-}
-
-/* What a later version added must be zero. */
-static bool copy_options(struct tresor_hyperion_options *known,
-                         const struct tresor_hyperion_options *given)
-{
-    const unsigned char *bytes = (const unsigned char *)given;
-    if (given->size_bytes < sizeof *known || given->size_bytes > 65536)
-        return false;
-    for (size_t i = sizeof *known; i < given->size_bytes; i++)
-        if (bytes[i])
-            return false;
-    *known = *given;
-    return is_good(known);
 }
 
 static int32_t fail(struct tresor_error *error, int32_t code)
@@ -169,7 +156,9 @@ int32_t tresor_hyperion_open(const char *path, const struct tresor_hyperion_opti
     if (model)
         *model = NULL;
     tresor_hyperion_defaults(&known);
-    if (!path || !model || (options && !copy_options(&known, options)))
+    const int32_t copied =
+        options ? tresor__options_copy(&known, sizeof known, options) : TRESOR_OK;
+    if (!path || !model || copied != TRESOR_OK || !is_good(&known))
         return fail(error, TRESOR_ERROR_INVALID);
     known.allocator = tresor__allocator_or_default(&known.allocator);
     struct tresor_hyperion_model *made = tresor__allocate(&known.allocator, sizeof *made);

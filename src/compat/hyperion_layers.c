@@ -3,22 +3,8 @@
 #include "compat/hyperion.h"
 
 #include <math.h>
-#include <string.h>
 
-/* Copy an info struct out, as much as the caller's has room for; its size stays the caller's. */
-static int32_t copy_out(void *given, const void *known, size_t known_bytes)
-{
-    size_t given_bytes;
-    if (!given)
-        return TRESOR_ERROR_INVALID;
-    memcpy(&given_bytes, given, sizeof given_bytes);
-    if (given_bytes < sizeof given_bytes)
-        return TRESOR_ERROR_INVALID;
-    const size_t count = given_bytes < known_bytes ? given_bytes : known_bytes;
-    memcpy((char *)given + sizeof given_bytes, (const char *)known + sizeof given_bytes,
-           count - sizeof given_bytes);
-    return TRESOR_OK;
-}
+#include "core/options.h"
 
 /* On the model's thread, with what has ended meanwhile taken in. */
 static int32_t enter(struct tresor_hyperion_model *model)
@@ -54,7 +40,7 @@ int32_t tresor_hyperion_get_layer(struct tresor_hyperion_model *model, uint32_t 
         .last_access = found->last_access,
         .access_count = found->access_count,
     };
-    return copy_out(info, &known, sizeof known);
+    return tresor__info_copy(info, &known, sizeof known);
 }
 
 /* A layer was got; `was_there` before anything was loaded for it, or `was_loading`. */
@@ -200,5 +186,5 @@ int32_t tresor_hyperion_get_counters(struct tresor_hyperion_model *model,
     model->counters.pattern = model->order.pattern;
     model->counters.period = model->order.period;
     model->counters.stride = model->order.stride;
-    return copy_out(counters, &model->counters, sizeof model->counters);
+    return tresor__info_copy(counters, &model->counters, sizeof model->counters);
 }

@@ -515,8 +515,7 @@ static void bad_options_are_refused(void **state)
     tresor_hyperion_defaults(&good);
     for (int i = 0; i < 9; i++) {
         struct tresor_hyperion_options options = good;
-        options.size_bytes -= i == 0;
-        options.size_bytes = i == 1 ? 0 : options.size_bytes;
+        options.size_bytes = i == 0 ? sizeof options.size_bytes - 1 : i == 1 ? 0 : sizeof options;
         options.cache_bytes = i == 2 ? 0 : options.cache_bytes;
         options.prefetch = i == 3 ? 2 : 1;
         options.threads = i == 4 ? 0 : i == 5 ? 257 : 1;
