@@ -68,14 +68,8 @@ int32_t tresor_source_get_info(struct tresor_context *context, struct tresor_sou
     if (code != TRESOR_OK)
         return code;
     const struct tresor__model *model = &slot->source.model;
-    static const char *const formats[] = {
-        [TRESOR__FORMAT_GGUF] = "gguf",
-        [TRESOR__FORMAT_SAFETENSORS] = "safetensors",
-        [TRESOR__FORMAT_LAYOUT] = "layout",
-        [TRESOR__FORMAT_BLOB] = "blob",
-    };
     struct tresor_source_info known = {
-        .format = formats[model->format],
+        .format = tresor__format_name(model->format),
         .version = model->directory.version,
         .shape_order = model->directory.shape_order,
         .alignment_bytes = model->directory.alignment_bytes,

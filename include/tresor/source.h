@@ -13,8 +13,9 @@ extern "C" {
 #endif
 
 /**
- * Open a model: a GGUF or safetensors file, any shard of a GGUF set (NAME-00001-of-00003.gguf), a
- * safetensors index (*.index.json), or a layout (docs/layouts.md). `path` is copied. Its DONE event says that the directory can
+ * Open a model: a GGUF, safetensors or TMAI file, any shard of a GGUF set (NAME-00001-of-00003.gguf), a
+ * safetensors index (*.index.json), or a layout (docs/layouts.md). Which it is, its first bytes tell. `path` is copied. Its
+ * DONE event says that the directory can
  * be read and every tensor has its address; on failure the source's handle is stale by then.
  * Returns TRESOR_OK, INVALID, AGAIN (no slot), NO_MEMORY or THREAD.
  */
@@ -147,7 +148,7 @@ TRESOR_API int32_t tresor_source_check(struct tresor_context *context, struct tr
 /** About an open source. Texts live as long as the source. */
 struct tresor_source_info {
     size_t size_bytes;        /**< in: sizeof of the caller's struct */
-    const char *format;       /**< "gguf", "safetensors", "layout" or "blob" */
+    const char *format;       /**< "gguf", "safetensors", "tmai", "layout" or "blob" */
     uint32_t version;         /**< of the format; 0 for safetensors and blobs */
     uint32_t shape_order;     /**< enum tresor_shape_order */
     uint64_t alignment_bytes; /**< of tensor data, as the header gives it; 1 where it gives none */

@@ -18,6 +18,7 @@ enum tresor__format {
     TRESOR__FORMAT_SAFETENSORS_INDEX = 3, /* the JSON that names the shards */
     TRESOR__FORMAT_LAYOUT = 4, /* the JSON that places tensors in files, and these files, which nothing tells but that */
     TRESOR__FORMAT_BLOB = 5,   /* any file, which nothing tells but the host */
+    TRESOR__FORMAT_TMAI = 6,
 };
 
 enum tresor__parse_status {
@@ -66,6 +67,9 @@ struct tresor__gguf_state {
     uint64_t data_offset;
 };
 
+/** Name of a source's format: "gguf", "safetensors" or "tmai". Static text. */
+const char *tresor__format_name(uint32_t format);
+
 /** Resumable state; zero it, then call tresor__parse until it does not say NEED. */
 struct tresor__parser {
     uint32_t format; /* enum tresor__format; UNKNOWN until sniffed */
@@ -89,7 +93,7 @@ void tresor__parse(struct tresor__parser *parser, const struct tresor__parse_inp
  * file
  * (`file_sizes_bytes[file]`) is TRUNCATED, with the size that the tensor wants and the bytes that
  * it got. GGUF overlaps are counted in directory->overlap_count; safetensors must cover their files
- * without hole or overlap, else MALFORMED. A tensor that an index promised and that is elsewhere or
+ * without hole or overlap, and TMAI layers with no more between them than padding, else MALFORMED. A tensor that an index promised and that is elsewhere or
  * missing is SHARD: `file` is where it should be; `tensor` is the one that is elsewhere, or NONE;
  * `wanted` is its number in directory->shard_tensors, which names it. O(n log n).
  */

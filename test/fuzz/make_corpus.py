@@ -181,6 +181,35 @@ def layout_files():
     yield "cut", layout([laid()])[:50]
 
 
+def layers(*rows, data=64, count=None, version=1, magic=b"IAMT", name=b"model", unused=0):
+    head = magic + u32(version) + u32(len(rows) if count is None else count) + u32(unused) + name.ljust(240, b"\0")
+    return head + b"".join(u32(at) + u32(size) + u32(bits) + bytes(20) for at, size, bits in rows) + bytes(data)
+
+
+def tmai_files():
+    yield "empty", layers(data=0)
+    yield "one_layer", layers((288, 64, 4))
+    yield "two_layers", layers((320, 32, 8), (352, 32, 16))
+    yield "any_order", layers((352, 32, 32), (320, 32, 2))
+    yield "padding", layers((320, 1, 1), (384, 64, 32), data=128)
+    yield "pages", layers((4096, 4096, 4), (8192, 4, 32), data=12288 - 320)
+    yield "hole", layers((320, 1, 4), (321 + 4096, 1, 4), data=4098)
+    yield "overlap", layers((320, 33, 4), (352, 32, 4))
+    yield "on_the_table", layers((287, 1, 4))
+    yield "past_the_end", layers((288, 65, 4))
+    yield "end_wraps", layers(((1 << 32) - 32, 96, 4))
+    yield "counts_too_large", layers(count=(1 << 32) - 1)
+    yield "no_bytes", layers((288, 0, 4))
+    yield "precision_0", layers((288, 64, 0))
+    yield "precision_3", layers((288, 64, 3))
+    yield "unaligned", layers((290, 60, 32))
+    yield "version_2", layers((288, 64, 4), version=2)
+    yield "other_order", layers((288, 64, 4), magic=b"TMAI", version=1 << 24)
+    yield "endless_name", layers((288, 64, 4), name=b"a" * 64)
+    yield "unused", layers((288, 64, 4), unused=1)
+    yield "cut", layers((288, 64, 4))[:270]
+
+
 def script_files():
     """The knobs, then choices, of which more and more are left to the seed."""
     yield "nothing", b""
@@ -308,7 +337,7 @@ def decode_files():
 
 def main():
     for name, files in {"gguf": gguf_files, "safetensors": safetensors_files, "index": index_files, "layout": layout_files,
-                        "decode": decode_files, "script": script_files, "trace": trace_files}.items():
+                        "decode": decode_files, "script": script_files, "tmai": tmai_files, "trace": trace_files}.items():
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)
         for file, data in files():

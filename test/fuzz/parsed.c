@@ -114,6 +114,25 @@ static void check_cover(const struct tresor__directory *directory, uint64_t file
     FUZZ_CHECK(end == file_size);
 }
 
+/* TMAI: no byte has two layers, and between them is no more than padding. In any order: of each the nearest end before it. */
+static void check_layers(const struct tresor__directory *directory)
+{
+    for (uint32_t i = 0; i < directory->entry_count; i++) {
+        const struct tresor__entry *entry = &directory->entries[i];
+        uint64_t end = directory->files[0].data_offset;
+        FUZZ_CHECK(entry->size_bytes > 0);
+        for (uint32_t k = 0; k < directory->entry_count; k++) {
+            const struct tresor__entry *other = &directory->entries[k];
+            const uint64_t other_end = other->offset_bytes + other->size_bytes;
+            FUZZ_CHECK(k == i || other_end <= entry->offset_bytes ||
+                       other->offset_bytes >= entry->offset_bytes + entry->size_bytes);
+            if (k != i && other_end <= entry->offset_bytes && other_end > end)
+                end = other_end;
+        }
+        FUZZ_CHECK(entry->offset_bytes - end < 4096);
+    }
+}
+
 void fuzz_check_directory(const struct tresor__directory *directory, uint64_t file_size)
 {
     FUZZ_CHECK(directory->file_count == 1);
@@ -182,6 +201,8 @@ static void check_accepted(const struct parsed *parsed, uint64_t file_size)
         fuzz_check_layout(&parsed->directory, NULL);
     else
         fuzz_check_directory(&parsed->directory, file_size);
+    if (parsed->output.format == TRESOR__FORMAT_TMAI)
+        check_layers(&parsed->directory);
 }
 
 /* A window that grows by `step`, or to what was asked for, ends in the same way. */
@@ -210,6 +231,10 @@ static void check_second_file(struct parsed *first, const uint8_t *data, size_t 
     const uint32_t entry_count = first->directory.entry_count;
     parse_whole(data, size, 1, &first->directory, &output);
     FUZZ_CHECK(first->directory.metadata_count == metadata_count);
+    if (first->output.format == TRESOR__FORMAT_TMAI) { /* which has no shards */
+        FUZZ_CHECK(output.error.code == TRESOR_ERROR_SHARD);
+        return;
+    }
     FUZZ_CHECK(entry_count == 0 || output.error.code == TRESOR_ERROR_DUPLICATE);
     FUZZ_CHECK(entry_count > 0 || output.status == TRESOR__PARSE_DONE);
 }
