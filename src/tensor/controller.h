@@ -82,6 +82,7 @@ struct tresor__controller {
     uint32_t free_digest;                 /* list through next, TRESOR_NONE at its end */
     uint64_t first_look;                  /* pieces to be looked at, TRESOR__NOBODY: none */
     uint64_t last_look;
+    uint32_t looks_held;                  /* pieces that pins of the controller's own keep for looks */
     uint64_t seen_high;                   /* the digest of what is being settled */
     uint64_t seen_low;
     uint8_t *stage_memory;                /* of all stages, side by side; the composition root's */

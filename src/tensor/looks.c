@@ -54,6 +54,8 @@ static void let_go(struct tresor__controller *controller, struct tresor__piece *
     bool is_awaited = false;
     piece->is_look_held = false;
     slot->look_count--;
+    controller->looks_held--;
+    controller->budget.is_due = true; /* it may go now */
     tresor__pins_release_one(slot, slot->generation, piece->index, &is_awaited);
     if (is_awaited && tresor__pins_finish(slot, &piece->index, 1) & TRESOR__PINS_RELEASED)
         atomic_store(&controller->released, true);
@@ -71,6 +73,7 @@ static int32_t hold(struct tresor__controller *controller, struct tresor__piece 
         return code == TRESOR_ERROR_STALE ? TRESOR_ERROR_CANCELLED : code; /* its source closes */
     piece->is_look_held = true;
     slot->look_count++;
+    controller->looks_held++;
     return TRESOR_OK;
 }
 

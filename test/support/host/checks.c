@@ -12,6 +12,8 @@ static bool may_load_end(const struct host_request *request, int32_t code)
 {
     if (code == TRESOR_ERROR_TOO_BIG)
         return request->may_lack_room;
+    if (code == TRESOR_ERROR_CORRUPT)
+        return request->is_checked;
     return code == TRESOR_ERROR_BUSY && request->may_lack_room && !request->is_patient;
 }
 
@@ -35,6 +37,9 @@ bool host_may_end(const struct host *host, const struct host_request *request, i
         return code == TRESOR_ERROR_NOT_RESIDENT || code == TRESOR_ERROR_LOCK_LIMIT;
     case TRESOR_VERB_LOAD:
         return may_load_end(request, code);
+    case TRESOR_VERB_DIGEST:
+        return code == TRESOR_ERROR_NOT_RESIDENT ||
+               (code == TRESOR_ERROR_CORRUPT && request->is_checked);
     case TRESOR_VERB_BUDGET:
         return code == TRESOR_ERROR_BUSY && request->may_lack_room;
     case TRESOR_VERB_STREAM:
