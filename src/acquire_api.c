@@ -248,10 +248,16 @@ static bool may_come(struct tresor_context *context, struct tresor_item item)
     return is_planned(controller, item);
 }
 
+/*
+ * A try of several gives back those that it had, which whoever watches them is told of: looks at no more than that, again
+ * and again, bring nothing.
+ */
 static int32_t work_until_acquired(struct tresor_context *context, struct tresor_item item,
                                    int32_t timeout_ms, const void **data)
 {
+    enum { LOOKS_MAX = 16 };
     int64_t start_ms = start_of(context, timeout_ms);
+    uint32_t looks = 0;
     for (;;) {
         bool more = tresor__context_work(context);
         int32_t code = tresor_acquire(context, item, data);
@@ -264,10 +270,13 @@ static int32_t work_until_acquired(struct tresor_context *context, struct tresor
             return TRESOR_ERROR_AGAIN;
         if (more)
             continue;
-        if (tresor__context_may_sleep(context))
+        if (tresor__context_may_sleep(context)) {
             context->backend->wait(context->backend, left_ms);
-        else if (!tresor__context_is_told(context))
+            looks = 0;
+        } else if (!tresor__context_is_told(context) ||
+                   (++looks > LOOKS_MAX && atomic_load(&context->wakers) == 0)) {
             return TRESOR_ERROR_NOT_RESIDENT;
+        }
     }
 }
 
