@@ -299,6 +299,29 @@ static void a_wrong_read_is_found_and_read_again(void **state)
     fake_world_close(&world);
 }
 
+/* Pages of its own are filled anew for whoever comes before they were released; those that a neighbour uses stay. */
+static void what_is_spoilt_is_not_taken_back(void **state)
+{
+    const struct tresor__failure failure = {.code = TRESOR_ERROR_CORRUPT};
+    (void)state;
+    start();
+    assert_error(load_one(0, TRESOR_STRATEGY_READ, 0), TRESOR_OK);
+    assert_error(load_one(LARGE, TRESOR_STRATEGY_READ, 0), TRESOR_OK);
+    struct tresor__ledger *ledger = &world.session.context->controller.slots[0].source.model.files[0].io.ledger;
+    const struct tresor__span *span = &ledger->spans[LARGE];
+    const struct tresor__interval *first = &ledger->intervals[span->first_interval];
+    tresor__ledger_spoil(ledger, LARGE, &failure);
+    assert_int_equal(first[0].users, 2);
+    assert_false(first[0].failed);
+    for (uint32_t i = 1; i < span->interval_count; i++)
+        assert_true(first[i].failed);
+    assert_error(fake_world_one(&world, TRESOR_VERB_EVICT, LARGE, 0), TRESOR_OK);
+    assert_error(load_one(LARGE, TRESOR_STRATEGY_READ, 0), TRESOR_OK);
+    fake_world_must_have(&world, 2);
+    check_ledger();
+    fake_world_close(&world);
+}
+
 static void an_unchecked_load_tells_nothing(void **state)
 {
     (void)state;
@@ -665,6 +688,7 @@ int main(void)
         cmocka_unit_test(what_is_right_is_loaded),
         cmocka_unit_test(what_is_wrong_is_told_and_the_others_go_on),
         cmocka_unit_test(a_wrong_read_is_found_and_read_again),
+        cmocka_unit_test(what_is_spoilt_is_not_taken_back),
         cmocka_unit_test(an_unchecked_load_tells_nothing),
         cmocka_unit_test(what_is_there_is_looked_at_where_it_is),
         cmocka_unit_test(a_swap_forgets_what_was_seen),
