@@ -6,7 +6,7 @@
 
 /*
  * Somebody still has what would go: tensors that are acquired, chunks, or a thread that waits or is about to wake the
- * context. Pins in events that nobody has taken are nobody's.
+ * context. Pins in events that nobody has taken are nobody's, and those of looks go with them.
  */
 static bool is_held(const struct tresor_context *context)
 {
@@ -17,7 +17,7 @@ static bool is_held(const struct tresor_context *context)
         if (slot->source.state == SOURCE_READY || slot->source.state == SOURCE_DRAINING)
             users += tresor__pins_users(slot) + tresor__gate_users(slot);
     }
-    return users > controller->pinned_count || tresor__stages_held(controller) ||
+    return users > (uint64_t)controller->pinned_count + controller->looks_held || tresor__stages_held(controller) ||
            atomic_load(&context->sleepers) > 0 || atomic_load(&context->wakers) > 0;
 }
 

@@ -68,6 +68,15 @@ static void add_numbers(struct line *line, const struct tresor_error *error)
             add(line, ", the limit is %llu", (unsigned long long)error->got);
         return;
     }
+    if (error->code == TRESOR_ERROR_CORRUPT) {
+        add(line, ", wanted %016llx..., got %016llx...", (unsigned long long)error->wanted,
+            (unsigned long long)error->got);
+        return;
+    }
+    if (error->code == TRESOR_ERROR_NOT_FINITE) {
+        add(line, ", at element %llu", (unsigned long long)error->offset);
+        return;
+    }
     if (error->offset || error->wanted)
         add(line, ", at byte %llu", (unsigned long long)error->offset);
     if (error->wanted)

@@ -39,7 +39,7 @@ const char *tresor_verb_name(uint32_t verb)
         [TRESOR_VERB_UNLOCK] = "UNLOCK", [TRESOR_VERB_ADVISE] = "ADVISE",
         [TRESOR_VERB_STREAM] = "STREAM", [TRESOR_VERB_BUDGET] = "BUDGET",
         [TRESOR_VERB_PLAN] = "PLAN",     [TRESOR_VERB_SWAP] = "SWAP",
-        [TRESOR_VERB_CHECK] = "CHECK",
+        [TRESOR_VERB_CHECK] = "CHECK",   [TRESOR_VERB_DIGEST] = "DIGEST",
     };
     return verb < sizeof names / sizeof names[0] && names[verb] ? names[verb] : "UNKNOWN";
 }

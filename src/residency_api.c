@@ -3,6 +3,8 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include <tresor/digest.h>
+
 #include "context.h"
 #include "core/handle.h"
 #include "requests.h"
@@ -172,11 +174,23 @@ int32_t tresor_item_get_tensor(struct tresor_context *context, struct tresor_ite
 
 /* --- requests --- */
 
+enum {
+    LOOKS = TRESOR_REQUEST_CHECK | TRESOR_REQUEST_FINITE,
+};
+
+/* They bring bytes somewhere, and look at none. */
+static bool never_looks(enum tresor_verb verb)
+{
+    return verb == TRESOR_VERB_COPY || verb == TRESOR_VERB_STREAM;
+}
+
 static uint32_t flags_of(enum tresor_verb verb)
 {
     switch (verb) {
     case TRESOR_VERB_LOAD:
-        return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_PIN | TRESOR_REQUEST_WAIT;
+        return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_PIN | TRESOR_REQUEST_WAIT | LOOKS;
+    case TRESOR_VERB_DIGEST:
+        return TRESOR_REQUEST_ITEMS | LOOKS;
     case TRESOR_VERB_EVICT:
         return TRESOR_REQUEST_ITEMS | TRESOR_REQUEST_WAIT;
     case TRESOR_VERB_BUDGET:
@@ -193,6 +207,8 @@ int32_t tresor__requests_check_options(enum tresor_verb verb, const struct treso
     if (!given)
         return TRESOR_OK;
     int32_t code = tresor__options_copy(options, sizeof *options, given);
+    if (code == TRESOR_OK && options->flags & LOOKS && never_looks(verb))
+        code = TRESOR_ERROR_UNSUPPORTED;
     if (code == TRESOR_OK && (options->flags & ~flags_of(verb) ||
                               options->strategy > TRESOR_STRATEGY_READ ||
                               options->urgency > TRESOR_URGENCY_URGENT || options->reserved))
@@ -286,6 +302,37 @@ static int32_t check_room(struct tresor__controller *controller, enum tresor_ver
     return TRESOR_OK;
 }
 
+static uint8_t looks_of(enum tresor_verb verb, const struct tresor_request_options *options)
+{
+    uint32_t looks = verb == TRESOR_VERB_DIGEST ? TRESOR__LOOK_SUM : 0;
+    if (options->flags & TRESOR_REQUEST_CHECK)
+        looks |= TRESOR__LOOK_SUM | TRESOR__LOOK_COMPARE;
+    if (options->flags & TRESOR_REQUEST_FINITE)
+        looks |= TRESOR__LOOK_FINITE;
+    return (uint8_t)looks;
+}
+
+static bool have_digests(const struct tresor__slot *slot, uint64_t item)
+{
+    uint32_t count = tresor__items_count(slot, item);
+    for (uint32_t i = 0; i < count; i++)
+        if (!slot->pieces[tresor__items_piece(slot, item, i)].has_digest)
+            return false;
+    return true;
+}
+
+/* What has nothing to be compared with is refused before it is loaded. */
+static int32_t check_looks(const struct tresor__slot *slot, const struct tresor_item *items,
+                           size_t count, uint8_t looks)
+{
+    if (looks & TRESOR__LOOK_SUM && !tresor_can_digest())
+        return TRESOR_ERROR_UNSUPPORTED;
+    for (size_t i = 0; i < count && looks & TRESOR__LOOK_COMPARE; i++)
+        if (!have_digests(slot, items[i].value))
+            return TRESOR_ERROR_NOT_FOUND;
+    return TRESOR_OK;
+}
+
 static int32_t submit_items(struct tresor_context *context, enum tresor_verb verb,
                             const struct tresor_item *items, size_t count,
                             const struct tresor_request_options *given, uint8_t advice,
@@ -305,6 +352,8 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
         code = tresor__requests_strategy(controller, slot, options.strategy, &strategy);
     if (code == TRESOR_OK)
         code = check_room(controller, verb, slot, items, count, total, total_bytes);
+    if (code == TRESOR_OK)
+        code = check_looks(slot, items, count, looks_of(verb, &options));
     if (code != TRESOR_OK)
         return code;
     if (count > controller->limits.items)
@@ -321,6 +370,7 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     made->strategy = strategy;
     made->urgency = urgency_of(&options);
     made->advice = advice;
+    made->looks = looks_of(verb, &options);
     if (verb == TRESOR_VERB_STREAM)
         start_stream(controller, made);
     made->total = (uint32_t)total;
@@ -357,6 +407,13 @@ int32_t tresor_unlock(struct tresor_context *context, const struct tresor_item *
                       struct tresor_request *request)
 {
     return submit_items(context, TRESOR_VERB_UNLOCK, items, item_count, options, 0, request);
+}
+
+int32_t tresor_digest(struct tresor_context *context, const struct tresor_item *items,
+                      size_t item_count, const struct tresor_request_options *options,
+                      struct tresor_request *request)
+{
+    return submit_items(context, TRESOR_VERB_DIGEST, items, item_count, options, 0, request);
 }
 
 int32_t tresor_advise(struct tresor_context *context, const struct tresor_item *items,

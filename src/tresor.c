@@ -83,6 +83,8 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
         effect->record = effect->machine == TRESOR__MACHINE_CHECK
                              ? &controller->checks[effect->slot].seen
                              : &file->seen;
+    } else if (effect->kind == TRESOR__EFFECT_DIGEST) {
+        effect->record = &controller->digests[effect->slot].record;
     } else if (effect->kind == TRESOR__EFFECT_MAP) {
         effect->record = &file->identity;
     } else if (effect->kind == TRESOR__EFFECT_QUERY) {

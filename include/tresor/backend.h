@@ -62,6 +62,7 @@ enum tresor_effect_kind {
     TRESOR_EFFECT_LOCK = 16,   /**< the range at `address` into memory, as mlock(2) */
     TRESOR_EFFECT_UNLOCK = 17, /**< as munlock(2) */
     TRESOR_EFFECT_QUERY = 18,  /**< what may be locked. Run it */
+    TRESOR_EFFECT_DIGEST = 22, /**< look at `length_bytes` of a tensor, for its digest; how many were there. Run it */
 };
 
 /** Of READ. */

@@ -45,6 +45,7 @@ enum tresor_error_code {
     TRESOR_ERROR_TOO_BIG = -26,
     TRESOR_ERROR_POISONED = -27,
     TRESOR_ERROR_CORRUPT = -28,
+    TRESOR_ERROR_NOT_FINITE = -29,
 };
 
 /** The value of tresor_error.file and tresor_error.tensor where there is none. */
@@ -53,7 +54,9 @@ enum tresor_error_code {
 /**
  * What went wrong, as plain data. `offset` is in bytes from the start of the file; `wanted` and
  * `got` are in the unit of the code: bytes, except for LOCK_LIMIT, where they are the bytes that
- * would be locked and the limit, with `offset` the bytes already locked.
+ * would be locked and the limit, with `offset` the bytes already locked; CORRUPT, where they are the upper halves of the
+ * two digests, with `offset` where the tensor begins; and NOT_FINITE, where `offset` is the index of the tensor's, or the
+ * slice's, first element that is not finite (of a block type: of the first element of its block) and `wanted` 0.
  */
 struct tresor_error {
     int32_t code;     /**< enum tresor_error_code */

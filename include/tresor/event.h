@@ -27,6 +27,7 @@ enum tresor_verb {
     TRESOR_VERB_PLAN = 11,
     TRESOR_VERB_SWAP = 12,
     TRESOR_VERB_CHECK = 13,
+    TRESOR_VERB_DIGEST = 14,
 };
 
 enum tresor_event_type {
@@ -99,9 +100,13 @@ struct tresor_event {
         uint64_t total_bytes;  /**< PROGRESS: of all tensors that the request named; PRESSURE: the limit;
                                     otherwise 0 */
         uint64_t offset_bytes; /**< CHUNK: of its first byte in the tensor */
+        uint64_t digest_high;  /**< ITEM of a DIGEST that succeeded: the upper half of the XXH128 */
         struct tresor_choice choice; /**< ITEM of a LOAD that succeeded: how the tensor came into memory, and why so */
     };
-    struct tresor_stage stage; /**< CHUNK: to be given back; else 0 */
+    union {
+        struct tresor_stage stage; /**< CHUNK: to be given back; else 0 */
+        uint64_t digest_low;       /**< ITEM of a DIGEST that succeeded: the lower half */
+    };
     struct tresor_error error;
 };
 

@@ -54,6 +54,15 @@ enum tresor_request_flag {
      * meanwhile. One that is locked, also then, or being loaded is BUSY all the same. Cancelling withdraws it.
      * LOAD, BUDGET: wait where what is in use leaves too little of the budget, rather than BUSY. */
     TRESOR_REQUEST_WAIT = 4,
+    /** LOAD, DIGEST: the XXH128 of each tensor's bytes must be the one that tresor_source_set_digests promised (digest.h),
+     * or it fails with CORRUPT; see tresor_load. Every tensor must have one, else the call is NOT_FOUND; UNSUPPORTED where the
+     * build cannot (tresor_can_digest). COPY and STREAM look at no bytes: UNSUPPORTED. */
+    TRESOR_REQUEST_CHECK = 8,
+    /** LOAD, DIGEST: a NaN or an infinity in a tensor makes it fail with NOT_FINITE, whose error has the index of the first
+     * such element in `offset`. Of f16, bf16, f32, f64, c64 and the 8-bit floats all are looked at; of ggml's block types the
+     * 16-bit, 32-bit or 8-bit floats that scale a block, and `offset` is the first element of that block; whole numbers
+     * pass. COPY and STREAM: UNSUPPORTED. */
+    TRESOR_REQUEST_FINITE = 16,
 };
 
 /** How soon a LOAD, COPY or STREAM is wanted, compared with others: the more urgent overtake. */
@@ -88,6 +97,11 @@ struct tresor_request_options {
  * requests for one tensor share its load, at the higher urgency; cancelling one leaves the other.
  * A file that is not the one that was opened (another inode, size or modification time) fails
  * with CHANGED; one that only became shorter with TRUNCATED, where the missing bytes are needed.
+ *
+ * With TRESOR_REQUEST_CHECK or FINITE a tensor's bytes are looked at, by the backend's workers, once the last of them is
+ * there and before it is told as loaded. One that fails does not become resident, for nobody who waits for its load; the
+ * others go on. What is resident already and was not looked at so since it came is looked at where it is: if that fails, it
+ * stays, for it may be in use, and only this request is told.
  *
  * EVICT takes tensors out of memory. One that is acquired, locked or being loaded fails with BUSY
  * (but see TRESOR_REQUEST_WAIT); one that is not in memory is evicted already. A page that

@@ -8,6 +8,7 @@
 #include <tresor/budget.h>
 #include <tresor/choice.h>
 #include <tresor/context.h>
+#include <tresor/digest.h>
 #include <tresor/error.h>
 #include <tresor/event.h>
 #include <tresor/guard.h>

@@ -8,6 +8,7 @@
 #include <tresor/numa.h>
 #include <tresor/strategy.h>
 
+#include "backend/digest.h"
 #include "backend/origins.h"
 #include "core/facts.h"
 #include "core/guard.h"
@@ -661,6 +662,8 @@ static int64_t run(const struct tresor__sys *sys, const struct tresor__effect *e
     };
     if (effect->kind == TRESOR__EFFECT_READ)
         return act_read(sys, effect, bounce);
+    if (effect->kind == TRESOR__EFFECT_DIGEST)
+        return tresor__digest_run(sys, effect, bounce);
     actor *act = effect->kind < TRESOR__EFFECT_COUNT ? actors[effect->kind] : NULL;
     return act ? act(sys, effect) : -ENOSYS;
 }

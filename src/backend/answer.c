@@ -26,6 +26,8 @@ static uint32_t fact_count_of(const struct tresor__effect *effect, bool has_fail
         return has_failed ? 0 : 5;
     case TRESOR__EFFECT_OPEN_DIRECT:
         return has_failed ? 0 : 1;
+    case TRESOR__EFFECT_DIGEST:
+        return has_failed ? 0 : 3;
     case TRESOR__EFFECT_QUERY:
         return 2;
     default:
@@ -45,11 +47,23 @@ static void take_facts(const struct tresor__effect *effect, uint64_t *facts)
     } else if (effect->kind == TRESOR__EFFECT_OPEN_DIRECT) {
         const struct tresor__direct_facts *direct = effect->record;
         facts[0] = direct->alignment_bytes;
+    } else if (effect->kind == TRESOR__EFFECT_DIGEST) {
+        const struct tresor__digest_record *record = effect->record;
+        facts[0] = record->high;
+        facts[1] = record->low;
+        facts[2] = record->bad_element;
     } else {
         const struct tresor__lock_facts *lock = effect->record;
         facts[0] = lock->limit_bytes;
         facts[1] = lock->used_bytes;
     }
+}
+
+static void give_seen(struct tresor__digest_record *record, const uint64_t *facts)
+{
+    record->high = facts[0];
+    record->low = facts[1];
+    record->bad_element = facts[2];
 }
 
 static void give_facts(const struct tresor__effect *effect, const uint64_t *facts)
@@ -65,6 +79,8 @@ static void give_facts(const struct tresor__effect *effect, const uint64_t *fact
     else if (effect->kind == TRESOR__EFFECT_OPEN_DIRECT)
         *(struct tresor__direct_facts *)effect->record =
             (struct tresor__direct_facts){.alignment_bytes = (uint32_t)facts[0]};
+    else if (effect->kind == TRESOR__EFFECT_DIGEST)
+        give_seen(effect->record, facts);
     else
         *(struct tresor__lock_facts *)effect->record =
             (struct tresor__lock_facts){.limit_bytes = facts[0], .used_bytes = facts[1]};
@@ -108,6 +124,7 @@ bool tresor__answer_is_possible(const struct tresor__effect *effect,
         return effect->kind == TRESOR__EFFECT_POPULATE || value == 0;
     switch (effect->kind) {
     case TRESOR__EFFECT_READ:
+    case TRESOR__EFFECT_DIGEST:
         return value <= effect->length;
     case TRESOR__EFFECT_CANCEL:
         return value <= 1;

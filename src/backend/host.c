@@ -45,6 +45,7 @@ SAME(ADVISE);
 SAME(LOCK);
 SAME(UNLOCK);
 SAME(QUERY);
+SAME(DIGEST);
 #undef SAME
 
 struct host_backend {
@@ -143,6 +144,7 @@ static bool is_possible(const struct tresor__effect *effect, int64_t value)
         return value >= -ERRNO_MAX;
     switch (effect->kind) {
     case TRESOR__EFFECT_READ:
+    case TRESOR__EFFECT_DIGEST:
         return (uint64_t)value <= effect->length;
     case TRESOR__EFFECT_CANCEL:
         return value <= 1;
@@ -263,7 +265,8 @@ struct tresor_answer tresor_effect_run(const struct tresor_effect *effect)
     struct inner inner;
     memcpy(&inner, effect->inner, sizeof inner);
     bool is_bounced =
-        inner.effect.kind == TRESOR__EFFECT_READ && inner.effect.flags & TRESOR__READ_BOUNCE;
+        inner.effect.kind == TRESOR__EFFECT_DIGEST ||
+        (inner.effect.kind == TRESOR__EFFECT_READ && inner.effect.flags & TRESOR__READ_BOUNCE);
     struct tresor__completion completion =
         is_bounced ? run_bounced(&inner) : tresor__actor_run(inner.sys, &inner.effect, &none);
     bool has_failed = completion.os_errno != 0;

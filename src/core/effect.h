@@ -56,6 +56,18 @@ enum tresor__effect_flag {
     TRESOR__MAP_SPARE = 128,      /* UNMAP: keep the pages, out of reach; MAP: take kept ones up again */
 };
 
+/** Flags of DIGEST: what is to be seen, of bytes that are where, and where in the tensor. The first three are also what a
+ * request or a tensor wants. */
+enum tresor__look {
+    TRESOR__LOOK_SUM = 1,     /* the XXH128 */
+    TRESOR__LOOK_COMPARE = 2, /* and whether it is the one that was promised, which the machine looks at */
+    TRESOR__LOOK_FINITE = 4,  /* the first NaN or infinity */
+    TRESOR__LOOK_FILE = 8,    /* the pages are the file's: read through it, which no missing page can harm */
+    TRESOR__LOOK_FIRST = 16,  /* the tensor begins here, */
+    TRESOR__LOOK_LAST = 32,   /* and ends here */
+    TRESOR__LOOK_VERDICTS = TRESOR__LOOK_COMPARE | TRESOR__LOOK_FINITE,
+};
+
 /** Kinds of WORK; the composition root knows the function of each. */
 enum tresor__work {
     TRESOR__WORK_PARSE = 0,
@@ -72,7 +84,7 @@ struct tresor__effect {
     uint8_t on_ok;     /* the asking machine's event for success */
     uint8_t on_failed; /* and for failure */
     uint8_t space;     /* enum tresor__space */
-    uint16_t flags;    /* enum tresor__effect_flag, tresor__work or tresor_advice */
+    uint16_t flags;    /* enum tresor__effect_flag, tresor__look, tresor__work or tresor_advice */
     uint16_t source;
     uint32_t slot;   /* instance of the machine */
     uint32_t file;   /* index in its source */
@@ -87,7 +99,7 @@ struct tresor__effect {
     const char *path;                /* OPEN */
     const struct tresor__origin *origin; /* of the file; NULL: its path, the whole of it */
     int64_t (*work)(void *argument); /* WORK */
-    void *record;                    /* STAT, QUERY and WATCH write here, WORK's argument, RESERVE's and RELEASE's guard */
+    void *record;                    /* STAT, QUERY, WATCH and DIGEST write here, WORK's argument, RESERVE's and RELEASE's guard */
     const struct tresor__nodes *nodes; /* MAP, POPULATE: where pages are put; NULL: anywhere */
 };
 
@@ -141,6 +153,9 @@ enum tresor__message_kind {
     TRESOR__MESSAGE_WITHDRAW,    /* tensor -> ledger: release it, nobody waits */
     TRESOR__MESSAGE_SWAP,        /* tensor -> ledger: move it to backing `event` */
     TRESOR__MESSAGE_STOP_SWAP,   /* tensor -> ledger: move it no further, and say when that is so */
+    TRESOR__MESSAGE_VERIFY,      /* tensor: a look at its bytes, as its requests want it */
+    TRESOR__MESSAGE_STOP_VERIFY, /* tensor: nobody wants that any more */
+    TRESOR__MESSAGE_LOOKED,      /* digest: it has ended, with `code` */
     TRESOR__MESSAGE_OPEN_PINS,   /* tensor: it may be acquired */
     TRESOR__MESSAGE_POISONED,    /* tensor: bytes of it were lost, which is to be told */
     TRESOR__MESSAGE_HOLD,        /* tensor: it has users, whose end is awaited */

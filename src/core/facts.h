@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What STAT, OPEN_DIRECT, QUERY and WATCH write into a machine's record, and what MAP and POPULATE may be told. */
+/* What STAT, OPEN_DIRECT, QUERY, WATCH and DIGEST write into a machine's record, and what MAP and POPULATE may be told. */
 #ifndef TRESOR_CORE_FACTS_H
 #define TRESOR_CORE_FACTS_H
 
@@ -28,6 +28,23 @@ struct tresor__lock_facts {
 struct tresor__pressure_facts {
     uint64_t usage_bytes; /* 0: not known */
     uint64_t limit_bytes; /* UINT64_MAX: none, or not known */
+};
+
+enum {
+    TRESOR__UNIT_BYTES_MAX = 320,   /* of a block of any element type, and some more */
+    TRESOR__SUM_STATE_BYTES = 704, /* of a running XXH128, wherever it is aligned */
+};
+
+/** What a digest has seen, and where it stands between one part and the next, which only the actor looks at. */
+struct tresor__digest_record {
+    uint64_t high; /* of the XXH128, once the last part was seen */
+    uint64_t low;
+    uint64_t bad_element; /* the first that is not finite; UINT64_MAX: none */
+    uint32_t dtype;       /* enum tresor_dtype, the machine's to say */
+    uint32_t held_bytes;  /* of an element or a block that the last part has cut */
+    uint64_t unit_count;  /* elements or blocks that were seen whole */
+    uint8_t held[TRESOR__UNIT_BYTES_MAX];
+    uint8_t sum_state[TRESOR__SUM_STATE_BYTES];
 };
 
 /** On which memory nodes anonymous pages are put. */

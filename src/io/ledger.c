@@ -752,6 +752,49 @@ void tresor__ledger_poison(struct tresor__ledger *ledger, uint32_t number, uint6
         fail_fillings(ledger, number, failure);
 }
 
+void tresor__ledger_spoil(struct tresor__ledger *ledger, uint32_t index,
+                          const struct tresor__failure *failure)
+{
+    struct tresor__span *span = &ledger->spans[index];
+    assert(span->role == TRESOR__SPAN_RESIDENT);
+    span->failure = *failure;
+    for (uint32_t i = 0; i < span->interval_count; i++) {
+        struct tresor__interval *interval = &ledger->intervals[span->first_interval + i];
+        interval->failed = interval->failed || interval->users == 1;
+    }
+}
+
+/* Of an interval that holds the offset: the part with the one backing, or that with the other. */
+static enum tresor__backing backing_of_part(const struct tresor__ledger *ledger, uint32_t number,
+                                            uint64_t offset, uint64_t *end)
+{
+    const struct tresor__interval *interval = &ledger->intervals[number];
+    uint64_t moved = interval->start_bytes + interval->swapped_bytes;
+    bool is_moved = offset < moved;
+    *end = is_moved ? moved : tresor__ledger_start(ledger, number + 1);
+    return (enum tresor__backing)(is_moved ? !interval->backing : interval->backing);
+}
+
+enum tresor__backing tresor__ledger_backing_at(const struct tresor__ledger *ledger, uint64_t offset,
+                                               uint64_t *length)
+{
+    if (*length == 0)
+        return TRESOR__BACKING_NONE;
+    uint64_t wanted = offset + *length;
+    uint64_t end = 0;
+    uint32_t number = tresor__ledger_find(ledger, offset);
+    enum tresor__backing backing = backing_of_part(ledger, number, offset, &end);
+    while (end < wanted) {
+        uint64_t next = 0;
+        number += end == tresor__ledger_start(ledger, number + 1);
+        if (backing_of_part(ledger, number, end, &next) != backing)
+            break;
+        end = next;
+    }
+    *length = (end < wanted ? end : wanted) - offset;
+    return backing;
+}
+
 void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__extent extent,
                              const struct tresor__failure *failure)
 {

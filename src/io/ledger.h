@@ -313,6 +313,15 @@ uint32_t tresor__ledger_find(const struct tresor__ledger *ledger, uint64_t offse
 void tresor__ledger_poison(struct tresor__ledger *ledger, uint32_t interval, uint64_t offset, uint64_t length,
                            const struct tresor__failure *failure);
 
+/** A tensor that was told that it is filled holds what it should not, and is about to be unclaimed: what nobody else uses
+ * of it is filled anew before anybody is given it. */
+void tresor__ledger_spoil(struct tresor__ledger *ledger, uint32_t span,
+                          const struct tresor__failure *failure);
+
+/** What is mapped at a byte that is resident, and, up to `*length`, how far that goes on. Pure. */
+enum tresor__backing tresor__ledger_backing_at(const struct tresor__ledger *ledger, uint64_t offset,
+                                               uint64_t *length);
+
 /** A taken extent could not be mapped: nothing is there. */
 void tresor__ledger_unmapped(struct tresor__ledger *ledger, struct tresor__extent extent,
                              const struct tresor__failure *failure);

@@ -486,8 +486,8 @@ static bool others_are_moving(struct tresor__controller *controller)
     controller->budget.awaits_turns = controller->turns.head != TRESOR_NONE;
     return controller->budget.awaits_turns ||
            atomic_load_explicit(&controller->released, memory_order_relaxed) ||
-           controller->budget.loading > 0 || is_closing(controller) || room->leaving_bytes > 0 ||
-           room->scratch_bytes > room->stuck_bytes;
+           controller->budget.loading > 0 || controller->looks_held > 0 || is_closing(controller) ||
+           room->leaving_bytes > 0 || room->scratch_bytes > room->stuck_bytes;
 }
 
 /* A swap ends once it has room for its own chunk. */
@@ -660,7 +660,7 @@ bool tresor__budget_awaits_users(const struct tresor__controller *controller)
     for (uint32_t i = 0; i < controller->limits.sources; i++)
         if (controller->slots[i].source.state == SOURCE_READY)
             users += tresor__pins_users(&controller->slots[i]);
-    return users > controller->pinned_count;
+    return users > (uint64_t)controller->pinned_count + controller->looks_held;
 }
 
 void tresor__budget_cancel(struct tresor__controller *controller, uint32_t request)

@@ -48,6 +48,11 @@ static void init_lists(struct tresor__controller *controller)
     tresor__io_free_blocks(&controller->io);
     for (uint32_t i = 0; i < limits->stages; i++)
         controller->io.stages[i].next = i + 1 < limits->stages ? i + 1 : TRESOR_NONE;
+    for (uint32_t i = 0; i < TRESOR__LOOKS_MAX; i++) {
+        controller->digests[i].index = i;
+        controller->digests[i].next = i + 1 < TRESOR__LOOKS_MAX ? i + 1 : TRESOR_NONE;
+    }
+    controller->first_look = controller->last_look = TRESOR__NOBODY;
     controller->free_item_count = limits->items;
     controller->free_pair_count = limits->pairs;
 }
@@ -72,6 +77,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     controller->destinations =
         allocate(controller, limits->requests, sizeof *controller->destinations);
     controller->checks = allocate(controller, limits->requests, sizeof *controller->checks);
+    controller->digests = allocate(controller, TRESOR__LOOKS_MAX, sizeof *controller->digests);
     controller->items = allocate(controller, limits->items, sizeof *controller->items);
     controller->pairs = allocate(controller, limits->pairs, sizeof *controller->pairs);
     controller->effects =
@@ -94,7 +100,7 @@ int32_t tresor__controller_init(struct tresor__controller *controller,
     };
     if (!controller->slots || !controller->requests || !controller->copies ||
         !controller->destinations || !controller->items || !controller->pairs ||
-        !controller->streams || !controller->checks || !controller->stage_words || !controller->io.stages ||
+        !controller->streams || !controller->checks || !controller->digests || !controller->stage_words || !controller->io.stages ||
         !controller->effects || !controller->seals || !controller->io.blocks) {
         tresor__controller_free(controller);
         return TRESOR_ERROR_NO_MEMORY;
@@ -120,6 +126,7 @@ void tresor__controller_free(struct tresor__controller *controller)
     release(controller, controller->copies, limits->requests, sizeof *controller->copies);
     release(controller, controller->streams, limits->requests, sizeof *controller->streams);
     release(controller, controller->checks, limits->requests, sizeof *controller->checks);
+    release(controller, controller->digests, TRESOR__LOOKS_MAX, sizeof *controller->digests);
     release(controller, controller->stage_words, limits->stages,
             sizeof *controller->stage_words);
     release(controller, controller->io.stages, limits->stages, sizeof(struct tresor__stage));
@@ -306,6 +313,8 @@ static bool is_quiet(const struct tresor__controller *controller, const struct t
             request->state != REQUEST_ENDED && i != slot->request)
             return false;
     }
+    if (slot->look_count > 0)
+        return false;
     for (uint32_t i = 0; i < slot->source.model.file_count; i++) {
         const struct tresor__file *file = &slot->source.model.files[i].io;
         if (tresor__file_busy(file) || file->turn.queued || file->hungry.queued ||
@@ -360,6 +369,11 @@ static bool may_turn(const struct tresor__controller *controller)
     return controller->turns.head != TRESOR_NONE && has_room(controller);
 }
 
+static bool may_look(const struct tresor__controller *controller)
+{
+    return tresor__looks_can_start(controller) && has_room(controller);
+}
+
 static bool is_budget_due(const struct tresor__controller *controller)
 {
     const struct tresor__budget *budget = &controller->budget;
@@ -372,6 +386,7 @@ static bool is_budget_due(const struct tresor__controller *controller)
 bool tresor__controller_is_due(const struct tresor__controller *controller)
 {
     return controller->seal_count > 0 || is_budget_due(controller) || may_turn(controller) ||
+           may_look(controller) ||
            atomic_load_explicit(&controller->released, memory_order_relaxed) ||
            (controller->turns.head == TRESOR_NONE && tresor__turns_can_feed(controller));
 }
@@ -388,6 +403,8 @@ void tresor__controller_run(struct tresor__controller *controller, uint32_t limi
             tresor__budget_run(controller);
         else if (may_turn(controller))
             tresor__turns_run_one(controller);
+        else if (may_look(controller))
+            tresor__looks_start(controller);
         else if (controller->turns.head == TRESOR_NONE && tresor__turns_can_feed(controller))
             tresor__turns_feed(controller);
         else

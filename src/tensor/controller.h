@@ -10,6 +10,7 @@
 #include <tresor/choice.h>
 #include <tresor/observe.h>
 
+#include "io/digest/digest.h"
 #include "io/read/copy.h"
 #include "io/read/stream.h"
 #include "source/check.h"
@@ -77,6 +78,13 @@ struct tresor__controller {
     void **destinations;         /* of copies */
     struct tresor__check *checks; /* one a request */
     struct tresor__stream *streams;       /* one a request */
+    struct tresor__digest *digests;       /* LOOKS_MAX */
+    uint32_t free_digest;                 /* list through next, TRESOR_NONE at its end */
+    uint64_t first_look;                  /* pieces to be looked at, TRESOR__NOBODY: none */
+    uint64_t last_look;
+    uint32_t looks_held;                  /* pieces that pins of the controller's own keep for looks */
+    uint64_t seen_high;                   /* the digest of what is being settled */
+    uint64_t seen_low;
     uint8_t *stage_memory;                /* of all stages, side by side; the composition root's */
     _Atomic uint32_t *stage_words;        /* by stage; see stages.c */
     _Atomic bool stages_returned;         /* some host thread gave one back */
@@ -277,6 +285,28 @@ void tresor__waits_withdraw_if(struct tresor__controller *controller,
 
 /** Free a pair whose event was taken. */
 void tresor__waits_free(struct tresor__controller *controller, uint32_t pair);
+
+/** A pair that waited for a load waits for a look at what is there. */
+void tresor__waits_convert(struct tresor__controller *controller, uint32_t pair);
+
+/* --- looks.c: bytes that are looked at --- */
+
+enum {
+    TRESOR__LOOKS_MAX = 16, /* at a time */
+};
+
+/** A piece that was loaded is looked at before anybody is told. */
+void tresor__looks_verify(struct tresor__controller *controller, struct tresor__piece *piece);
+/** Nobody waits for that any more: it ends behind the part under way. */
+void tresor__looks_stop(struct tresor__controller *controller, const struct tresor__piece *piece);
+/** A pair waits for a look at a piece that may be in memory; it settles at once where it is not. */
+void tresor__looks_add(struct tresor__controller *controller, uint32_t pair);
+/** Whether a piece is due and can be looked at. */
+bool tresor__looks_can_start(const struct tresor__controller *controller);
+/** The piece that has waited longest is looked at. */
+void tresor__looks_start(struct tresor__controller *controller);
+/** A look has ended: who waits for it is told. */
+void tresor__looks_end(struct tresor__controller *controller, uint32_t digest);
 
 /* --- choice.c --- */
 

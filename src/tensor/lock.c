@@ -22,6 +22,7 @@ static bool is_coming(const void *context, const struct tresor__input *input)
     const struct tresor__piece *piece = piece_of(context);
     (void)input;
     return piece->tensor.state == TENSOR_ADMITTING || piece->tensor.state == TENSOR_LOADING ||
+           piece->tensor.state == TENSOR_VERIFYING ||
            piece->tensor.state == TENSOR_SEALING || piece->tensor.state == TENSOR_SWAPPING ||
            piece->tensor.state == TENSOR_STOPPING ||
            (piece->tensor.state == TENSOR_EVICTING && piece->waits[TRESOR__WAIT_LOAD] > 0);

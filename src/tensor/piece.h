@@ -29,6 +29,8 @@ struct tresor__tensor {
     bool is_asked;        /* `backing` is what a request asked for, not the default */
     bool asks_room;       /* its next load is to be admitted by the budget */
     bool is_poisoned;     /* some of its bytes were lost since it was loaded */
+    uint8_t looked;       /* enum tresor__look, COMPARE and FINITE: what its bytes have passed since they came */
+    uint8_t looking;      /* what the look under way may add to that; not what it sees beside a swap */
     int32_t failure_code; /* of the eviction under way */
 };
 
@@ -83,6 +85,7 @@ enum tresor__wait {
     TRESOR__WAIT_PATIENT, /* the same as EVICT, but for the end of the tensor's users too */
     TRESOR__WAIT_SWAP_MMAP,
     TRESOR__WAIT_SWAP_READ,
+    TRESOR__WAIT_LOOK, /* at what is resident */
     TRESOR__WAIT_COUNT
 };
 
@@ -102,6 +105,13 @@ struct tresor__room_link {
 
 #define TRESOR__NOBODY UINT64_MAX
 
+/** Looks that a LOAD can want. */
+enum {
+    TRESOR__LOAD_COMPARES = 0,
+    TRESOR__LOAD_SEARCHES = 1, /* for what is not finite */
+    TRESOR__LOAD_LOOKS = 2,
+};
+
 struct tresor__piece {
     struct tresor__tensor tensor;
     struct tresor__lock lock;
@@ -112,6 +122,14 @@ struct tresor__piece {
     uint32_t first_wait; /* list of waiting (request, tensor) pairs, TRESOR_NONE at its end */
     uint32_t last_wait;
     uint32_t waits[TRESOR__WAIT_COUNT]; /* how many of each kind */
+    uint32_t load_looks[TRESOR__LOAD_LOOKS]; /* how many of those that wait for its load want each */
+    uint64_t digest_high; /* that was promised */
+    uint64_t digest_low;
+    uint64_t next_look;   /* in the list of those to be looked at */
+    uint32_t look;        /* the digest that looks at it, or TRESOR_NONE */
+    bool has_digest;
+    bool is_look_due;     /* it is in that list */
+    bool is_look_held;    /* a pin of the controller's own keeps it while it is looked at */
     uint32_t serial;     /* of the last LOAD that found it resident, or made it so */
     uint32_t rank;       /* its place in its source's ranking; TRESOR_NONE: in none */
     uint32_t plan_entry; /* its next place in the plan that names it; TRESOR_NONE: none any more */
@@ -130,6 +148,14 @@ struct tresor__piece {
     uint64_t poison_offset;  /* the first of them in the file */
     uint64_t poisoned_bytes; /* how many */
 };
+
+/** What those who wait for its load want to be seen, and was not yet: COMPARE and FINITE of enum tresor__look. */
+static inline uint8_t tresor__piece_looks_left(const struct tresor__piece *piece)
+{
+    uint32_t wanted = (piece->load_looks[TRESOR__LOAD_COMPARES] > 0 ? TRESOR__LOOK_COMPARE : 0u) |
+                      (piece->load_looks[TRESOR__LOAD_SEARCHES] > 0 ? TRESOR__LOOK_FINITE : 0u);
+    return (uint8_t)(wanted & ~(uint32_t)piece->tensor.looked);
+}
 
 extern const struct tresor__machine tresor__tensor_machine;
 extern const struct tresor__machine tresor__lock_machine;

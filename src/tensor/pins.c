@@ -408,6 +408,15 @@ int32_t tresor__pins_acquire_one(struct tresor__slot *slot, uint32_t generation,
     return TRESOR_OK;
 }
 
+int32_t tresor__pins_hold_one(struct tresor__slot *slot, uint32_t generation, uint32_t piece,
+                              struct tresor__acquires *acquires)
+{
+    struct tresor__pins *pins = pins_of(slot);
+    return pins && piece < pins->capacity
+               ? acquire_one(&pins->pins[piece], of_generation(generation), acquires)
+               : TRESOR_ERROR_STALE;
+}
+
 int32_t tresor__pins_release_one(struct tresor__slot *slot, uint32_t generation, uint32_t piece,
                                  bool *is_awaited)
 {

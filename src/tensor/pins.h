@@ -131,6 +131,10 @@ int32_t tresor__pins_acquire_one(struct tresor__slot *slot, uint32_t generation,
 int32_t tresor__pins_release_one(struct tresor__slot *slot, uint32_t generation, uint32_t piece,
                                  bool *is_awaited);
 
+/** The same as to acquire, but it is no use of the piece. */
+int32_t tresor__pins_hold_one(struct tresor__slot *slot, uint32_t generation, uint32_t piece,
+                              struct tresor__acquires *acquires);
+
 enum {
     TRESOR__PINS_RELEASED = 1, /* the last user of a piece that is awaited has left */
     TRESOR__PINS_QUIET = 2,    /* the last user of a closing source has */

@@ -353,7 +353,8 @@ static void hasten_step(struct tresor__controller *controller, struct tresor__pl
     for (uint32_t i = plan->cursor; i < last; i++) {
         struct tresor__piece *piece = piece_at(controller, plan, i);
         uint8_t state = piece->tensor.state;
-        if (state == TENSOR_ADMITTING || state == TENSOR_LOADING)
+        if (state == TENSOR_ADMITTING || state == TENSOR_LOADING ||
+            state == TENSOR_VERIFYING)
             step_load(controller, plan, piece, true);
         else if (i - plan->cursor < plan->ahead && controller->free_pair != TRESOR_NONE &&
                  tresor__visits_has_room(controller))

@@ -25,6 +25,7 @@ struct tresor__request {
     uint8_t advice;   /* enum tresor_advice, of ADVISE */
     uint8_t urgency;  /* enum tresor__urgency, of LOAD, COPY and STREAM */
     uint16_t source;
+    uint8_t looks;    /* enum tresor__look, of LOAD and DIGEST */
     bool wants_items; /* an ITEM event for every tensor, not only for failed ones */
     bool wants_pins;  /* LOAD: each tensor is acquired for the host, its ITEM event hands that over */
     bool awaits_room; /* LOAD, BUDGET: waits where what is in use leaves too little, rather than fail */

@@ -29,6 +29,8 @@ static void *context_of(struct tresor__controller *controller,
         return &controller->copies[address->slot];
     case TRESOR__MACHINE_STREAM:
         return &controller->streams[address->slot];
+    case TRESOR__MACHINE_DIGEST:
+        return &controller->digests[address->slot];
     case TRESOR__MACHINE_CHECK:
         return &controller->checks[address->slot];
     case TRESOR__MACHINE_TENSOR:
@@ -413,6 +415,15 @@ __attribute__((noinline)) static void carry(struct tresor__controller *controlle
     case TRESOR__MESSAGE_LOCK_UNCLAIM:
     case TRESOR__MESSAGE_LOCK_WITHDRAW:
         tell_ledger(controller, sender, message);
+        break;
+    case TRESOR__MESSAGE_VERIFY:
+        tresor__looks_verify(controller, &controller->slots[sender->source].pieces[sender->slot]);
+        break;
+    case TRESOR__MESSAGE_STOP_VERIFY:
+        tresor__looks_stop(controller, &controller->slots[sender->source].pieces[sender->slot]);
+        break;
+    case TRESOR__MESSAGE_LOOKED:
+        tresor__looks_end(controller, message->slot);
         break;
     case TRESOR__MESSAGE_ASK_ROOM:
     case TRESOR__MESSAGE_WITHDRAW_ROOM:

@@ -34,6 +34,7 @@ void tresor__slot_make_piece(const struct tresor__slot *slot, struct tresor__pie
         .last_wait = TRESOR_NONE,
         .rank = TRESOR_NONE,
         .plan_entry = TRESOR_NONE,
+        .look = TRESOR_NONE,
     };
 }
 

@@ -36,6 +36,7 @@ struct tresor__slot {
     uint64_t tensor_bytes;
     uint64_t closing_bytes;           /* of pages that its closing has yet to give back */
     struct tresor__ranking ranking;   /* of pieces that are resident and no plan names; under a budget */
+    uint32_t look_count;                     /* pieces that are looked at, or are to be */
     uint32_t pin_count;                      /* pieces of the source that have pins */
     _Atomic uint32_t held_count;             /* of a closing source, those that have users; see pins.h */
     _Atomic uint64_t gate;                   /* see pins.h */

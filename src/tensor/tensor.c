@@ -15,6 +15,17 @@ static bool is_wanted(const void *context, const struct tresor__input *input)
     return piece_of(context)->waits[TRESOR__WAIT_LOAD] > 0;
 }
 
+static bool is_unwanted(const void *context, const struct tresor__input *input)
+{
+    return !is_wanted(context, input);
+}
+
+static bool is_to_be_verified(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return tresor__piece_looks_left(piece_of(context)) != 0;
+}
+
 static bool is_wanted_with_room(const void *context, const struct tresor__input *input)
 {
     const struct tresor__tensor *tensor = context;
@@ -148,8 +159,11 @@ static void choose_side(void *context, const struct tresor__input *input,
         tensor->side = side;
 }
 
-static void say_swap(const struct tresor__tensor *tensor, struct tresor__outbox *out)
+/* What comes there was read anew, so it was not looked at. */
+static void say_swap(struct tresor__tensor *tensor, struct tresor__outbox *out)
 {
+    tensor->looked = 0;
+    tensor->looking = 0;
     tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_SWAP,
                                                          .event = tensor->side,
                                                          .slot = piece_of(tensor)->index});
@@ -248,7 +262,10 @@ static void choose(void *context, const struct tresor__input *input, struct tres
 
 static void claim(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
+    struct tresor__tensor *tensor = context;
     (void)input;
+    tensor->looked = 0;
+    tensor->looking = 0;
     say(context, out, TRESOR__MESSAGE_CLAIM, TRESOR_OK);
 }
 
@@ -345,8 +362,32 @@ static void withdraw(void *context, const struct tresor__input *input, struct tr
 static void withdraw_and_fail(void *context, const struct tresor__input *input,
                               struct tresor__outbox *out)
 {
+    struct tresor__tensor *tensor = context;
+    tensor->is_poisoned = false;
     say(context, out, TRESOR__MESSAGE_SETTLE_LOAD, TRESOR_ERROR_IO);
     withdraw(context, input, out);
+}
+
+static void withdraw_poisoned(void *context, const struct tresor__input *input,
+                              struct tresor__outbox *out)
+{
+    struct tresor__tensor *tensor = context;
+    tensor->is_poisoned = false;
+    say(tensor, out, TRESOR__MESSAGE_SETTLE_LOAD, TRESOR_ERROR_POISONED);
+    withdraw(tensor, input, out);
+}
+
+static void verify(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_VERIFY, TRESOR_OK);
+}
+
+static void stop_verify(void *context, const struct tresor__input *input,
+                        struct tresor__outbox *out)
+{
+    (void)input;
+    say(context, out, TRESOR__MESSAGE_STOP_VERIFY, TRESOR_OK);
 }
 
 static void ask(const struct tresor__tensor *tensor, struct tresor__outbox *out, uint8_t kind,
@@ -531,7 +572,8 @@ static void check(const void *context)
     assert(tensor->backing < TRESOR__BACKING_COUNT);
     assert(tensor->side < TRESOR__BACKING_COUNT);
     assert(tensor->urgency < TRESOR__URGENCY_COUNT);
-    assert(!tensor->is_poisoned || tensor->state == TENSOR_SEALING || tresor__tensor_is_there(tensor));
+    assert(!tensor->is_poisoned || tensor->state == TENSOR_SEALING ||
+           tensor->state == TENSOR_VERIFYING || tresor__tensor_is_there(tensor));
     assert(tensor->state == TENSOR_EVICTING || tensor->failure_code == TRESOR_OK);
     assert(lock == LOCK_UNLOCKED || lock == LOCK_AWAITING || tresor__tensor_is_there(tensor));
     (void)tensor;

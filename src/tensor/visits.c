@@ -34,6 +34,8 @@ static struct asking asking_of(const struct tresor__request *request)
         return (struct asking){TRESOR__MACHINE_LOCK, LOCK_ON_LOCK, TRESOR__WAIT_LOCK};
     case TRESOR_VERB_UNLOCK:
         return (struct asking){TRESOR__MACHINE_LOCK, LOCK_ON_UNLOCK, TRESOR__WAIT_UNLOCK};
+    case TRESOR_VERB_DIGEST:
+        return (struct asking){.wait = TRESOR__WAIT_LOOK};
     case TRESOR_VERB_SWAP:
         return (struct asking){TRESOR__MACHINE_TENSOR, TENSOR_ON_SWAP,
                                (uint8_t)tresor__swap_wait(backing_of(request))};
@@ -151,7 +153,11 @@ void tresor__visits_run(struct tresor__controller *controller, struct tresor__re
             return;
         }
         request->position++;
-        tresor__waits_add(controller, request, piece, asking.wait);
+        uint32_t pair = tresor__waits_add(controller, request, piece, asking.wait);
+        if (asking.wait == TRESOR__WAIT_LOOK) {
+            tresor__looks_add(controller, pair);
+            continue;
+        }
         tresor__router_step_on(
             controller,
             asking.machine == TRESOR__MACHINE_TENSOR ? (void *)&piece->tensor : &piece->lock,

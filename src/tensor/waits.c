@@ -25,6 +25,17 @@ static bool is_watching(const struct tresor__controller *controller,
            controller->requests[pair->request].progress_bytes > 0;
 }
 
+/* Whom a tensor's machine asks what its load shall be looked at for. */
+static void count_looks(const struct tresor__controller *controller, struct tresor__piece *piece,
+                        const struct tresor__pair *pair, uint32_t more)
+{
+    uint32_t looks = controller->requests[pair->request].looks;
+    if (pair->wait != TRESOR__WAIT_LOAD)
+        return;
+    piece->load_looks[TRESOR__LOAD_COMPARES] += looks & TRESOR__LOOK_COMPARE ? more : 0;
+    piece->load_looks[TRESOR__LOAD_SEARCHES] += looks & TRESOR__LOOK_FINITE ? more : 0;
+}
+
 uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor__request *request,
                            struct tresor__piece *piece, enum tresor__wait wait)
 {
@@ -48,6 +59,7 @@ uint32_t tresor__waits_add(struct tresor__controller *controller, struct tresor_
         pair_of(controller, piece->last_wait)->next_of_tensor = index;
     piece->last_wait = index;
     piece->waits[wait]++;
+    count_looks(controller, piece, pair, 1);
     controller->patient_count += wait == TRESOR__WAIT_PATIENT;
     if (request->first_wait != TRESOR_NONE)
         pair_of(controller, request->first_wait)->previous_of_request = index;
@@ -81,6 +93,7 @@ static void unlink_pair(struct tresor__controller *controller, struct tresor__pi
     if (request->walk == (uint32_t)(pair - controller->pairs))
         request->walk = pair->next_of_request;
     piece->waits[pair->wait]--;
+    count_looks(controller, piece, pair, UINT32_MAX);
     controller->patient_count -= pair->wait == TRESOR__WAIT_PATIENT;
     if (is_watching(controller, pair))
         tresor__ledger_unwatch(ledger_of(controller, piece), piece->index);
@@ -151,12 +164,20 @@ static struct tresor_choice choice_of(const struct tresor__controller *controlle
     return choice;
 }
 
+/* Also one that waits for no more than a look at what is there. */
+static bool is_of_load(const struct tresor__request *request, const struct tresor__pair *pair)
+{
+    return pair->wait == TRESOR__WAIT_LOAD ||
+           (pair->wait == TRESOR__WAIT_LOOK && request->verb == TRESOR_VERB_LOAD);
+}
+
 static void make_event(struct tresor__controller *controller, struct tresor__pair *pair,
                        const struct tresor__piece *piece, const struct tresor_error *error)
 {
     const struct tresor__slot *slot = &controller->slots[pair->source];
     const struct tresor__request *request = &controller->requests[pair->request];
     bool done = error->code == TRESOR_OK;
+    bool is_loaded = done && is_of_load(request, pair);
     pair->event = (struct tresor_event){
         .type = TRESOR_EVENT_ITEM,
         .verb = request->verb,
@@ -170,13 +191,17 @@ static void make_event(struct tresor__controller *controller, struct tresor__pai
         .cancelled = error->code == TRESOR_ERROR_CANCELLED,
         .flags = pair->has_pin ? TRESOR_EVENT_PINNED : 0,
         .bytes = done ? piece->size_bytes : 0,
-        .data = done && pair->wait == TRESOR__WAIT_LOAD && request->wants_pins == pair->has_pin
+        .data = is_loaded && request->wants_pins == pair->has_pin
                     ? tresor__model_address(&slot->source.model, pair->tensor)
                     : NULL,
         .error = *error,
     };
-    if (done && pair->wait == TRESOR__WAIT_LOAD)
+    if (is_loaded)
         pair->event.choice = choice_of(controller, request, piece);
+    if (done && request->verb == TRESOR_VERB_DIGEST) {
+        pair->event.digest_high = controller->seen_high;
+        pair->event.digest_low = controller->seen_low;
+    }
 }
 
 static struct tresor_error error_of_wait(const struct tresor__slot *slot,
@@ -202,7 +227,7 @@ static void settle_with(struct tresor__controller *controller, uint32_t index, i
     /* In the step that finds it in memory, so that nothing is evicted between. */
     if (code == TRESOR_OK && request->wants_pins && request->state != REQUEST_CANCELLING)
         code = tresor__releases_pin(controller, pair);
-    if (code == TRESOR_OK && pair->wait == TRESOR__WAIT_LOAD)
+    if (code == TRESOR_OK && is_of_load(request, pair))
         tresor__budget_touch(controller, piece, request);
     if (code == TRESOR_OK && is_watching(controller, pair))
         count_arrived(controller, pair, piece, piece->size_bytes);
@@ -236,6 +261,29 @@ void tresor__waits_settle_one(struct tresor__controller *controller, uint32_t in
     settle_with(controller, index, code, failure);
 }
 
+void tresor__waits_convert(struct tresor__controller *controller, uint32_t index)
+{
+    struct tresor__pair *pair = pair_of(controller, index);
+    struct tresor__piece *piece = &controller->slots[pair->source].pieces[pair->tensor];
+    if (is_watching(controller, pair)) {
+        count_arrived(controller, pair, piece, piece->size_bytes);
+        tresor__ledger_unwatch(ledger_of(controller, piece), piece->index);
+    }
+    count_looks(controller, piece, pair, UINT32_MAX);
+    piece->waits[TRESOR__WAIT_LOAD]--;
+    piece->waits[TRESOR__WAIT_LOOK]++;
+    pair->wait = TRESOR__WAIT_LOOK;
+}
+
+/* It was in memory before, and nobody has seen its bytes yet as this one wants them seen. */
+static bool awaits_look(struct tresor__controller *controller, const struct tresor__piece *piece,
+                        uint32_t index)
+{
+    const struct tresor__pair *pair = pair_of(controller, index);
+    uint32_t looks = controller->requests[pair->request].looks & TRESOR__LOOK_VERDICTS;
+    return pair->wait == TRESOR__WAIT_LOAD && looks & ~(uint32_t)piece->tensor.looked;
+}
+
 void tresor__waits_settle(struct tresor__controller *controller, struct tresor__piece *piece,
                           enum tresor__wait wait, int32_t code, bool only_first)
 {
@@ -247,7 +295,11 @@ void tresor__waits_settle(struct tresor__controller *controller, struct tresor__
     }
     while (index != TRESOR_NONE && piece->waits[wait] > 0) {
         uint32_t next = pair_of(controller, index)->next_of_tensor;
-        if (pair_of(controller, index)->wait == wait) {
+        if (code == TRESOR_OK && pair_of(controller, index)->wait == wait &&
+            awaits_look(controller, piece, index)) {
+            tresor__waits_convert(controller, index);
+            tresor__looks_add(controller, index);
+        } else if (pair_of(controller, index)->wait == wait) {
             settle(controller, index, code);
             if (only_first)
                 return;
@@ -306,12 +358,22 @@ bool tresor__waits_are_patient(const struct tresor__controller *controller,
 
 static bool may_withdraw(const struct tresor__piece *piece, uint8_t wait)
 {
-    return wait == TRESOR__WAIT_LOAD || is_swap(wait) ||
+    return wait == TRESOR__WAIT_LOAD || wait == TRESOR__WAIT_LOOK || is_swap(wait) ||
            (wait == TRESOR__WAIT_PATIENT && (piece->tensor.state == TENSOR_HELD ||
                                              piece->tensor.state == TENSOR_SEALING ||
                                              piece->tensor.state == TENSOR_SWAPPING ||
                                              piece->tensor.state == TENSOR_STOPPING)) ||
            (wait == TRESOR__WAIT_LOCK && piece->lock.state == LOCK_AWAITING);
+}
+
+/* The look goes on for others, and holds the piece until it has ended. */
+static void withdraw_look(struct tresor__controller *controller, uint32_t index)
+{
+    const struct tresor__pair *pair = pair_of(controller, index);
+    const struct tresor__piece *piece = &controller->slots[pair->source].pieces[pair->tensor];
+    settle(controller, index, TRESOR_ERROR_CANCELLED);
+    if (piece->waits[TRESOR__WAIT_LOOK] == 0)
+        tresor__looks_stop(controller, piece);
 }
 
 static void withdraw(struct tresor__controller *controller, uint32_t index)
@@ -386,6 +448,8 @@ bool tresor__waits_withdraw(struct tresor__controller *controller, struct tresor
         withdrawn++;
         if (is_swap(pair->wait))
             withdraw_swap(controller, index, TRESOR_ERROR_CANCELLED);
+        else if (pair->wait == TRESOR__WAIT_LOOK)
+            withdraw_look(controller, index);
         else
             withdraw(controller, index);
     }

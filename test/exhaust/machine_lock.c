@@ -15,8 +15,9 @@ enum {
     SWAPPING = 256,
     STOPPING = 512,
     ADMITTING = 1024,
+    VERIFYING = 2048,
     TENSORS = HELD | RESIDENT | LOADING | SEALING | EVICTING | RELOADING | SWAPPING | STOPPING |
-              ADMITTING,
+              ADMITTING | VERIFYING,
 };
 
 static struct tresor__piece world;
@@ -27,7 +28,7 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
         [0] = TENSOR_ABSENT,        [RESIDENT] = TENSOR_RESIDENT, [LOADING] = TENSOR_LOADING,
         [SEALING] = TENSOR_SEALING, [EVICTING] = TENSOR_EVICTING, [RELOADING] = TENSOR_EVICTING,
         [HELD] = TENSOR_HELD,       [SWAPPING] = TENSOR_SWAPPING, [STOPPING] = TENSOR_STOPPING,
-        [ADMITTING] = TENSOR_ADMITTING,
+        [ADMITTING] = TENSOR_ADMITTING, [VERIFYING] = TENSOR_VERIFYING,
     };
     (void)event;
     if (!exhaust_at_most_one(knobs, TENSORS))
@@ -52,14 +53,14 @@ int main(void)
 {
     static const uint32_t knobs[] = {
         [LOCK_UNLOCKED] = WANTED | TENSORS,
-        [LOCK_AWAITING] = WANTED | LOADING | SEALING | RELOADING | SWAPPING | STOPPING | ADMITTING,
+        [LOCK_AWAITING] = WANTED | LOADING | SEALING | RELOADING | SWAPPING | STOPPING | ADMITTING | VERIFYING,
         [LOCK_LOCKING] = WANTED,
         [LOCK_LOCKED] = WANTED,
         [LOCK_UNLOCKING] = WANTED | FAILING,
     };
     static const struct exhaust_guard guards[] = {
         {"is_resident", .any = RESIDENT | HELD},
-        {"is_coming", .any = LOADING | SEALING | RELOADING | SWAPPING | STOPPING | ADMITTING},
+        {"is_coming", .any = LOADING | SEALING | RELOADING | SWAPPING | STOPPING | ADMITTING | VERIFYING},
         {"is_wanted", .all = WANTED},
     };
     static const struct exhaust_action actions[] = {

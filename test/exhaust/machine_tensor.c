@@ -18,6 +18,9 @@ enum {
     EVICT = 4096,     /* and one for its eviction */
     ON_READ_SIDE = 8192, /* that is where its swap goes */
     POISONED = 16384,    /* some of its bytes were lost */
+    COMPARES = 32768,    /* a request that waits for its load wants its digest compared */
+    SEARCHES = 65536,    /* one wants it searched for what is not finite */
+    LOOKED = 131072,     /* which was done already, both */
     LOCKS = AWAITING | LOCKING | LOCKED | UNLOCKING,
 };
 
@@ -41,6 +44,9 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     world.tensor.asks_room = knobs & BUDGETED;
     world.tensor.failure_code = knobs & FAILING ? TRESOR_ERROR_MAP_REFUSED : TRESOR_OK;
     world.tensor.is_poisoned = knobs & POISONED;
+    world.tensor.looked = knobs & LOOKED ? TRESOR__LOOK_VERDICTS : 0;
+    world.load_looks[TRESOR__LOAD_COMPARES] = knobs & COMPARES ? 1 : 0;
+    world.load_looks[TRESOR__LOAD_SEARCHES] = knobs & SEARCHES ? 1 : 0;
     world.lock.state = lock ? locks[lock] : LOCK_UNLOCKED;
     world.tensor.side = knobs & ON_READ_SIDE ? TRESOR__BACKING_ANONYMOUS : TRESOR__BACKING_FILE;
     world.waits[tresor__swap_wait(world.tensor.side)] = knobs & SWAP ? 1 : 0;
@@ -61,6 +67,8 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
                                    knobs & URGENT ? TRESOR__URGENCY_URGENT
                                                   : TRESOR__URGENCY_NORMAL,
                                    knobs & BUDGETED);
+    if (event == TENSOR_ON_VERIFY_FAILED)
+        value = TRESOR_ERROR_CORRUPT;
     if (event == TENSOR_ON_REFUSED)
         value = TRESOR_ERROR_BUSY;
     if (event == TENSOR_ON_RELEASE_FAILED || event == TENSOR_ON_SWAP_FAILED)
@@ -70,11 +78,12 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
 
 int main(void)
 {
-    enum { SWAPS = SWAP | SWAP_BACK | ON_READ_SIDE };
+    enum { SWAPS = SWAP | SWAP_BACK | ON_READ_SIDE, LOOKS = COMPARES | SEARCHES | LOOKED };
     static const uint32_t knobs[] = {
         [TENSOR_ABSENT] = WANTED | BY_READ | URGENT | BUDGETED,
         [TENSOR_ADMITTING] = WANTED | BY_READ | AWAITING | URGENT | BUDGETED | SWAPS,
-        [TENSOR_LOADING] = WANTED | BY_READ | AWAITING | URGENT | SWAPS,
+        [TENSOR_LOADING] = WANTED | BY_READ | AWAITING | URGENT | SWAPS | LOOKS,
+        [TENSOR_VERIFYING] = WANTED | BY_READ | AWAITING | SWAPS | LOOKS | POISONED,
         [TENSOR_RESIDENT] = WANTED | BY_READ | LOCKS | URGENT | POISONED,
         [TENSOR_SWAPPING] = BY_READ | AWAITING | SWAPS | PATIENT | POISONED,
         [TENSOR_STOPPING] = BY_READ | AWAITING | SWAPS | EVICT | PATIENT | POISONED,
@@ -85,6 +94,8 @@ int main(void)
     };
     static const struct exhaust_guard guards[] = {
         {"is_wanted", .all = WANTED},
+        {"is_unwanted", .none = WANTED},
+        {"is_to_be_verified", .none = LOOKED, .any = COMPARES | SEARCHES},
         {"is_wanted_with_room", .all = WANTED | BUDGETED},
         {"asks_room", .all = BUDGETED},
         {"is_patient", .all = PATIENT},
@@ -108,6 +119,11 @@ int main(void)
         {"refuse_load", .always = EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_SWAP),
          .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {"claim", .always = EXHAUST_SENDS(CLAIM)},
+        {"verify", .always = EXHAUST_SENDS(VERIFY)},
+        {"stop_verify", .always = EXHAUST_SENDS(STOP_VERIFY)},
+        {"withdraw_poisoned",
+         .always = EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(WITHDRAW) | EXHAUST_SENDS(SETTLE_SWAP),
+         .sometimes = EXHAUST_SENDS(TELL_LOCK), .when = AWAITING},
         {.name = "ask_seal_unused"},
         {"settle_evict_and_ask_room",
          .always = EXHAUST_SENDS(SETTLE_EVICT) | EXHAUST_SENDS(ASK_ROOM)},
@@ -174,11 +190,13 @@ int main(void)
                     EXHAUST_SENDS(SETTLE_LOAD) | EXHAUST_SENDS(SETTLE_EVICT) |
                     EXHAUST_SENDS(SETTLE_ADVISE) | EXHAUST_SENDS(HOLD) | EXHAUST_SENDS(ASK_ROOM) |
                     EXHAUST_SENDS(WITHDRAW_ROOM) | EXHAUST_SENDS(KEPT) | EXHAUST_SENDS(SWAP) |
-                    EXHAUST_SENDS(STOP_SWAP) | EXHAUST_SENDS(SETTLE_SWAP) | EXHAUST_SENDS(POISONED),
+                    EXHAUST_SENDS(STOP_SWAP) | EXHAUST_SENDS(SETTLE_SWAP) | EXHAUST_SENDS(POISONED) |
+                    EXHAUST_SENDS(VERIFY) | EXHAUST_SENDS(STOP_VERIFY),
         PIECE_WORLD,
         .signal_waits = EXHAUST_BIT(TENSOR_ADMITTING) | EXHAUST_BIT(TENSOR_LOADING) |
                         EXHAUST_BIT(TENSOR_HELD) | EXHAUST_BIT(TENSOR_EVICTING) |
-                        EXHAUST_BIT(TENSOR_SWAPPING) | EXHAUST_BIT(TENSOR_STOPPING),
+                        EXHAUST_BIT(TENSOR_SWAPPING) | EXHAUST_BIT(TENSOR_STOPPING) |
+                        EXHAUST_BIT(TENSOR_VERIFYING),
         .floating = EXHAUST_BIT(TRESOR__EFFECT_ADVISE),
         .deaf = EXHAUST_BIT(TENSOR_SEALING),
     };

@@ -192,6 +192,19 @@ static void check_pools(void)
         world_violate("at rest a stage is not free");
 }
 
+static void check_looks(void)
+{
+    uint32_t idle = 0;
+    for (uint32_t i = controller()->free_digest; i != TRESOR_NONE; i = controller()->digests[i].next)
+        idle++;
+    if (idle != TRESOR__LOOKS_MAX || controller()->first_look != TRESOR__NOBODY ||
+        slot()->look_count > 0 || controller()->looks_held > 0)
+        world_violate("at rest something is looked at");
+    for (uint32_t i = 0; has_tables() && i < slot()->pin_count; i++)
+        if (slot()->pieces[i].is_look_held || slot()->pieces[i].is_look_due || slot()->pieces[i].look != TRESOR_NONE)
+            world_violate("at rest piece %u is held for a look", i);
+}
+
 static void check_counts(void)
 {
     const struct tresor__budget *budget = &controller()->budget;
@@ -286,6 +299,7 @@ void check_idle(void)
 {
     check_requests();
     check_pools();
+    check_looks();
     check_counts();
     if (slot()->source.state == SOURCE_READY)
         check_files();

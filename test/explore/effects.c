@@ -58,6 +58,13 @@ static void may_of_kind(struct choice_list *list, const struct tresor__effect *e
     case TRESOR__EFFECT_READ:
         may_read(list, effect);
         break;
+    case TRESOR__EFFECT_DIGEST:
+        may(list, FAULT_SHORT, OUTCOME_SHORT);
+        if (effect->flags & TRESOR__LOOK_LAST && effect->flags & TRESOR__LOOK_SUM)
+            may(list, FAULT_WRONG, OUTCOME_WRONG);
+        if (effect->flags & TRESOR__LOOK_FINITE)
+            may(list, FAULT_WRONG, OUTCOME_NOT_FINITE);
+        break;
     case TRESOR__EFFECT_STAT:
         may(list, FAULT_CHANGED, OUTCOME_CHANGED);
         may(list, FAULT_EMPTY, OUTCOME_EMPTY);
@@ -109,7 +116,7 @@ const char *world_outcome_name(uint32_t outcome)
 {
     static const char *const names[OUTCOME_COUNT] = {
         "well", "fails", "interrupted", "short", "nothing", "refused", "unreachable", "lies",
-        "slow", "cold", "changed", "empty", "torn", "no memory", "cancelled",
+        "slow", "cold", "changed", "empty", "torn", "no memory", "cancelled", "wrong", "not finite",
     };
     return names[outcome];
 }
@@ -153,17 +160,18 @@ static struct pages pages_of(const struct tresor__effect *effect)
     return pages_at(is_scratch ? file->scratch : file->pages, effect->place, effect->length);
 }
 
-/* Nobody reads into a page that goes, and nobody who has acquired a tensor loses its bytes. */
+/* Nobody reads into, or looks at, a page that goes, and nobody who has acquired a tensor loses its bytes. */
 static void must_not_be_in_use(struct pages pages, const char *what)
 {
     for (uint32_t i = 0; i < world->in_flight_count; i++) {
         const struct tresor__effect *effect = &world->in_flight[i];
-        bool has_place = effect->kind == TRESOR__EFFECT_READ &&
-                         (effect->space == TRESOR__SPACE_WINDOW ||
-                          effect->space == TRESOR__SPACE_SCRATCH);
+        bool has_place = effect->kind == TRESOR__EFFECT_DIGEST ||
+                         (effect->kind == TRESOR__EFFECT_READ &&
+                          (effect->space == TRESOR__SPACE_WINDOW ||
+                           effect->space == TRESOR__SPACE_SCRATCH));
         struct pages others = has_place ? pages_of(effect) : (struct pages){0};
         if (others.list == pages.list && others.first < pages.last && pages.first < others.last)
-            world_violate("%s of pages that a read in flight goes to", what);
+            world_violate("%s of pages that a read in flight goes to, or a look at", what);
     }
 }
 
@@ -316,6 +324,21 @@ static int64_t read_bytes(const struct tresor__effect *effect, enum outcome outc
         world->staged_bytes[stage] = effect->place + count;
     }
     return outcome == OUTCOME_LIE ? (int64_t)effect->length + 1 : (int64_t)count;
+}
+
+/* What is looked at is all there, but for what a guard has replaced. */
+static int64_t look(const struct tresor__effect *effect, enum outcome outcome)
+{
+    struct tresor__digest_record *record = effect->record;
+    uint64_t eighth = world->spec->page_bytes / EIGHTHS;
+    const struct world_page *pages = file_of(effect)->pages;
+    uint64_t last = effect->length > 0 ? (effect->place + effect->length + eighth - 1) / eighth : 0;
+    for (uint64_t i = effect->place / eighth; i < last && i / EIGHTHS < WORLD_PAGES; i++)
+        if (!pages[i / EIGHTHS].is_replaced && !(pages[i / EIGHTHS].bytes >> i % EIGHTHS & 1))
+            world_violate("a look at bytes that are not there");
+    record->high = record->low = outcome == OUTCOME_WRONG ? 0 : WORLD_DIGEST;
+    record->bad_element = outcome == OUTCOME_NOT_FINITE ? 0 : UINT64_MAX;
+    return (int64_t)(outcome == OUTCOME_SHORT ? effect->length / 2 : effect->length);
 }
 
 static int64_t lock(const struct tresor__effect *effect)
@@ -505,6 +528,8 @@ static int64_t succeed(const struct tresor__effect *effect, enum outcome outcome
         return read_bytes(effect, outcome);
     case TRESOR__EFFECT_CANCEL:
         return effect->is_cancelled;
+    case TRESOR__EFFECT_DIGEST:
+        return look(effect, outcome);
     case TRESOR__EFFECT_LOCK:
         return lock(effect);
     case TRESOR__EFFECT_UNLOCK:

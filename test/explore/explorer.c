@@ -247,7 +247,8 @@ static const char *op_name(uint8_t kind)
 {
     static const char *const names[] = {"",       "LOAD",   "EVICT", "LOCK",  "UNLOCK", "SWAP",
                                         "ADVISE", "COPY",   "STREAM", "BUDGET", "PLAN",  "SEEK",
-                                        "OPEN",   "CLOSE",  "SPLIT", "WATCH", "UNWATCH", "CHECK", "UNGUARD"};
+                                        "OPEN",   "CLOSE",  "SPLIT", "WATCH", "UNWATCH", "CHECK", "UNGUARD",
+                                        "PROMISE", "DIGEST"};
     return names[kind];
 }
 

@@ -114,6 +114,17 @@ static int32_t split(void)
     return tresor_split_pattern(world->context, world->host.source, "*");
 }
 
+static int32_t promise(void)
+{
+    for (uint32_t i = 0; i < host_pieces(); i++) {
+        const struct tresor_item_digest digest = {item_of(i), {WORLD_DIGEST, WORLD_DIGEST}};
+        int32_t code = tresor_source_set_digests(world->context, world->host.source, &digest, 1);
+        if (code != TRESOR_OK)
+            return code;
+    }
+    return TRESOR_OK;
+}
+
 /* Verbs on tensors; how a request is waited for is in its options. */
 static int32_t ask(const struct op *op, struct tresor_request *request)
 {
@@ -127,6 +138,8 @@ static int32_t ask(const struct op *op, struct tresor_request *request)
     switch (op->kind) {
     case OP_LOAD:
         return load(op, items, count, request);
+    case OP_DIGEST:
+        return tresor_digest(context, items, count, &options, request);
     case OP_EVICT:
         return tresor_evict(context, items, count, &options, request);
     case OP_LOCK:
@@ -167,6 +180,8 @@ static int32_t call(const struct op *op, struct tresor_request *request)
     case OP_UNGUARD:
         tresor__context_unguard(world->context);
         return TRESOR_OK;
+    case OP_PROMISE:
+        return promise();
     case OP_SPLIT:
         return split();
     case OP_WATCH:
@@ -188,6 +203,7 @@ static uint8_t verb_of(const struct op *op)
         [OP_BUDGET] = TRESOR_VERB_BUDGET, [OP_PLAN] = TRESOR_VERB_PLAN,
         [OP_OPEN] = TRESOR_VERB_OPEN,     [OP_CLOSE] = TRESOR_VERB_CLOSE,
         [OP_CHECK] = TRESOR_VERB_CHECK,   [OP_UNGUARD] = 0,
+        [OP_PROMISE] = 0,                 [OP_DIGEST] = TRESOR_VERB_DIGEST,
     };
     return verbs[op->kind];
 }

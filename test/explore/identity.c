@@ -132,7 +132,7 @@ static void put_request(uint64_t *digest, const struct tresor__request *request)
 {
     put(digest, request->state);
     put(digest, request->verb);
-    put(digest, (uint64_t)request->strategy << 8 | request->urgency);
+    put(digest, (uint64_t)request->looks << 16 | (uint64_t)request->strategy << 8 | request->urgency);
     put(digest, (uint64_t)request->wants_items << 5 | (uint64_t)request->wants_pins << 4 |
                     (uint64_t)request->awaits_room << 3 | (uint64_t)request->is_patient << 2 |
                     (uint64_t)request->withdrawn << 1 | request->is_strategy_asked);
@@ -216,7 +216,8 @@ static uint64_t digest_of_effect(const struct tresor__effect *effect)
     put(&digest, (uint64_t)effect->flags << 8 | effect->space);
     put(&digest, effect->machine == TRESOR__MACHINE_BLOCK
                      ? digest_of_block(&controller()->io.blocks[effect->slot])
-                     : effect->slot);
+                 : effect->machine == TRESOR__MACHINE_DIGEST ? controller()->digests[effect->slot].piece
+                                                             : effect->slot);
     put(&digest, effect->file);
     put(&digest, effect->place);
     put(&digest, effect->offset);
@@ -484,7 +485,20 @@ static void put_tensor(uint64_t *digest, const struct tresor__piece *piece)
                         : (uint64_t)tensor->backing << 16 | (uint64_t)tensor->urgency << 8 |
                               (uint64_t)tensor->asks_room);
     put(digest, has_side ? tensor->side + UINT64_C(1) : 0);
+    put(digest, (uint64_t)tensor->looked << 8 | tensor->looking);
     put(digest, tensor->state == TENSOR_EVICTING ? (uint64_t)(uint32_t)tensor->failure_code : 0);
+}
+
+/* Which of the digests it is does not matter. */
+static void put_look(uint64_t *digest, const struct tresor__piece *piece)
+{
+    const struct tresor__digest *look = piece->look == TRESOR_NONE ? NULL : &controller()->digests[piece->look];
+    put(digest, (uint64_t)piece->load_looks[0] << 32 | piece->load_looks[1]);
+    put(digest, (uint64_t)piece->is_look_due << 2 | (uint64_t)piece->is_look_held << 1 | piece->has_digest);
+    put(digest, piece->is_look_due ? piece->next_look : 0);
+    put(digest, look ? (uint64_t)look->looks << 1 | look->is_cancelled : 0);
+    put(digest, look ? look->done : 0);
+    put(digest, look ? look->asked : 0);
 }
 
 static void put_piece(uint64_t *digest, uint32_t index)
@@ -492,6 +506,7 @@ static void put_piece(uint64_t *digest, uint32_t index)
     const struct tresor__piece *piece = &slot()->pieces[index];
     uint64_t word = atomic_load(&atomic_load(&slot()->pins)->pins[index].word);
     put_tensor(digest, piece);
+    put_look(digest, piece);
     put(digest, piece->lock.state);
     put(digest, piece->lock.state == LOCK_UNLOCKING ? (uint64_t)(uint32_t)piece->lock.failure_code : 0);
     for (uint32_t i = piece->first_wait; i != TRESOR_NONE; i = controller()->pairs[i].next_of_tensor)

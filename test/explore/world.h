@@ -21,6 +21,7 @@ enum {
     WORLD_CHUNKS = 4,
     WORLD_OPS = 24,
     WORLD_OUTCOMES = 12, /* of one effect */
+    WORLD_DIGEST = 4711, /* either half, of every tensor */
 };
 
 /** What a host may do: one letter of its alphabet. */
@@ -44,6 +45,8 @@ enum op_kind {
     OP_UNWATCH,
     OP_CHECK,
     OP_UNGUARD,
+    OP_PROMISE, /* a digest of every tensor */
+    OP_DIGEST,
 };
 
 struct op {
@@ -78,6 +81,7 @@ enum fault {
     FAULT_EMPTY = 1 << 9,       /* it is empty */
     FAULT_TORN = 1 << 10,       /* a replacing fails half-way */
     FAULT_MEMORY = 1 << 11,     /* ENOMEM, where that is a reason of its own */
+    FAULT_WRONG = 1 << 12,      /* a digest is another one than was promised, or a number is not finite */
 };
 
 enum outcome {
@@ -96,6 +100,8 @@ enum outcome {
     OUTCOME_TORN,
     OUTCOME_MEMORY,
     OUTCOME_CANCELLED,
+    OUTCOME_WRONG,
+    OUTCOME_NOT_FINITE,
     OUTCOME_COUNT
 };
 

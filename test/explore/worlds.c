@@ -10,6 +10,7 @@
 #define ALPHABET(...) .ops = (const struct op[]){__VA_ARGS__, {.kind = OP_END}}
 #define BEFORE(...) .before = (const struct op[]){__VA_ARGS__, {.kind = OP_END}}
 
+#define CHECKED TRESOR_REQUEST_CHECK
 #define UNIT UINT64_C(65536)
 /* More than are told in one turn that a chunk of theirs has failed. */
 #define CROWD                                                                                      \
@@ -461,6 +462,61 @@ const struct world_spec worlds[] = {
         BEFORE(LOAD_MMAP(1)),
         ALPHABET({.kind = OP_LOAD, .strategy = TRESOR_STRATEGY_MMAP, .pieces = 1, .is_twice = true},
                  VERB(EVICT, 1), SWAP_READ(1)),
+    },
+    {
+        .name = "loads that are looked at",
+        .states = 2500,
+        TWO_TENSORS,
+        .faults = FAULT_HARD | FAULT_WRONG | FAULT_SHORT,
+        .live_max = 2,
+        .pins_max = 1,
+        BEFORE({.kind = OP_PROMISE}),
+        ALPHABET(LOAD_READ(1, .flags = CHECKED), LOAD_MMAP(2, .flags = CHECKED | TRESOR_REQUEST_FINITE),
+                 LOAD_READ(1), VERB(EVICT, 1), VERB(LOCK, 1)),
+    },
+    {
+        .name = "looks at what is there",
+        .states = 2500,
+        TWO_TENSORS,
+        .faults = FAULT_HARD | FAULT_WRONG,
+        .live_max = 3,
+        .pins_max = 1,
+        BEFORE({.kind = OP_PROMISE}, LOAD_READ(1)),
+        ALPHABET(LOAD_READ(1, .flags = CHECKED), LOAD_MMAP(1, .flags = TRESOR_REQUEST_FINITE | TRESOR_REQUEST_PIN),
+                 VERB(DIGEST, 0), VERB(EVICT, 1, .flags = TRESOR_REQUEST_WAIT), SWAP_MMAP(1), {.kind = OP_CLOSE}),
+    },
+    {
+        .name = "looks of several parts, and swaps",
+        .states = 2500,
+        .page_bytes = 16 * UNIT,
+        .quarters = {10, 5},
+        .faults = FAULT_WRONG,
+        .live_max = 3,
+        BEFORE({.kind = OP_PROMISE}),
+        ALPHABET(LOAD_READ(1, .flags = CHECKED), LOAD_READ(1, .flags = TRESOR_REQUEST_FINITE), SWAP_MMAP(1),
+                 LOAD_READ(1), VERB(EVICT, 1)),
+    },
+    {
+        .name = "looks under a budget",
+        .states = 2500,
+        TWO_TENSORS,
+        .faults = FAULT_WRONG,
+        .live_max = 2,
+        .pins_max = 1,
+        .budget_halves = 5,
+        BEFORE({.kind = OP_PROMISE}),
+        ALPHABET(LOAD_READ(1, .flags = CHECKED), LOAD_MMAP(2, .flags = CHECKED | TRESOR_REQUEST_WAIT),
+                 VERB(DIGEST, 1), VERB(BUDGET, 0, .argument = 3)),
+    },
+    {
+        .name = "looks and a guard",
+        .states = 2500,
+        TWO_TENSORS,
+        .has_guard = true,
+        .live_max = 2,
+        .pins_max = 1,
+        BEFORE({.kind = OP_PROMISE}, LOAD_MMAP(1)),
+        ALPHABET(LOAD_MMAP(2, .flags = CHECKED), LOAD_MMAP(1, .flags = CHECKED), VERB(EVICT, 2)),
     },
     {
         .name = "advice",

@@ -335,9 +335,22 @@ def decode_files():
     yield "lz4_junk", stored + b"junk behind"
 
 
+def sums_files():
+    header = "tresor-sums 1 xxh128"
+    digest = "0123456789abcdef0123456789abcde0"
+    yield "nothing", b""
+    yield "header", lines(header)
+    yield "names", lines(header, digest + "  a", digest + "  ", digest + "  \\x0a\\x00\\x5c")
+    yield "twice", lines(header, digest + "  a", digest + "  a")
+    yield "escape_cut", lines(header, digest + "  a\\x0")
+    yield "digest_cut", lines(header, digest[:31])
+    yield "no_end", lines(header)[:-1]
+
+
 def main():
     for name, files in {"gguf": gguf_files, "safetensors": safetensors_files, "index": index_files, "layout": layout_files,
-                        "decode": decode_files, "script": script_files, "tmai": tmai_files, "trace": trace_files}.items():
+                        "decode": decode_files, "script": script_files, "sums": sums_files, "tmai": tmai_files,
+                        "trace": trace_files}.items():
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)
         for file, data in files():

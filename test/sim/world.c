@@ -57,7 +57,7 @@ static const struct {
     [TRESOR__EFFECT_READAHEAD] = {20, 80}, [TRESOR__EFFECT_READ] = {60, 60},
     [TRESOR__EFFECT_CANCEL] = {1, 5},     [TRESOR__EFFECT_ADVISE] = {2, 10},
     [TRESOR__EFFECT_LOCK] = {10, 40},     [TRESOR__EFFECT_UNLOCK] = {5, 20},
-    [TRESOR__EFFECT_QUERY] = {10, 20},
+    [TRESOR__EFFECT_QUERY] = {10, 20},    [TRESOR__EFFECT_DIGEST] = {20, 300},
 };
 
 static uint64_t scale(uint32_t microseconds, uint32_t percent)

@@ -241,7 +241,7 @@ static void flags_of_other_verbs_are_refused(void **state)
             assert_error(ask(verb, TRESOR_REQUEST_PIN), TRESOR_ERROR_INVALID);
         if (verb != TRESOR_VERB_EVICT && verb != TRESOR_VERB_LOAD)
             assert_error(ask(verb, TRESOR_REQUEST_WAIT), TRESOR_ERROR_INVALID);
-        assert_error(ask(verb, 8), TRESOR_ERROR_INVALID);
+        assert_error(ask(verb, 1u << 31), TRESOR_ERROR_INVALID);
     }
     fake_world_close(&world);
 }

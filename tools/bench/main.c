@@ -15,13 +15,14 @@ static const struct {
     {"dispatch", bench_dispatch}, {"memory", bench_memory},   {"small", bench_small},
     {"gaps", bench_gaps},       {"swap", bench_swap},         {"donate", bench_donate},
     {"plan", bench_plan},       {"windows", bench_windows},   {"experts", bench_experts},
+    {"check", bench_check},
 };
 
 static const char usage[] =
     "usage: tresor-bench --tool TRESOR --folder FOLDER [--pairs N] [--size BYTES] [NAME]...\n"
     "Prints figures of the library against raw calls, made in turn in one run. NAME: acquire, cycle,\n"
-    "open, warm, populate, cold, dispatch, memory, small, gaps, swap, donate, plan, windows, experts;\n"
-    "all if none is given. Models are made in FOLDER and kept. Exit 1 if a target is missed.\n";
+    "open, warm, populate, cold, dispatch, memory, small, gaps, swap, donate, plan, windows, experts,\n"
+    "check; all if none is given. Models are made in FOLDER and kept. Exit 1 if a target is missed.\n";
 
 static bool is_named(const char *name, int argc, char **argv)
 {

@@ -45,6 +45,7 @@ _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1,
 
 /* The benchmarks; each says whether its targets were met. */
 bool bench_acquire(const struct settings *settings);
+bool bench_check(const struct settings *settings);
 bool bench_cold(const struct settings *settings);
 bool bench_cycle(const struct settings *settings);
 bool bench_donate(const struct settings *settings);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "call.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static const struct call_shape shapes[CALL_COUNT] = {
     [CALL_OPEN] = {.name = "open", .text = "path", .made = "source", .makes_request = true},
     [CALL_OPEN_WITH] = {.name = "open_with",
@@ -19,6 +22,10 @@ static const struct call_shape shapes[CALL_COUNT] = {
                       .handle = "source",
                       .text = "pattern",
                       .made = "item"},
+    [CALL_SET_DIGESTS] = {.name = "set_digests",
+                          .handle = "source",
+                          .text = "digests",
+                          .list = CALL_LIST_OF_TENSORS},
     [CALL_LOAD] = {.name = "load",
                    .list = CALL_LIST_OF_ITEMS,
                    .numbers = {"flags", "strategy", "urgency"},
@@ -159,6 +166,44 @@ static int32_t make_group(struct tresor_context *context, const struct call *cal
     return code;
 }
 
+static bool read_half(const char *text, uint64_t *half)
+{
+    char digits[CALL_DIGEST_DIGITS / 2 + 1];
+    memcpy(digits, text, sizeof digits - 1);
+    digits[sizeof digits - 1] = '\0';
+    *half = strtoull(digits, NULL, 16);
+    return strspn(digits, "0123456789abcdef") == sizeof digits - 1;
+}
+
+static bool read_digests(struct tresor_context *context, const struct call *call,
+                         struct tresor_item_digest *digests)
+{
+    const struct tresor_source source = {call->handle};
+    bool is_read = strlen(call->text) / CALL_DIGEST_DIGITS == call->count;
+    for (size_t i = 0; is_read && i < call->count; i++) {
+        const char *text = call->text + i * CALL_DIGEST_DIGITS;
+        is_read = tresor_item_of_tensor(context, source, call->tensors[i], &digests[i].item) ==
+                      TRESOR_OK &&
+                  read_half(text, &digests[i].digest.high) &&
+                  read_half(text + CALL_DIGEST_DIGITS / 2, &digests[i].digest.low);
+    }
+    return is_read;
+}
+
+static int32_t set_digests(struct tresor_context *context, const struct call *call)
+{
+    struct tresor_item_digest *digests = calloc(call->count + 1, sizeof *digests);
+    if (!digests)
+        return TRESOR_ERROR_NO_MEMORY;
+    const int32_t code =
+        read_digests(context, call, digests)
+            ? tresor_source_set_digests(context, (struct tresor_source){call->handle}, digests,
+                                        call->count)
+            : TRESOR_ERROR_INVALID;
+    free(digests);
+    return code;
+}
+
 static int32_t get_fd(struct tresor_context *context, struct call_answer *answer)
 {
     answer->descriptor = tresor_get_fd(context);
@@ -174,6 +219,8 @@ static int32_t make(struct tresor_context *context, const struct call *call,
     case CALL_SPLIT:
         return tresor_split(context, (struct tresor_source){call->handle}, call->tensors,
                             call->count);
+    case CALL_SET_DIGESTS:
+        return set_digests(context, call);
     case CALL_LIST:
     case CALL_PATTERN:
         return make_group(context, call, answer);

@@ -14,6 +14,7 @@ enum call_kind {
     CALL_CLOSE,
     CALL_SPLIT,
     CALL_LIST,    /* tresor_item_of_list */
+    CALL_SET_DIGESTS,
     CALL_PATTERN, /* tresor_item_of_pattern: it makes a group too */
     CALL_LOAD,
     CALL_EVICT,
@@ -36,12 +37,13 @@ enum call_kind {
 
 enum {
     CALL_NUMBERS = 7,
+    CALL_DIGEST_DIGITS = 32,
 };
 
 struct call {
     enum call_kind kind;
     bool is_elsewhere; /* made by another thread than the context's */
-    const char *text;  /* a path, or a pattern */
+    const char *text;  /* a path, a pattern, or digests one after the other */
     uint64_t handle;   /* of a source, a request or an item */
     const struct tresor_item *items;
     const uint32_t *tensors;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "calls.h"
 
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "recorder.h"
 
@@ -92,11 +95,31 @@ int32_t calls_item_of_pattern(const struct opened *opened, const char *pattern,
     return answer.code;
 }
 
-int32_t calls_ask(const struct opened *opened, enum call_kind verb, const struct tresor_item *items,
-                  size_t count, struct tresor_request *request)
+int32_t calls_set_digests(const struct opened *opened, const uint32_t *tensors,
+                          const struct tresor_digest *digests, size_t count)
 {
-    return make_request(opened, &(struct call){.kind = verb, .items = items, .count = count},
-                        request);
+    char *text = malloc(count * CALL_DIGEST_DIGITS + 1);
+    if (!text)
+        return TRESOR_ERROR_NO_MEMORY;
+    text[0] = '\0';
+    for (size_t i = 0; i < count; i++)
+        snprintf(text + i * CALL_DIGEST_DIGITS, CALL_DIGEST_DIGITS + 1, "%016" PRIx64 "%016" PRIx64,
+                 digests[i].high, digests[i].low);
+    const int32_t code = make(opened, &(struct call){.kind = CALL_SET_DIGESTS,
+                                                     .handle = opened->source.value,
+                                                     .tensors = tensors,
+                                                     .count = count,
+                                                     .text = text});
+    free(text);
+    return code;
+}
+
+int32_t calls_ask(const struct opened *opened, enum call_kind verb, const struct tresor_item *items,
+                  size_t count, uint32_t flags, struct tresor_request *request)
+{
+    return make_request(
+        opened,
+        &(struct call){.kind = verb, .items = items, .count = count, .numbers = {flags}}, request);
 }
 
 int32_t calls_load(const struct opened *opened, struct tresor_item item,

@@ -20,9 +20,12 @@ int32_t calls_item_of_list(const struct opened *opened, const uint32_t *tensors,
                            struct tresor_item *item);
 int32_t calls_item_of_pattern(const struct opened *opened, const char *pattern,
                               struct tresor_item *item);
-/** LOAD, EVICT or LOCK, by its defaults. */
+/** Tensors' digests, as many as there are tensors. */
+int32_t calls_set_digests(const struct opened *opened, const uint32_t *tensors,
+                          const struct tresor_digest *digests, size_t count);
+/** LOAD, EVICT or LOCK, by its defaults but for a LOAD's flags. */
 int32_t calls_ask(const struct opened *opened, enum call_kind verb, const struct tresor_item *items,
-                  size_t count, struct tresor_request *request);
+                  size_t count, uint32_t flags, struct tresor_request *request);
 /** Of the options flags, strategy and urgency count. */
 int32_t calls_load(const struct opened *opened, struct tresor_item item,
                    const struct tresor_request_options *options, struct tresor_request *request);

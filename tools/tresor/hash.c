@@ -10,7 +10,7 @@
 #include "model_options.h"
 #include "options.h"
 #include "running.h"
-#include "text.h"
+#include "sums.h"
 
 /* What is in memory at a time, but for a tensor that is larger: models may be larger than memory.
  */
@@ -36,7 +36,8 @@ static const struct command_usage usage = {
     .command = "hash",
     .operands = "FILE",
     .about =
-        "Load the tensors, part by part, and print the XXH128 of each one's bytes and its name.",
+        "Load the tensors, part by part, and print the XXH128 of each one's bytes and its name,\n"
+        "as 'tresor load --check' reads them (docs/sums.md).",
     .options = rows,
     .option_count = sizeof rows / sizeof rows[0],
 };
@@ -103,13 +104,9 @@ static bool ask(struct hashing *hashing, enum call_kind verb, const struct group
 
 static void print_hash(const void *data, uint64_t size_bytes, const struct tresor_tensor_info *info)
 {
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, (size_t)size_bytes));
-    for (size_t i = 0; i < sizeof canonical.digest; i++)
-        printf("%02x", canonical.digest[i]);
-    fputs("  ", stdout);
-    text_print(stdout, info->name, info->name_bytes, SIZE_MAX);
-    putchar('\n');
+    const XXH128_hash_t hash = XXH3_128bits(data, (size_t)size_bytes);
+    sums_print(stdout, &(struct tresor_digest){hash.high64, hash.low64}, info->name,
+               info->name_bytes);
 }
 
 static void hash_tensor(struct hashing *hashing, struct tresor_item item, uint32_t tensor)
@@ -178,6 +175,8 @@ static int hash(const struct option_reader *reader, const struct model_options *
         code = hash_is_possible(reader, options, &opened)
                    ? select_tensors(reader, options, &opened, &selection)
                    : TOOL_USAGE;
+        if (code == TOOL_DONE)
+            sums_print_header(stdout);
         if (code == TOOL_DONE)
             hash_selection(&hashing, &selection);
         if (hashing.failures.count > 0)

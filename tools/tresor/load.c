@@ -16,6 +16,8 @@ enum {
     KEY_LOCK,
     KEY_COLD,
     KEY_GUARD,
+    KEY_CHECK,
+    KEY_FINITE,
     KEY_TENSOR,
     KEY_SPLIT,
     KEY_BUDGET,
@@ -38,6 +40,10 @@ static const struct option_row rows[] = {
     {KEY_GUARD, "guard", NULL,
      "live on, and tell, where a file becomes shorter under tensors that\n"
      "are used, rather than die of SIGBUS"},
+    {KEY_CHECK, "check", "SUMS",
+     "compare every tensor with its digest of 'tresor hash' before it counts\n"
+     "as loaded"},
+    {KEY_FINITE, "finite", NULL, "look for NaN and infinity in every tensor of floats, or with scales"},
     MODEL_OPTION_TENSOR(KEY_TENSOR),
     MODEL_OPTIONS_PLACE,
     {KEY_SPLIT, "split", NULL,
@@ -138,6 +144,12 @@ static bool take_option(const struct option_reader *reader, int key, struct load
     case KEY_GUARD:
         options->guard = true;
         return true;
+    case KEY_CHECK:
+        options->check_path = reader->value;
+        return true;
+    case KEY_FINITE:
+        options->finite = true;
+        return true;
     case KEY_TENSOR:
         model_options_take_pattern(reader, &options->model);
         return true;
@@ -168,6 +180,19 @@ static bool take_option(const struct option_reader *reader, int key, struct load
     }
 }
 
+static int check_looks(const struct option_reader *reader, const struct load_options *options)
+{
+    const bool looks = options->check_path || options->finite;
+    if (looks && walk_is_wanted(&options->walk))
+        return options_wrong(reader, "--check and --finite are of a load, not of a walk");
+    if (options->check_path && options->split)
+        return options_wrong(reader, "--check has digests of tensors, --split makes slices of them");
+    if (options->check_path && !tresor_can_digest())
+        return options_wrong(reader, "--check: this tresor was built without libxxhash; build it "
+                                     "with -Dhash=enabled");
+    return TOOL_DONE;
+}
+
 static int run(struct option_reader *reader, struct load_options *options)
 {
     int key;
@@ -180,6 +205,9 @@ static int run(struct option_reader *reader, struct load_options *options)
     if (!model_options_finish(reader, &options->model) ||
         !walk_options_finish(reader, &options->walk, options->lock))
         return TOOL_USAGE;
+    const int wrong = check_looks(reader, options);
+    if (wrong != TOOL_DONE)
+        return wrong;
     if (options->cold && options->model.place.has_descriptor)
         return options_wrong(reader, "--cold needs FILE, by whose path it is opened once more");
     if (options->trace_times && !options->trace_path)

@@ -26,6 +26,8 @@ struct load_options {
     bool guard;
     bool split;
     bool is_json;
+    bool finite;
+    const char *check_path; /* of a SUMS file; NULL: none */
 };
 
 struct load_result {
@@ -56,6 +58,11 @@ int load_run(const struct option_reader *reader, const struct load_options *opti
 
 /** Split every tensor of three dimensions that can be. */
 int32_t load_split(const struct opened *opened);
+
+/** Promise the digests of what is selected, as the SUMS file at `path` has them. Returns an enum tool_exit: TOOL_USAGE, after
+ * a message, where it is no such file, or not one of this model. */
+int load_check(const struct option_reader *reader, const char *path, const struct opened *opened,
+               const struct selection *selection, struct failures *failures);
 
 void load_print_text(const struct load_result *result);
 void load_print_json(const struct load_result *result);

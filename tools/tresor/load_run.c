@@ -20,6 +20,8 @@ static int make_item(const struct option_reader *reader, const struct load_optio
 {
     struct selection selection;
     int code = select_tensors(reader, &options->model, opened, &selection);
+    if (code == TOOL_DONE && options->check_path)
+        code = load_check(reader, options->check_path, opened, &selection, failures);
     if (code == TOOL_DONE) {
         const int32_t made =
             options->model.pattern_count == 0
@@ -35,8 +37,14 @@ static int make_item(const struct option_reader *reader, const struct load_optio
     return code;
 }
 
-static void load_item(const struct opened *opened, struct tresor_item item,
-                      struct load_result *result)
+static uint32_t flags_of(const struct load_options *options)
+{
+    return (options->check_path ? TRESOR_REQUEST_CHECK : 0u) |
+           (options->finite ? TRESOR_REQUEST_FINITE : 0u);
+}
+
+static void load_item(const struct load_options *options, const struct opened *opened,
+                      struct tresor_item item, struct load_result *result)
 {
     struct progress progress;
     struct tresor_event done;
@@ -49,6 +57,7 @@ static void load_item(const struct opened *opened, struct tresor_item item,
         .degraded = &result->degraded,
         .progress = &progress,
         .times = &result->times,
+        .load_flags = flags_of(options),
     };
     const uint64_t processor_before_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID);
     const uint64_t start_ns = clock_ns();
@@ -138,7 +147,7 @@ static int load_opened(const struct option_reader *reader, const struct load_opt
     if (result->walk.is_wanted)
         walk_item(options, opened, item, strategy, result);
     else
-        load_item(opened, item, result);
+        load_item(options, opened, item, result);
     if (options->lock && !interrupt_signal())
         lock_item(opened, item, result);
     failures_end(&result->failures);

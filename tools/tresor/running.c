@@ -70,7 +70,7 @@ bool request_run(const struct opened *opened, enum call_kind verb, const struct 
     struct tresor_request request;
     const uint64_t failures_before = watch->failures->count;
     *done = (struct tresor_event){0};
-    const int32_t refused = calls_ask(opened, verb, items, item_count, &request);
+    const int32_t refused = calls_ask(opened, verb, items, item_count, watch->load_flags, &request);
     if (refused != TRESOR_OK) {
         const struct tresor_error error = error_of_code(refused);
         failures_add(watch->failures, &error);

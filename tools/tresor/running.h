@@ -15,6 +15,7 @@ struct run_watch {
     struct degraded *degraded;
     struct progress *progress;    /* the bar; may be NULL */
     struct dispatch_times *times; /* may be NULL */
+    uint32_t load_flags;          /* of a LOAD: enum tresor_request_flag */
 };
 
 /**

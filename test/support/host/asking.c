@@ -32,6 +32,8 @@ static int32_t ask(struct host *host, enum tresor_verb verb, const struct tresor
         return tresor_unlock(host->context, items, count, options, request);
     case TRESOR_VERB_STREAM:
         return tresor_stream(host->context, items, count, options, request);
+    case TRESOR_VERB_DIGEST:
+        return tresor_digest(host->context, items, count, options, request);
     case TRESOR_VERB_SWAP:
         return tresor_swap(host->context, items, count,
                            host_draw(host, TRESOR_STRATEGY_READ + 1), options, request);
@@ -52,6 +54,8 @@ static uint32_t choose_flags(struct host *host, enum tresor_verb verb)
         flags |= TRESOR_REQUEST_WAIT;
     if (verb == TRESOR_VERB_LOAD && host_once_in(host, 4))
         flags |= TRESOR_REQUEST_WAIT;
+    if ((verb == TRESOR_VERB_LOAD || verb == TRESOR_VERB_DIGEST) && host_once_in(host, 3))
+        flags |= TRESOR_REQUEST_CHECK;
     return flags;
 }
 
@@ -82,6 +86,11 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
     if ((code == TRESOR_ERROR_TOO_BIG && !has_room) ||
         (may_map && host_may_refuse(host, source, code)))
         return NULL;
+    if (verb == TRESOR_VERB_DIGEST && code == TRESOR_ERROR_UNSUPPORTED && !tresor_can_digest())
+        return NULL;
+    if (options.flags & TRESOR_REQUEST_CHECK && code == TRESOR_ERROR_NOT_FOUND &&
+        !host_has_digests(host, source, items, count))
+        return NULL;
     host_expect(host, code,
                 host_is_full(host) || items_named(host) + count > host->options.items_max,
                 tresor_verb_name(verb));
@@ -96,6 +105,7 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
         made->total_bytes += bytes;
     }
     made->wants_pins = options.flags & TRESOR_REQUEST_PIN;
+    made->is_checked = options.flags & TRESOR_REQUEST_CHECK;
     made->wants_items = made->wants_pins || options.flags & TRESOR_REQUEST_ITEMS;
     made->is_patient = options.flags & TRESOR_REQUEST_WAIT;
     return made;

@@ -15,6 +15,14 @@ static bool may_load_end(const struct host_request *request, int32_t code)
     return code == TRESOR_ERROR_BUSY && request->may_lack_room && !request->is_patient;
 }
 
+static bool has_wrong_digests(const struct host_source *source)
+{
+    for (uint32_t i = 0; i < source->tensor_count; i++)
+        if (source->pieces[i].is_wrong)
+            return true;
+    return false;
+}
+
 bool host_may_end(const struct host *host, const struct host_request *request, int32_t code)
 {
     enum tresor_verb verb = request->verb;
@@ -23,6 +31,11 @@ bool host_may_end(const struct host *host, const struct host_request *request, i
         return verb != TRESOR_VERB_OPEN || model < MODELS_GOOD;
     if (code == TRESOR_ERROR_CANCELLED)
         return verb != TRESOR_VERB_CLOSE;
+    /* Of those who wait for one load, some may want it checked. */
+    if (code == TRESOR_ERROR_CORRUPT)
+        return has_wrong_digests(&host->sources[request->source]) &&
+               (verb == TRESOR_VERB_LOAD || verb == TRESOR_VERB_PLAN ||
+                (verb == TRESOR_VERB_DIGEST && request->is_checked));
     switch (verb) {
     case TRESOR_VERB_OPEN:
         return model >= MODELS_GOOD ||
@@ -38,6 +51,8 @@ bool host_may_end(const struct host *host, const struct host_request *request, i
     case TRESOR_VERB_ADVISE:
         return code == TRESOR_ERROR_UNSUPPORTED &&
                request->origin >= TRESOR_ORIGIN_MEMORY;
+    case TRESOR_VERB_DIGEST:
+        return code == TRESOR_ERROR_NOT_RESIDENT;
     case TRESOR_VERB_BUDGET:
         return code == TRESOR_ERROR_BUSY && request->may_lack_room;
     case TRESOR_VERB_STREAM:

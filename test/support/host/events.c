@@ -18,6 +18,7 @@ static void see_item(struct host *host, struct host_request *request,
     if (event->done + event->failed + event->cancelled != 1 || event->total != 1)
         host_violate(host, "an ITEM of %s stands for %u", tresor_verb_name(event->verb),
                      event->total);
+    host_see_digest(host, request, event);
     bool is_pinned = event->flags & TRESOR_EVENT_PINNED;
     /* The source may have been closed before the event was taken, and even another be open in its place. */
     bool is_gone = tresor_item_get_piece(host->context, event->item, 0, NULL, NULL) != TRESOR_OK;

@@ -59,6 +59,8 @@ struct host_tensor {
     const uint8_t *bytes; /* what must be there */
     uint64_t size_bytes;
     uint32_t users; /* acquires of this host */
+    bool has_digest; /* that was promised, */
+    bool is_wrong;   /* and is another one */
 };
 
 enum host_source_state {
@@ -97,6 +99,7 @@ struct host_request {
     uint32_t named; /* items */
     bool wants_items;
     bool wants_pins;
+    bool is_checked; /* against the digests that were promised */
     bool is_patient;
     bool may_lack_room; /* since it was made, something was in use, or the budget was lowered */
     bool is_cancelled;
@@ -227,6 +230,18 @@ void host_split_at_end(struct host *host, uint32_t source);
 
 /** The host's number of a piece of an item; HOST_PIECES if there is none. */
 uint32_t host_piece(struct host *host, uint32_t source, struct tresor_item item, uint32_t position);
+
+/* --- digests.c --- */
+
+/** Promise digests of what a source has, once, some of them wrong. */
+void host_promise(struct host *host);
+
+/** Whether all pieces of items have one. */
+bool host_has_digests(struct host *host, uint32_t source, const struct tresor_item *items, uint32_t count);
+
+/** An ITEM of a request that is checked, or of a DIGEST. */
+void host_see_digest(struct host *host, const struct host_request *request,
+                     const struct tresor_event *event);
 
 /* --- asking.c --- */
 

@@ -232,6 +232,11 @@ static void dispatch(struct host *host)
     host->shuffled.is_holding = false;
 }
 
+static void digest(struct host *host)
+{
+    host_submit(host, TRESOR_VERB_DIGEST);
+}
+
 static void take(struct host *host)
 {
     host_take(host, 1 + host_draw(host, 5));
@@ -284,6 +289,7 @@ void host_move(struct host *host)
         {1, settle},      {1, touch_file},   {5, stream},    {5, return_chunks},
         {3, split},       {9, swap},         {3, host_set_budget}, {1, host_set_policy},
         {2, host_set_priority}, {4, host_plan}, {9, host_follow_plan}, {2, host_seek},
+        {4, host_promise}, {3, digest},
     };
     uint32_t own = weight_of(ways, sizeof ways / sizeof ways[0]);
     uint32_t chosen = host_draw(host, own + weight_of(host->plan.ways, host->plan.way_count));

@@ -186,7 +186,9 @@ void host_release_wrongly(struct host *host, uint32_t index)
 {
     const struct host_source *source = &host->sources[index];
     struct host_item item;
-    bool has_pins = host->context->controller.pinned_count > 0; /* which it could take from their events */
+    const struct tresor__controller *controller = &host->context->controller;
+    /* Which it could take from their events, or from under a look. */
+    bool has_pins = controller->pinned_count > 0 || controller->looks_held > 0;
     if (has_pins || !host_choose_item(host, index, &item) || !is_not_acquired(source, &item))
         return;
     int32_t code = tresor_release(host->context, item.handle);
