@@ -19,9 +19,10 @@
 #include "platform/sys.h"
 #include "support/temporary.h"
 
-enum { PAGE_BYTES = 4096, PATHS = 2, NOT_OPEN = 1 << 20 };
+enum { PATHS = 2, NOT_OPEN = 1 << 20 };
 
 static const struct tresor__sys *sys;
+static size_t page;
 static char folder[TEMPORARY_PATH_BYTES];
 
 /* --- the system's place --- */
@@ -122,6 +123,7 @@ static int begin(void **state)
 {
     (void)state;
     sys = tresor__sys_posix();
+    page = (size_t)sys->page_bytes(NULL);
     temporary_make(folder);
     return 0;
 }
@@ -194,30 +196,30 @@ static void rows_say_why_a_descriptor_is_bad(void **state)
     assert_int_equal(sys->direct_alignment(sys->cookie, NOT_OPEN, &alignment), -EBADF);
     assert_int_equal(sys->read(sys->cookie, NOT_OPEN, text, sizeof text, 0), -EBADF);
     assert_int_equal(sys->read_cached(sys->cookie, NOT_OPEN, text, sizeof text, 0), -EBADF);
-    assert_int_equal(sys->map(sys->cookie, TRESOR__SYS_MAP_FILE, NULL, PAGE_BYTES, NOT_OPEN, 0, &place), -EBADF);
+    assert_int_equal(sys->map(sys->cookie, TRESOR__SYS_MAP_FILE, NULL, page, NOT_OPEN, 0, &place), -EBADF);
     assert_int_equal(sys->advise_file(sys->cookie, NOT_OPEN, 0, 0, TRESOR__SYS_FILE_WILLNEED), -EBADF);
     assert_int_equal(sys->bell_ring(sys->cookie, NOT_OPEN), -EBADF);
     assert_int_equal(sys->open_direct(sys->cookie, NOT_OPEN), -ENOENT);
-    int64_t result = sys->cached_bytes(sys->cookie, NOT_OPEN, 0, PAGE_BYTES, &bytes);
+    int64_t result = sys->cached_bytes(sys->cookie, NOT_OPEN, 0, page, &bytes);
     assert_true(result == -EBADF || result == -ENOSYS);
     assert_int_equal(bytes, 0);
 }
 
 static void rows_say_why_a_place_is_bad(void **state)
 {
-    uint8_t *place = reserve(4 * PAGE_BYTES);
+    uint8_t *place = reserve(4 * page);
     void *mapped = NULL;
     (void)state;
     assert_int_equal(sys->map(sys->cookie, TRESOR__SYS_MAP_RESERVE, NULL, SIZE_MAX / 2, -1, 0, &mapped), -ENOMEM);
     assert_null(mapped);
-    assert_int_equal(sys->unmap(sys->cookie, place + 1, PAGE_BYTES), -EINVAL);
-    assert_int_equal(sys->unmap(sys->cookie, place, 4 * PAGE_BYTES), 0);
-    assert_int_equal(sys->protect(sys->cookie, place, PAGE_BYTES, true), -ENOMEM);
-    assert_int_equal(sys->advise_memory(sys->cookie, place, PAGE_BYTES, TRESOR__SYS_MEMORY_WILLNEED), -ENOMEM);
-    assert_int_equal(sys->lock(sys->cookie, place, PAGE_BYTES), -ENOMEM);
-    assert_int_equal(sys->unlock(sys->cookie, place, PAGE_BYTES), -ENOMEM);
-    assert_int_equal(sys->move_pages(sys->cookie, place, place + 2 * PAGE_BYTES, PAGE_BYTES), -EFAULT);
-    assert_true(sys->place_memory(sys->cookie, place, PAGE_BYTES, TRESOR__SYS_BIND, 0) < 0);
+    assert_int_equal(sys->unmap(sys->cookie, place + 1, page), -EINVAL);
+    assert_int_equal(sys->unmap(sys->cookie, place, 4 * page), 0);
+    assert_int_equal(sys->protect(sys->cookie, place, page, true), -ENOMEM);
+    assert_int_equal(sys->advise_memory(sys->cookie, place, page, TRESOR__SYS_MEMORY_WILLNEED), -ENOMEM);
+    assert_int_equal(sys->lock(sys->cookie, place, page), -ENOMEM);
+    assert_int_equal(sys->unlock(sys->cookie, place, page), -ENOMEM);
+    assert_int_equal(sys->move_pages(sys->cookie, place, place + 2 * page, page), -EFAULT);
+    assert_true(sys->place_memory(sys->cookie, place, page, TRESOR__SYS_BIND, 0) < 0);
 }
 
 static void a_random_number_has_a_most(void **state)
@@ -231,23 +233,23 @@ static void a_random_number_has_a_most(void **state)
 /* Its hint is taken where the place is free, and what it mapped elsewhere is given back. */
 static void an_old_system_takes_a_hole_for_a_hint(void **state)
 {
-    uint8_t *place = reserve(2 * PAGE_BYTES);
+    uint8_t *place = reserve(2 * page);
     void *mapped = NULL;
     (void)state;
     for (uint32_t old = 0; old < 2; old++) {
         takes_hints = old;
-        assert_int_equal(sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS_HOLE, place, PAGE_BYTES, -1, 0, &mapped),
+        assert_int_equal(sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS_HOLE, place, page, -1, 0, &mapped),
                          -EEXIST);
         assert_null(mapped);
     }
-    assert_int_equal(sys->unmap(sys->cookie, place, PAGE_BYTES), 0);
+    assert_int_equal(sys->unmap(sys->cookie, place, page), 0);
     for (uint32_t old = 0; old < 2; old++) {
         takes_hints = old;
-        assert_int_equal(sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS_HOLE, place, PAGE_BYTES, -1, 0, &mapped), 0);
+        assert_int_equal(sys->map(sys->cookie, TRESOR__SYS_MAP_ANONYMOUS_HOLE, place, page, -1, 0, &mapped), 0);
         assert_ptr_equal(mapped, place);
-        assert_int_equal(sys->unmap(sys->cookie, place, PAGE_BYTES), 0);
+        assert_int_equal(sys->unmap(sys->cookie, place, page), 0);
     }
-    assert_int_equal(sys->unmap(sys->cookie, place + PAGE_BYTES, PAGE_BYTES), 0);
+    assert_int_equal(sys->unmap(sys->cookie, place + page, page), 0);
 }
 
 static void how_many_maps_there_may_be(void **state)
@@ -354,19 +356,19 @@ static void huge_reads_are_of_newer_kernels(void **state)
         bool has_them;
     } rows[] = {{"4.19.0-x", false}, {"5.17.9", false}, {"5.18.0", true},
                 {"6.1.0-13-amd64", true}, {"Linux", false}, {"6", false}};
-    uint8_t *place = reserve(PAGE_BYTES);
+    uint8_t *place = reserve(page);
     (void)state;
     for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         release = rows[i].release;
-        int64_t result = sys->advise_memory(sys->cookie, place, PAGE_BYTES, TRESOR__SYS_HUGE_READS);
+        int64_t result = sys->advise_memory(sys->cookie, place, page, TRESOR__SYS_HUGE_READS);
         if (rows[i].has_them)
             assert_true(result == 0 || result == -EINVAL); /* a kernel without huge pages */
         else
             assert_int_equal(result, -ENOSYS);
     }
     uname_errno = EFAULT;
-    assert_int_equal(sys->advise_memory(sys->cookie, place, PAGE_BYTES, TRESOR__SYS_HUGE_READS), -ENOSYS);
-    assert_int_equal(sys->unmap(sys->cookie, place, PAGE_BYTES), 0);
+    assert_int_equal(sys->advise_memory(sys->cookie, place, page, TRESOR__SYS_HUGE_READS), -ENOSYS);
+    assert_int_equal(sys->unmap(sys->cookie, place, page), 0);
 }
 
 static void direct_reads_have_the_larger_alignment(void **state)
@@ -402,18 +404,18 @@ static void a_system_without_a_call(void **state)
         int32_t os_errno;
     } rows[] = {{451, ENOSYS}, {451, EPERM}, {SYS_mbind, ENOSYS}, {SYS_mbind, EPERM}};
     int descriptor = open_file("cached", 10);
-    uint8_t *place = reserve(PAGE_BYTES);
+    uint8_t *place = reserve(page);
     (void)state;
     for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint64_t bytes = 0;
         refused_call = rows[i].call;
         refused_errno = rows[i].os_errno;
         int64_t result = rows[i].call == SYS_mbind
-                             ? sys->place_memory(sys->cookie, place, PAGE_BYTES, TRESOR__SYS_INTERLEAVE, 1)
-                             : sys->cached_bytes(sys->cookie, descriptor, 0, PAGE_BYTES, &bytes);
+                             ? sys->place_memory(sys->cookie, place, page, TRESOR__SYS_INTERLEAVE, 1)
+                             : sys->cached_bytes(sys->cookie, descriptor, 0, page, &bytes);
         assert_int_equal(result, -rows[i].os_errno);
     }
-    assert_int_equal(sys->unmap(sys->cookie, place, PAGE_BYTES), 0);
+    assert_int_equal(sys->unmap(sys->cookie, place, page), 0);
     assert_int_equal(sys->close(sys->cookie, descriptor), 0);
 }
 
