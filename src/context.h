@@ -21,6 +21,7 @@ struct tresor_context {
     const struct tresor__sys *sys;
     struct tresor__bell bell; /* which the backends ring that it has, one after the other */
     struct tresor__backend *backend;
+    struct tresor_actor actor; /* the host's own; without functions: none */
     uint32_t threads_max; /* of a backend */
     struct tresor__nodes nodes;
     struct tresor__watch_thread *watch; /* NULL: none */
@@ -71,6 +72,12 @@ int32_t tresor__context_create_over(const struct tresor__sys *sys,
 typedef int32_t tresor__backend_maker(void *argument, const struct tresor_allocator *allocator,
                                       struct tresor__bell *bell, uint32_t effects_max,
                                       struct tresor__backend **backend);
+
+/** Whether it names a backend, HOST only with an actor. */
+bool tresor__backend_is_known(uint32_t kind, const struct tresor_actor *actor);
+
+/** Copy a versioned actor, NULL: none. TRESOR_OK or INVALID. */
+int32_t tresor__actor_copy(struct tresor_actor *known, const struct tresor_actor *given);
 
 /** Make the one of enum tresor_backend, not DEFAULT, for a context that has all else. TRESOR_OK or NO_MEMORY. */
 int32_t tresor__backend_make(struct tresor_context *context, uint32_t kind,
