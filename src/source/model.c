@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "source/model.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -157,7 +158,8 @@ static void list_gguf(struct tresor__model *model)
 static void list_safetensors(struct tresor__model *model)
 {
     uint32_t count = model->directory.shard_count;
-    if (count == 0 || count > TRESOR__FILES_MAX) {
+    assert(count > 0);
+    if (count > TRESOR__FILES_MAX) {
         fail(model, TRESOR_ERROR_SHARD, TRESOR__FILES_MAX, count);
         return;
     }
@@ -178,6 +180,14 @@ static void list_safetensors(struct tresor__model *model)
     }
 }
 
+/* Of the last file, which says how many tensors the whole set has. */
+static void check_tensors(struct tresor__model *model)
+{
+    uint64_t told = model->parsed.split_tensors;
+    if (told != 0 && told != model->directory.entry_count)
+        fail(model, TRESOR_ERROR_SHARD, told, model->directory.entry_count);
+}
+
 /* The opened file tells what the source is; every other file must be what the first one says. */
 static void end_of_header(struct tresor__model *model)
 {
@@ -195,6 +205,8 @@ static void end_of_header(struct tresor__model *model)
                (model->parsed.split_count != model->file_count ||
                 model->parsed.split_index != model->file)) {
         fail(model, TRESOR_ERROR_SHARD, model->file, model->parsed.split_index);
+    } else if (model->format == TRESOR__FORMAT_GGUF && model->file + 1 == model->file_count) {
+        check_tensors(model);
     }
 }
 
