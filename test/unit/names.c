@@ -55,6 +55,31 @@ static void effects_have_names(void **state)
     assert_string_equal(tresor__effect_name(TRESOR__EFFECT_COUNT), "UNKNOWN");
 }
 
+/* Up to the last of each, and nothing behind it. */
+static void tables_end(void **state)
+{
+    struct tresor_machine_info machine;
+    struct tresor_state_info found;
+    struct tresor_rule_info rule;
+    const uint32_t machines = tresor_machine_count();
+    (void)state;
+    assert_int_equal(machines, TRESOR__MACHINE_COUNT);
+    assert_int_equal(tresor_machine_info(machines, &machine), 0);
+    assert_int_equal(tresor_machine_state(machines, 0, &found), 0);
+    assert_int_equal(tresor_machine_rule(machines, 0, 0, 0, &rule), 0);
+    assert_null(tresor_machine_event(machines, 0));
+    for (uint32_t i = 0; i < machines; i++) {
+        assert_int_equal(tresor_machine_info(i, &machine), 1);
+        assert_int_equal(tresor_machine_state(i, machine.state_count - 1, &found), 1);
+        assert_int_equal(tresor_machine_state(i, machine.state_count, &found), 0);
+        assert_non_null(tresor_machine_event(i, machine.event_count - 1));
+        assert_null(tresor_machine_event(i, machine.event_count));
+        assert_int_equal(tresor_machine_rule(i, machine.state_count, 0, 0, &rule), 0);
+        assert_int_equal(tresor_machine_rule(i, 0, machine.event_count, 0, &rule), 0);
+        assert_int_equal(tresor_machine_rule(i, 0, 0, 1000, &rule), 0);
+    }
+}
+
 /* Each tensor and value by its name, and no other. */
 static void tensors_and_values_are_found(void **state)
 {
@@ -91,6 +116,7 @@ int main(void)
         cmocka_unit_test(numbers_have_names),
         cmocka_unit_test(the_version_is_that_of_the_headers),
         cmocka_unit_test(effects_have_names),
+        cmocka_unit_test(tables_end),
         cmocka_unit_test(tensors_and_values_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
