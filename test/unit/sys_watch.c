@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "platform/sys.h"
@@ -174,6 +177,51 @@ static void a_notice_that_cannot_be_read_is_gone(void **state)
     close_all(&descriptor, 1);
 }
 
+/* Urgent bytes rise as a changed file of counters does, and cannot be looked at as one. */
+static void counters_that_cannot_be_read_are_gone(void **state)
+{
+    struct sockaddr_in place = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof place;
+    (void)state;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int sender = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&place, sizeof place), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&place, &size), 0);
+    assert_int_equal(connect(sender, (struct sockaddr *)&place, size), 0);
+    int receiver = accept(listener, NULL, NULL);
+    assert_true(receiver >= 0);
+    assert_int_equal(send(sender, "!", 1, MSG_OOB), 1);
+    struct tresor__sys_watch watch = {.kind = TRESOR__SYS_WATCH_EVENTS, .descriptor = receiver};
+    assert_int_equal(sys->watch_wait(sys->cookie, &watch, 1), 1);
+    assert_true(watch.has_risen);
+    assert_true(watch.is_gone);
+    /* To one of stalls it is just a rise. */
+    watch = (struct tresor__sys_watch){.kind = TRESOR__SYS_WATCH_STALL, .descriptor = receiver};
+    assert_int_equal(sys->watch_wait(sys->cookie, &watch, 1), 1);
+    assert_true(watch.has_risen);
+    assert_false(watch.is_gone);
+    const int descriptors[] = {listener, sender, receiver};
+    close_all(descriptors, 3);
+}
+
+/* A sleep on more descriptors than the process may have is refused. */
+static void a_sleep_that_is_refused(void **state)
+{
+    struct rlimit before;
+    struct rlimit one;
+    struct tresor__sys_watch watches[2] = {{.kind = TRESOR__SYS_WATCH_BELL, .descriptor = -1},
+                                           {.kind = TRESOR__SYS_WATCH_BELL, .descriptor = -1}};
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    one = before;
+    one.rlim_cur = 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &one), 0);
+    int64_t result = sys->watch_wait(sys->cookie, watches, 2);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(result, -EINVAL);
+}
+
 static void there_are_not_so_many(void **state)
 {
     static struct tresor__sys_watch watches[17];
@@ -190,6 +238,8 @@ int main(void)
         cmocka_unit_test(a_bell_is_not_opened_here),
         cmocka_unit_test(what_rises_is_told_and_what_is_gone),
         cmocka_unit_test(a_notice_that_cannot_be_read_is_gone),
+        cmocka_unit_test(counters_that_cannot_be_read_are_gone),
+        cmocka_unit_test(a_sleep_that_is_refused),
         cmocka_unit_test(there_are_not_so_many),
     };
     return cmocka_run_group_tests(tests, begin, end);
