@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "backend/watch.h"
 #include "core/facts.h"
+#include "core/options.h"
 #include "tensor/controller.h"
 
 /* Whom a wake is still to reach. */
@@ -121,18 +122,7 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
                                   void *argument, const struct tresor_context_options *options,
                                   struct tresor_context **context);
 
-/**
- * Copy a versioned option struct of the caller's into one of `known_bytes` that is zero: its first
- * field is its size. INVALID if it is too small to have one, or what this version does not know is
- * not zero.
- */
-int32_t tresor__options_copy(void *known, size_t known_bytes, const void *given);
-
 /** Free all that there is of a context whose backend and bell are gone, or never were. */
 void tresor__context_free(struct tresor_context *context);
-
-/** Copy a versioned info struct out, as much as the caller's has room for. INVALID if it has none.
- */
-int32_t tresor__info_copy(void *given, const void *known, size_t known_bytes);
 
 #endif

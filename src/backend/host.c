@@ -69,8 +69,8 @@ static uint32_t public_flags(const struct tresor__effect *effect)
            (effect->flags & TRESOR__READ_BOUNCE ? TRESOR_EFFECT_BOUNCE : 0u);
 }
 
-/* The number of the read that a cancel is of. */
-static uint64_t target_of(const struct tresor__flight *flight, const struct tresor__effect *cancel)
+uint64_t tresor__host_target(const struct tresor__flight *flight,
+                             const struct tresor__effect *cancel)
 {
     if (cancel->kind != TRESOR__EFFECT_CANCEL)
         return 0;
@@ -83,14 +83,16 @@ static uint64_t target_of(const struct tresor__flight *flight, const struct tres
     return 0;
 }
 
-static struct tresor_effect told(struct host_backend *host, const struct tresor__effect *effect)
+struct tresor_effect tresor__host_effect(const struct tresor__effect *effect,
+                                         const struct tresor__sys *sys, uint64_t number,
+                                         uint64_t target)
 {
-    const struct inner inner = {.effect = *effect, .sys = host->sys};
+    const struct inner inner = {.effect = *effect, .sys = sys};
     struct tresor_effect public = {
         .kind = effect->kind,
         .flags = public_flags(effect),
-        .target = target_of(&host->flight, effect),
-        .number = tresor__flight_add(&host->flight, effect),
+        .number = number,
+        .target = target,
         .descriptor = effect->descriptor,
         .offset_bytes = effect->offset,
         .length_bytes = effect->length,
@@ -99,6 +101,12 @@ static struct tresor_effect told(struct host_backend *host, const struct tresor_
     };
     memcpy(public.inner, &inner, sizeof inner);
     return public;
+}
+
+static struct tresor_effect told(struct host_backend *host, const struct tresor__effect *effect)
+{
+    uint64_t target = tresor__host_target(&host->flight, effect);
+    return tresor__host_effect(effect, host->sys, tresor__flight_add(&host->flight, effect), target);
 }
 
 static void host_submit(struct tresor__backend *backend, const struct tresor__effect *effects,
@@ -138,14 +146,13 @@ static bool is_possible(const struct tresor__effect *effect, int64_t value)
     }
 }
 
-/* Says whether it was an answer; numbers that nobody asked under are not. */
-static bool take(struct host_backend *host, const struct tresor_answer *answer,
-                 struct tresor__completion *completion)
+bool tresor__host_take(struct tresor__flight *flight, const struct tresor_answer *answer,
+                       struct tresor__completion *completion)
 {
-    uint32_t place = tresor__flight_at(&host->flight, answer->number);
-    if (place == host->flight.count)
+    uint32_t place = tresor__flight_at(flight, answer->number);
+    if (place == flight->count)
         return false;
-    struct tresor__numbered asked = tresor__flight_take(&host->flight, place);
+    struct tresor__numbered asked = tresor__flight_take(flight, place);
     bool possible = is_possible(&asked.effect, answer->value);
     *completion = tresor__actor_answer(&asked.effect, possible ? answer->value : -EPROTO);
     /* How long the file is now, where that is why it failed. */
@@ -163,7 +170,7 @@ static uint32_t host_poll(struct tresor__backend *backend, struct tresor__comple
     uint32_t given = host->actor.poll(host->actor.cookie, answers, most);
     uint32_t count = 0;
     for (uint32_t i = 0; i < given && i < most; i++)
-        count += take(host, &answers[i], &completions[count]);
+        count += tresor__host_take(&host->flight, &answers[i], &completions[count]);
     return count;
 }
 

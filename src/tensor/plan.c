@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tensor/plan.h"
 
+#include <assert.h>
+
 #include <tresor/strategy.h>
 
 #include "tensor/controller.h"

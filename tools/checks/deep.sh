@@ -10,7 +10,7 @@ deep_fuzz_seconds=600
 
 # Optimized, or it would be hours more; its threads meet one after the other.
 build_valgrind() {
-    CC=gcc build build-check-valgrind "${everything[@]}" -Dbuildtype=debugoptimized
+    CC=gcc CXX=g++ build build-check-valgrind "${everything[@]}" -Dbuildtype=debugoptimized
 }
 
 simulate() {
