@@ -20,13 +20,14 @@ static void numbers_have_names(void **state)
 {
     static const char *const strategies[] = {"default", "mmap", "read"};
     static const char *const policies[] = {"default", "lru", "lfru", "priority"};
-    static const char *const reasons[] = {"none", "default", "request", "resident", "strategy", "size", "system"};
+    static const char *const reasons[] = {"none", "default", "request", "resident", "strategy",
+                                          "size", "system",  "source"};
     static const char *const degradations[] = {"unknown", "backend", "direct", "readahead", "numa", "pressure"};
     static const char *const verbs[] = {"UNKNOWN", "OPEN",   "CLOSE",  "LOAD",   "COPY", "EVICT", "LOCK",
                                         "UNLOCK",  "ADVISE", "STREAM", "BUDGET", "PLAN", "SWAP",  "CHECK"};
     static const struct naming namings[] = {
         {tresor_strategy_name, strategies, 3, "unknown"}, {tresor_policy_name, policies, 4, "unknown"},
-        {tresor_reason_name, reasons, 7, "unknown"},      {tresor_degradation_name, degradations, 6, "unknown"},
+        {tresor_reason_name, reasons, 8, "unknown"},      {tresor_degradation_name, degradations, 6, "unknown"},
         {tresor_verb_name, verbs, 14, "UNKNOWN"},
     };
     (void)state;
