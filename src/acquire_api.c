@@ -92,7 +92,7 @@ static bool are_hit(struct tresor_context *context, struct tresor__slot *slot, u
     if (!tresor__context_has_faults(context) ||
         tresor__gate_enter(slot, generation, true) != TRESOR_OK)
         return false;
-    bool is_hit = tresor__faults_hit(&context->controller, slot, pieces->list, pieces->count);
+    bool is_hit = tresor__faults_hit(slot, pieces->list, pieces->count);
     leave(context, slot);
     return is_hit;
 }

@@ -2,6 +2,7 @@
 /* The phases of a GGUF parse. Each call goes on where the last one had no more bytes. */
 #include "format/gguf.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "format/little_endian.h"
@@ -101,9 +102,8 @@ static bool place_tensors(struct tresor__gguf_reader *reader)
 {
     struct tresor__gguf_state *state = reader->state;
     const uint64_t mask = state->alignment_bytes - 1;
+    assert(reader->position <= reader->input->have_bytes && mask < TRESOR__GGUF_ALIGNMENT_MAX);
     state->data_offset = (reader->position + mask) & ~mask;
-    if (state->data_offset < reader->position)
-        return tresor__gguf_fail(reader, TRESOR_ERROR_LIMIT, reader->position, mask, 0);
     if (!tresor__gguf_place_tensors(reader))
         return false;
     int32_t code =

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "io/file.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include <tresor/strategy.h>
@@ -79,8 +80,7 @@ uint64_t tresor__file_leave_scratch(struct tresor__file *file)
 uint32_t tresor__io_take_block(struct tresor__io *io)
 {
     uint32_t block = io->free_block;
-    if (block == TRESOR_NONE)
-        return block;
+    assert(block != TRESOR_NONE);
     io->free_block = io->blocks[block].next_free;
     io->free_count--;
     return block;

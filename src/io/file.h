@@ -124,7 +124,7 @@ struct tresor__block_route tresor__file_route(const struct tresor__file *file);
 /** How urgent it is that the file's reads get a block: as its ledger says, and a swap's are as urgent as a plain load's. */
 enum tresor__urgency tresor__file_urgency(const struct tresor__file *file);
 
-/** A free block, or TRESOR_NONE. */
+/** A free block; there must be one. */
 uint32_t tresor__io_take_block(struct tresor__io *io);
 void tresor__io_give_block(struct tresor__io *io, uint32_t block);
 /** How many bytes a file may be decoded to beside what is there and what was admitted. Pure. */

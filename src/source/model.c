@@ -202,6 +202,14 @@ static void list_named(struct tresor__model *model)
     }
 }
 
+/* Of the last file, which says how many tensors the whole set has. */
+static void check_tensors(struct tresor__model *model)
+{
+    uint64_t told = model->parsed.split_tensors;
+    if (told != 0 && told != model->directory.entry_count)
+        fail(model, TRESOR_ERROR_SHARD, told, model->directory.entry_count);
+}
+
 /* Other files lie beside the one that was opened, and are whole files as it is, neither a part of one nor compressed. */
 static bool has_folder(const struct tresor__model *model)
 {
@@ -235,6 +243,8 @@ static void end_of_header(struct tresor__model *model)
                (model->parsed.split_count != model->file_count ||
                 model->parsed.split_index != model->file)) {
         fail(model, TRESOR_ERROR_SHARD, model->file, model->parsed.split_index);
+    } else if (model->format == TRESOR__FORMAT_GGUF && model->file + 1 == model->file_count) {
+        check_tensors(model);
     }
 }
 

@@ -81,12 +81,9 @@ void tresor__faults_tell(struct tresor__controller *controller, struct tresor__p
     tresor__events_poison(controller, piece);
 }
 
-bool tresor__faults_hit(const struct tresor__controller *controller, const struct tresor__slot *slot,
-                        const uint32_t *list, uint32_t count)
+bool tresor__faults_hit(const struct tresor__slot *slot, const uint32_t *list, uint32_t count)
 {
     const struct tresor__model *model = &slot->source.model;
-    if (!controller->io.is_guarded)
-        return false;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t piece = list ? list[i] : i;
         uint64_t offset = tresor__model_offset(model, piece);

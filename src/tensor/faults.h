@@ -20,8 +20,7 @@ void tresor__faults_poison(struct tresor__controller *controller, uint32_t sourc
 void tresor__faults_tell(struct tresor__controller *controller, struct tresor__piece *piece);
 
 /** Whether pages of any of these pieces were replaced, also where the controller has not heard of it; `list` NULL: 0 to count
- * - 1. Any thread that is in the gate. */
-bool tresor__faults_hit(const struct tresor__controller *controller, const struct tresor__slot *slot,
-                        const uint32_t *list, uint32_t count);
+ * - 1. Of a context that has a guard. Any thread that is in the gate. */
+bool tresor__faults_hit(const struct tresor__slot *slot, const uint32_t *list, uint32_t count);
 
 #endif

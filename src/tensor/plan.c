@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tensor/plan.h"
 
+#include <assert.h>
+
 #include <tresor/strategy.h>
 
 #include "tensor/controller.h"
@@ -181,8 +183,7 @@ int32_t tresor__plan_make(struct tresor__controller *controller, struct tresor__
 void tresor__plan_end(struct tresor__controller *controller, const struct tresor__request *request)
 {
     struct tresor__plan *plan = tresor__plan_of(controller, request->index);
-    if (!plan)
-        return;
+    assert(plan);
     for (uint32_t i = 0; i < plan->entry_count; i++) {
         struct tresor__piece *piece = piece_at(controller, plan, i);
         piece->plan = 0;

@@ -5,8 +5,11 @@
  */
 #include "support/test.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend/backend.h"
 
@@ -97,6 +100,34 @@ static void rings_once_until_heard(void **state)
     tresor__bell_ring(&world.bell);
     assert_int_equal(world.rings, 2);
     assert_true(is_readable());
+}
+
+static int pair[2];
+
+static int64_t open_pair(void *cookie, int descriptors[2])
+{
+    (void)cookie;
+    if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) != 0)
+        return -EMFILE;
+    memcpy(descriptors, pair, sizeof pair);
+    return 0;
+}
+
+/* Where one descriptor will not do, as of a pipe: the one is waited for, the other rung, and both are closed. */
+static void a_bell_of_two_descriptors(void **state)
+{
+    struct tresor__sys sys = *tresor__sys_posix();
+    struct tresor__bell bell;
+    (void)state;
+    sys.bell_open = open_pair;
+    assert_error(tresor__bell_open(&bell, &sys), TRESOR_OK);
+    assert_int_equal(tresor__bell_descriptor(&bell), pair[0]);
+    tresor__bell_ring(&bell);
+    struct pollfd ready = {.fd = pair[0], .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, 0), 1);
+    tresor__bell_close(&bell);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(fcntl(pair[i], F_GETFD), -1);
 }
 
 /* Also where another thread has asked for it, and was held before its call. */
@@ -207,6 +238,7 @@ static void a_pool_rings_it_and_leaves_it_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_bell_of_two_descriptors),
         cmocka_unit_test_setup_teardown(rings_once_until_heard, make_bell, close_bell),
         cmocka_unit_test_setup_teardown(who_rings_it_finds_it_readable, make_bell, close_bell),
         cmocka_unit_test_setup_teardown(hearing_clears_what_others_wrote, make_bell, close_bell),

@@ -113,6 +113,28 @@ static void paths_that_are_too_long(void **state)
     }
 }
 
+/* Only three octal digits behind it make a backslash another byte, and only the first of two groups is meant. */
+static void paths_as_they_are_written(void **state)
+{
+    static const struct {
+        const char *mounted;
+        const char *folder;
+    } rows[] = {
+        {"/a\\040b", "/a b"}, {"/a\\04", "/a\\04"},     {"/a\\08b", "/a\\08b"},   {"/a\\8001", "/a\\8001"},
+        {"/a\\0x4", "/a\\0x4"}, {"/a\\04xb", "/a\\04xb"}, {"/a\\/00b", "/a\\/00b"}, {"/a\\", "/a\\"},
+    };
+    char mount[128];
+    (void)state;
+    for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(mount, sizeof mount, "1 2 0:3 / %s rw - cgroup2 cgroup rw\n", rows[i].mounted);
+        find("0::/\n", mount);
+        must_be(&groups.unified, TRESOR__CGROUP_V2, rows[i].folder, rows[i].folder);
+    }
+    find("0::/first\n0::/second\n4:memory:/third\n5:memory:/fourth\n", MOUNT_V1 MOUNT_V2);
+    must_be(&groups.unified, TRESOR__CGROUP_V2, "/sys/fs/cgroup/unified/first", "/sys/fs/cgroup/unified");
+    must_be(&groups.memory, TRESOR__CGROUP_V1, "/sys/fs/cgroup/memory/third", "/sys/fs/cgroup/memory");
+}
+
 /* --- numbers --- */
 
 static int64_t parse(const char *text, uint64_t *value)
@@ -196,6 +218,19 @@ static void must_fail(int32_t os_errno)
     uint32_t folder_bytes;
     assert_int_equal(tresor__cgroup_measure(&fake.sys, &groups.memory, &facts, &folder_bytes),
                      -os_errno);
+}
+
+/* A group that can be named, whose files cannot. */
+static void names_that_are_too_long(void **state)
+{
+    char folder[TRESOR__CGROUP_PATH_BYTES + 1] = "/m/";
+    (void)state;
+    memset(folder + 3, 'a', TRESOR__CGROUP_PATH_BYTES - 4);
+    group_of(TRESOR__CGROUP_V1, "/", "/");
+    groups.memory.folder_bytes = TRESOR__CGROUP_PATH_BYTES - 1;
+    groups.memory.root_bytes = 2;
+    memcpy(groups.memory.folder, folder, TRESOR__CGROUP_PATH_BYTES - 1);
+    must_fail(ENAMETOOLONG);
 }
 
 static void the_lowest_limit_of_the_older_one(void **state)
@@ -340,6 +375,8 @@ int main(void)
         cmocka_unit_test(what_is_mounted_in_part),
         cmocka_unit_test(what_is_not_there_is_not_found),
         cmocka_unit_test(paths_that_are_too_long),
+        cmocka_unit_test(paths_as_they_are_written),
+        cmocka_unit_test(names_that_are_too_long),
         cmocka_unit_test(numbers_are_read),
         cmocka_unit_test(the_lowest_limit_of_the_older_one),
         cmocka_unit_test(the_lowest_limit_of_the_unified_one),

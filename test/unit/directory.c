@@ -77,6 +77,54 @@ static void equal_hashes_do_not_confuse_names(void **state)
     assert_int_equal(counts.outstanding_bytes, 0);
 }
 
+static size_t asked_bytes; /* the last time */
+
+static void *refuse(void *cookie, void *block, size_t old_bytes, size_t new_bytes)
+{
+    (void)cookie;
+    (void)block;
+    (void)old_bytes;
+    asked_bytes = new_bytes;
+    return NULL;
+}
+
+static void keep(void *cookie, void *block, size_t bytes)
+{
+    (void)cookie;
+    (void)block;
+    (void)bytes;
+}
+
+/* Places are counted in 32 bits: what does not fit is refused before any memory is asked for. */
+static void counts_at_their_most(void **state)
+{
+    const struct tresor_allocator hooks = {.reallocate = refuse, .free = keep};
+    const uint64_t key[2] = {1, 2};
+    const uint32_t half = UINT32_C(1) << 31;
+    struct tresor__directory directory;
+    struct tresor__name_index index = {.count = half, .capacity = half};
+    uint32_t offset = 7;
+    (void)state;
+    tresor__directory_init(&directory, &hooks, key);
+    directory.string_bytes = directory.string_capacity = UINT32_MAX - 3;
+    asked_bytes = 0;
+    assert_int_equal(tresor__directory_add_string(&directory, "long", 4, &offset), TRESOR_ERROR_LIMIT);
+    assert_int_equal(tresor__directory_add_string(&directory, "long", SIZE_MAX, &offset), TRESOR_ERROR_LIMIT);
+    assert_int_equal(tresor__directory_add_string(&directory, "long", UINT32_MAX, &offset), TRESOR_ERROR_LIMIT);
+    assert_int_equal(asked_bytes, 0);
+    /* From the half on all is asked for, and not twice as much. */
+    directory.string_bytes = directory.string_capacity = half;
+    assert_int_equal(tresor__directory_add_string(&directory, "a", 1, &offset), TRESOR_ERROR_NO_MEMORY);
+    assert_int_equal(asked_bytes, UINT32_MAX);
+    asked_bytes = 0;
+    assert_int_equal(tresor__name_index_reserve(&index, &hooks), TRESOR_ERROR_LIMIT);
+    assert_int_equal(asked_bytes, 0);
+    assert_int_equal(tresor__directory_add_shard_tensor(&directory, "a", TRESOR__NAME_BYTES_MAX + 1, 0),
+                     TRESOR_ERROR_LIMIT);
+    assert_int_equal(directory.shard_tensor_count, 0);
+    assert_int_equal(offset, 7);
+}
+
 static void name_lengths_at_and_past_the_limit(void **state)
 {
     (void)state;
@@ -233,6 +281,7 @@ int main(void)
         cmocka_unit_test(siphash_matches_its_paper),
         cmocka_unit_test(names_are_found_through_growth),
         cmocka_unit_test(equal_hashes_do_not_confuse_names),
+        cmocka_unit_test(counts_at_their_most),
         cmocka_unit_test(name_lengths_at_and_past_the_limit),
         cmocka_unit_test(a_failed_add_changes_nothing),
         cmocka_unit_test(order_is_stable_at_every_size),

@@ -180,6 +180,37 @@ static void metadata_values(void **state)
                      TRESOR_ERROR_TRUNCATED);
 }
 
+/* Any type will do for a number that it can hold, and a negative one for none. */
+static void integers_of_all_types(void **state)
+{
+    static const struct {
+        uint32_t type;
+        size_t size;
+        bool is_signed;
+    } rows[] = {
+        {TRESOR_METADATA_U8, 1, false},  {TRESOR_METADATA_I8, 1, true},   {TRESOR_METADATA_U16, 2, false},
+        {TRESOR_METADATA_I16, 2, true},  {TRESOR_METADATA_U32, 4, false}, {TRESOR_METADATA_I32, 4, true},
+        {TRESOR_METADATA_U64, 8, false}, {TRESOR_METADATA_I64, 8, true},
+    };
+    const uint8_t one[8] = {1};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t high[8] = {0};
+        high[rows[i].size - 1] = 0x80; /* the lowest of a signed type */
+        assert_int_equal(outcome_of_value("split.tensors.count", rows[i].type, one, rows[i].size), TRESOR_OK);
+        assert_int_equal(outcome_of_value("split.tensors.count", rows[i].type, high, rows[i].size),
+                         rows[i].is_signed ? TRESOR_ERROR_MALFORMED : TRESOR_OK);
+    }
+    struct bytes bytes = {0};
+    gguf_put_header(&bytes, 3, 0, 1);
+    gguf_put_key_array(&bytes, "split.tensors.count", TRESOR_METADATA_U64, 1);
+    bytes_put(&bytes, one, 8);
+    assert_int_equal(outcome(&bytes), TRESOR_ERROR_MALFORMED);
+    gguf_put_header(&bytes, 3, 0, 1);
+    gguf_put_key_string(&bytes, "split.tensors.count", "1");
+    assert_int_equal(outcome(&bytes), TRESOR_ERROR_MALFORMED);
+}
+
 static int32_t outcome_of_array(uint32_t type, uint64_t count, size_t put)
 {
     struct bytes bytes = {0};
@@ -356,6 +387,7 @@ int main(void)
         cmocka_unit_test(offsets),
         cmocka_unit_test(alignments),
         cmocka_unit_test(metadata_values),
+        cmocka_unit_test(integers_of_all_types),
         cmocka_unit_test(arrays),
         cmocka_unit_test(a_cut_array_ends_at_the_same_string_in_any_window),
         cmocka_unit_test(names),

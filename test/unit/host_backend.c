@@ -186,6 +186,79 @@ static void an_error_is_told_with_its_cause(void **state)
     fake_world_close(&world);
 }
 
+/* How long the file is by then goes with the reason. */
+static void a_file_that_ends_early_is_told_with_its_end(void **state)
+{
+    (void)state;
+    start(PRANK_NONE);
+    fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+    uint64_t end = fake_world_tensor(&world, 2).offset_bytes + FAKE_PAGE_BYTES;
+    world.fake.files[0].size_bytes = end;
+    assert_error(fake_world_one(&world, TRESOR_VERB_LOAD, 2, TRESOR_STRATEGY_MMAP), TRESOR_ERROR_TRUNCATED);
+    const struct tresor_event *item = session_item(&world.session, 2);
+    assert_non_null(item);
+    assert_int_equal(item->error.os_errno, EFAULT);
+    assert_true(item->error.offset <= end && item->error.offset + item->error.got >= end);
+    fake_world_close(&world);
+}
+
+static uint32_t bounced; /* reads to a place that suits no direct read */
+
+static void note_bounces(void *cookie, const struct tresor_effect *effects, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        bounced += effects[i].kind == TRESOR_EFFECT_READ && effects[i].flags & TRESOR_EFFECT_BOUNCE;
+    desk_submit(cookie, effects, count);
+}
+
+/* By memory that is had for that read alone; where there is none, that is why it fails. */
+static void reads_to_odd_places_are_bounced(void **state)
+{
+    static uint8_t copied[300001];
+    struct tresor_actor actor = desk_actor;
+    (void)state;
+    actor.submit = note_bounces;
+    start(PRANK_NONE);
+    world.options.actor = &actor;
+    world.options.direct = TRESOR_DIRECT_ON;
+    fake_world_start(&world, fake_world_tensors, FAKE_TENSORS);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct tresor_request request = {0};
+        bounced = 0;
+        if (i == 1)
+            world.rules[0] = (struct fake_rule){
+                .row = FAULTY_MAP, .os_errno = ENOMEM, .has_kind = true, .kind = TRESOR__SYS_MAP_ANONYMOUS};
+        memset(copied, 0, sizeof copied);
+        int32_t code = tresor_copy(world.session.context, session_tensor(&world.session, 2), 0,
+                                   fake_world_tensors[2].size_bytes, copied + 1, NULL, &request);
+        assert_error(session_note(&world.session, code, request), TRESOR_OK);
+        assert_error(session_finish(&world.session, request, NULL), i == 0 ? TRESOR_OK : TRESOR_ERROR_NO_MEMORY);
+        assert_true(bounced > 0);
+        if (i == 0)
+            assert_memory_equal(copied + 1,
+                                world.set.parts[0].bytes.data + fake_world_tensor(&world, 2).offset_bytes,
+                                fake_world_tensors[2].size_bytes);
+        fake_world_heal(&world);
+    }
+    fake_world_close(&world);
+}
+
+static void a_context_that_cannot_be_made_leaves_nothing(void **state)
+{
+    int32_t code = TRESOR_ERROR_NO_MEMORY;
+    uint64_t nth = 1;
+    (void)state;
+    for (; code != TRESOR_OK; nth++) {
+        start(PRANK_NONE);
+        world.memory.fail_call = nth;
+        code = session_create(&world.session, &world.faulty.sys, &world.options);
+        assert_error(code, world.memory.failed ? TRESOR_ERROR_NO_MEMORY : TRESOR_OK);
+        fake_world_end(&world);
+        assert_int_equal(desk.destroyed, code == TRESOR_OK);
+    }
+    assert_true(nth > 5);
+}
+
 static void actors_are_checked_when_they_are_given(void **state)
 {
     struct tresor_actor actor = desk_actor;
@@ -443,6 +516,9 @@ int main(void)
         cmocka_unit_test(answers_that_cannot_be_are_errors),
         cmocka_unit_test(a_descriptor_that_cannot_be_opens_nothing),
         cmocka_unit_test(an_error_is_told_with_its_cause),
+        cmocka_unit_test(a_file_that_ends_early_is_told_with_its_end),
+        cmocka_unit_test(reads_to_odd_places_are_bounced),
+        cmocka_unit_test(a_context_that_cannot_be_made_leaves_nothing),
         cmocka_unit_test(actors_are_checked_when_they_are_given),
         cmocka_unit_test(an_actor_reads_by_itself),
         cmocka_unit_test(an_actor_takes_reads_back),

@@ -93,6 +93,13 @@ static void infos(void **state)
     assert_error(tresor__info_copy(&given, &known, sizeof known), TRESOR_ERROR_INVALID);
 }
 
+static void free_nothing(void *cookie, void *block, size_t bytes)
+{
+    (void)cookie;
+    (void)block;
+    (void)bytes;
+}
+
 /* What a context refuses, it refuses whole. */
 static void context_options(void **state)
 {
@@ -110,6 +117,11 @@ static void context_options(void **state)
         {.size_bytes = sizeof bad[0], .direct = TRESOR_DIRECT_OFF + 1},
         {.size_bytes = sizeof bad[0], .stages_max = 4097},
         {.size_bytes = sizeof bad[0], .stage_bytes = 1},
+        {.size_bytes = sizeof bad[0], .reserved = 1},
+        {.size_bytes = sizeof bad[0], .guard = TRESOR_GUARD_SIGBUS + 1},
+        {.size_bytes = sizeof bad[0], .allocator = {.free = free_nothing}}, /* half of an allocator */
+        {.size_bytes = sizeof bad[0], .numa_nodes = 1},
+        {.size_bytes = sizeof bad[0], .block_bytes = UINT64_C(1) << 31},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_error(tresor_context_create(&bad[i], &context), TRESOR_ERROR_INVALID);

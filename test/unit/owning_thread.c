@@ -7,7 +7,7 @@
 
 #include "support/fake_world.h"
 
-enum { CALLS_MAX = 40 };
+enum { CALLS_MAX = 64 };
 
 static struct fake_world world;
 
@@ -83,6 +83,35 @@ static void call_the_items(struct tresor_context *context, struct tresor_source 
     CALL(tresor_copy, context, item, 0, 1, destination, NULL, &request);
 }
 
+static void call_the_budget(struct tresor_context *context, struct tresor_item item, struct tresor_request request)
+{
+    struct tresor_request made;
+    struct tresor_plan_info info = {.size_bytes = sizeof info};
+    CALL(tresor_budget, context, 1, NULL, &made);
+    CALL(tresor_set_policy, context, TRESOR_POLICY_PRIORITY);
+    CALL(tresor_set_priority, context, item, 1);
+    CALL(tresor_reset_priority, context, item);
+    CALL(tresor_plan, context, &item, 1, NULL, &made);
+    CALL(tresor_plan_seek, context, request, 0);
+    CALL(tresor_plan_get_info, context, request, &info);
+}
+
+static void call_the_slices(struct tresor_context *context, struct tresor_source source, struct tresor_item item)
+{
+    const uint32_t list[] = {0};
+    struct tresor_slice_info slice = {.size_bytes = sizeof slice};
+    struct tresor_choice choice;
+    struct tresor_item made;
+    uint32_t index;
+    CALL(tresor_split, context, source, list, 1);
+    CALL(tresor_split_pattern, context, source, "*");
+    CALL(tresor_source_get_slice, context, source, 0, 0, &slice);
+    CALL(tresor_item_of_slice, context, source, 0, 0, &made);
+    CALL(tresor_item_of_items, context, &item, 1, &made);
+    CALL(tresor_item_get_piece, context, item, 0, &index, NULL);
+    CALL(tresor_get_choice, context, item, &choice);
+}
+
 static void *call_all(void *request)
 {
     struct tresor_context *context = world.session.context;
@@ -90,6 +119,8 @@ static void *call_all(void *request)
     call_the_source(context, world.session.source);
     struct tresor_item item = {world.session.items[0].item.value};
     call_the_items(context, world.session.source, item);
+    call_the_budget(context, item, *(struct tresor_request *)request);
+    call_the_slices(context, world.session.source, item);
     return NULL;
 }
 
@@ -111,7 +142,7 @@ static void another_thread_is_refused(void **state)
     for (uint32_t i = 0; i < call_count; i++)
         if (calls[i].code != TRESOR_ERROR_THREAD)
             fail_msg("%s answered %s", calls[i].name, tresor_error_name(calls[i].code));
-    assert_int_equal(call_count, 34);
+    assert_int_equal(call_count, 48);
     struct tresor_counters after = fake_world_counters(&world);
     assert_memory_equal(&before, &after, sizeof before);
     assert_error(session_finish(&world.session, request, NULL), TRESOR_OK);

@@ -387,6 +387,31 @@ static void a_piece_has_one_plan(void **state)
     fake_world_close(&world);
 }
 
+/* A turn asks for 256 tensors, and for no more than there are waits for; those that are left come in others. */
+static void a_plan_of_more_tensors_than_one_turn_asks_for(void **state)
+{
+    enum { MANY = 700 };
+    static const uint32_t waits[] = {1024, 16};
+    (void)state;
+    for (uint32_t k = 0; k < 2; k++) {
+        struct model_tensor tensors[MANY];
+        struct tresor_request request = {0};
+        struct tresor_event done;
+        for (uint32_t i = 0; i < MANY; i++)
+            tensors[i] = (struct model_tensor){.size_bytes = 64, .offset_bytes = MODEL_NEXT};
+        fake_world_init(&world);
+        world.options.waits_max = waits[k];
+        fake_world_start(&world, tensors, MANY);
+        struct tresor_item all = session_all(&world.session);
+        assert_error(session_note(&world.session, tresor_plan(context(), &all, 1, NULL, &request), request), TRESOR_OK);
+        session_settle(&world.session);
+        fake_world_must_have(&world, MANY);
+        assert_error(session_finish(&world.session, request, &done), TRESOR_OK);
+        assert_int_equal(done.done, MANY);
+        fake_world_close(&world);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -400,6 +425,7 @@ int main(void)
         cmocka_unit_test(ends_after_steps_that_nobody_saw),
         cmocka_unit_test(a_late_release_is_no_later_step),
         cmocka_unit_test(a_piece_has_one_plan),
+        cmocka_unit_test(a_plan_of_more_tensors_than_one_turn_asks_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

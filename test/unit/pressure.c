@@ -236,7 +236,7 @@ static int count_threads(void)
 /* A thread that was joined may be listed for a moment yet. */
 static void threads_must_become(int wanted)
 {
-    for (uint32_t i = 0; i < 1000 && count_threads() != wanted; i++)
+    for (uint32_t i = 0; i < LONG_MS && count_threads() != wanted; i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     assert_int_equal(count_threads(), wanted);
 }
@@ -455,6 +455,72 @@ static void a_context_that_stays_is_watched_on(void **state)
     fake_world_close(&world);
 }
 
+/* --- a budget that shrinks --- */
+
+static void begin_shrinking(void)
+{
+    begin_v2();
+    world.options.pressure = MEMORY | TRESOR_PRESSURE_SHRINK;
+    say(V2 "/memory.max", "1000000\n");
+    say(V2 "/memory.current", "950000\n");
+    open_model();
+    assert_error(fake_world_all(&world, TRESOR_VERB_LOAD, TRESOR_STRATEGY_READ), TRESOR_OK);
+}
+
+static void group_rises(const char *usage_text, uint64_t usage_bytes, uint64_t limit_bytes)
+{
+    say(V2 "/memory.current", usage_text);
+    rise(V2 "/memory.events");
+    must_be_told(TRESOR_PRESSURE_LIMIT, usage_bytes, limit_bytes);
+    session_settle(&world.session);
+}
+
+/* To what leaves the group at nine tenths of its limit, and never up again. */
+static void a_budget_shrinks_with_its_group(void **state)
+{
+    (void)state;
+    begin_shrinking();
+    const uint64_t charged = fake_world_counters(&world).charged_bytes;
+    assert_true(charged > 50000);
+    assert_int_equal(fake_world_counters(&world).budget_bytes, 0);
+    group_rises("950000\n", 950000, 1000000);
+    struct tresor_counters after = fake_world_counters(&world);
+    assert_int_equal(after.budget_bytes, charged - 50000);
+    assert_true(after.charged_bytes <= after.budget_bytes);
+    assert_true(after.evicted > 0);
+    group_rises("100000\n", 100000, 1000000); /* there would be room for more */
+    assert_int_equal(fake_world_counters(&world).budget_bytes, charged - 50000);
+    say(V2 "/memory.max", "max\n"); /* nobody knows how much less would do */
+    group_rises("5000000\n", 5000000, UINT64_MAX);
+    assert_int_equal(fake_world_counters(&world).budget_bytes, charged - 50000);
+    fake_world_close(&world);
+}
+
+static void a_group_beyond_all_help_takes_everything(void **state)
+{
+    (void)state;
+    begin_shrinking();
+    group_rises("5000000\n", 5000000, 1000000);
+    struct tresor_counters after = fake_world_counters(&world);
+    assert_int_equal(after.budget_bytes, 1); /* 0 would be none */
+    assert_int_equal(after.charged_bytes, 0);
+    fake_world_must_have(&world, 0);
+    fake_world_close(&world);
+}
+
+/* Without the flag it is told, and nothing more. */
+static void a_budget_stays_where_nobody_asked(void **state)
+{
+    (void)state;
+    begin_v2();
+    open_model();
+    assert_error(fake_world_all(&world, TRESOR_VERB_LOAD, TRESOR_STRATEGY_READ), TRESOR_OK);
+    group_rises("950\n", 950, 1000);
+    assert_int_equal(fake_world_counters(&world).budget_bytes, 0);
+    fake_world_must_have(&world, FAKE_TENSORS);
+    fake_world_close(&world);
+}
+
 /* --- what is refused --- */
 
 /* Each call that finds something to watch fails: what is left is watched, and if nothing is that is told. */
@@ -515,6 +581,26 @@ static void a_sleep_that_fails_ends_it(void **state)
     fake_world_start_context(&world);
     rise(STALLS);
     must_be_told(TRESOR_PRESSURE_STALL, 1950, 2000);
+    fake_world_end(&world);
+}
+
+/* Between two askings: who asks again is told at once. */
+static void what_ends_while_nobody_asks_is_told(void **state)
+{
+    int before = count_threads();
+    (void)state;
+    begin(NULL, 0, stalls_alone);
+    fake_world_start_context(&world);
+    session_settle(&world.session); /* asked */
+    int32_t descriptor = tresor_get_fd(world.session.context);
+    assert_false(is_readable(descriptor, 0));
+    rise(STALLS);
+    assert_true(is_readable(descriptor, LONG_MS)); /* answered */
+    lose(STALLS);
+    threads_must_become(before); /* the watch's has found that out */
+    must_be_told(TRESOR_PRESSURE_STALL, 0, UINT64_MAX);
+    must_be_degraded(ENODEV);
+    assert_int_equal(tresor_wait(world.session.context, -1), 0);
     fake_world_end(&world);
 }
 
@@ -607,8 +693,12 @@ int main(void)
         cmocka_unit_test(it_outlasts_a_backend),
         cmocka_unit_test(it_ends_whatever_it_waits_for),
         cmocka_unit_test(a_context_that_stays_is_watched_on),
+        cmocka_unit_test(a_budget_shrinks_with_its_group),
+        cmocka_unit_test(a_group_beyond_all_help_takes_everything),
+        cmocka_unit_test(a_budget_stays_where_nobody_asked),
         cmocka_unit_test(what_is_refused_is_not_watched),
         cmocka_unit_test(a_sleep_that_fails_ends_it),
+        cmocka_unit_test(what_ends_while_nobody_asks_is_told),
         cmocka_unit_test(what_is_gone_is_watched_no_more),
         cmocka_unit_test(creation_that_fails_leaves_nothing),
     };

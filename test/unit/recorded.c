@@ -30,6 +30,31 @@ static void facts_come_back(void **state)
     assert_memory_equal(&here, &there, sizeof here);
 }
 
+/* And those of what was opened for direct reads, and of locks, also where a query has failed. */
+static void facts_of_all_kinds_come_back(void **state)
+{
+    struct tresor__direct_facts direct = {4096};
+    struct tresor__lock_facts lock = {65536, 12288};
+    struct tresor__numbered asked = {.effect = {.kind = TRESOR__EFFECT_OPEN_DIRECT, .record = &direct}};
+    struct tresor__completion completion = {.kind = TRESOR__EFFECT_OPEN_DIRECT};
+    (void)state;
+    struct tresor__answer answer = tresor__answer_of(&asked, &completion);
+    direct.alignment_bytes = 0;
+    tresor__answer_give(&asked.effect, &answer);
+    assert_int_equal(direct.alignment_bytes, 4096);
+    asked.effect = (struct tresor__effect){.kind = TRESOR__EFFECT_QUERY, .on_failed = 3, .record = &lock};
+    completion = (struct tresor__completion){.kind = TRESOR__EFFECT_QUERY, .os_errno = ENOSYS};
+    answer = tresor__answer_of(&asked, &completion);
+    assert_int_equal(answer.fact_count, 2);
+    lock = (struct tresor__lock_facts){0};
+    assert_true(tresor__answer_is_possible(&asked.effect, &answer));
+    completion = tresor__answer_give(&asked.effect, &answer);
+    assert_int_equal(completion.event, 3);
+    assert_int_equal(completion.os_errno, ENOSYS);
+    assert_int_equal(lock.limit_bytes, 65536);
+    assert_int_equal(lock.used_bytes, 12288);
+}
+
 static void descriptors_and_addresses_are_not_told(void **state)
 {
     static const uint8_t kinds[] = {TRESOR__EFFECT_OPEN, TRESOR__EFFECT_OPEN_DIRECT,
@@ -94,6 +119,7 @@ static void impossible_answers_are_refused(void **state)
         {&header, {.value = 8, .size_bytes = 8}, true},
         {&header, {.value = 8, .size_bytes = 9}, false},
         {&header, {.value = 0}, true},
+        {&header, {.os_errno = EIO}, true},
         {&cancel, {.value = 1}, true},
         {&cancel, {.value = 2}, false},
         {&stat, {.value = 0}, false},
@@ -103,6 +129,9 @@ static void impossible_answers_are_refused(void **state)
         {&direct, {.fact_count = 1, .facts = {512}}, true},
         {&direct, {.fact_count = 1, .facts = {0}}, false},
         {&direct, {.fact_count = 1, .facts = {513}}, false},
+        {&direct, {.fact_count = 1, .facts = {UINT64_C(1) << 21}}, false},
+        {&direct, {.value = 3, .fact_count = 1, .facts = {512}}, false},
+        {&stat, {.value = 3, .fact_count = 5}, false},
         {&direct, {.os_errno = EINVAL}, true},
         {&populate, {.os_errno = EFAULT, .value = 4096}, true},
     };
@@ -171,10 +200,14 @@ static void watches_are_not_recorded(void **state)
     const struct tresor__tape tape = {&count, asked, polled, answered, looked};
     const struct tresor_context_options options = {.size_bytes = sizeof options,
                                                    .pressure = TRESOR_PRESSURE_MEMORY};
+    const struct tresor_context_options guarded = {.size_bytes = sizeof options, .guard = TRESOR_GUARD_SIGBUS};
     struct tresor__host_facts facts;
     struct tresor_context *context = NULL;
     (void)state;
     assert_int_equal(tresor__context_create_recorded(&options, &tape, &facts, &context),
+                     TRESOR_ERROR_UNSUPPORTED);
+    assert_null(context);
+    assert_int_equal(tresor__context_create_recorded(&guarded, &tape, &facts, &context),
                      TRESOR_ERROR_UNSUPPORTED);
     assert_null(context);
 }
@@ -232,6 +265,102 @@ static void contexts_without_a_script_end(void **state)
     assert_int_equal(tresor_context_destroy(context), TRESOR_OK);
 }
 
+static void replays_without_memory_leave_nothing(void **state)
+{
+    int32_t code = TRESOR_ERROR_NO_MEMORY;
+    uint64_t tries = 0;
+    (void)state;
+    while (code == TRESOR_ERROR_NO_MEMORY) {
+        struct failing_allocator counts = {.fail_call = ++tries};
+        const struct tresor_context_options options = {.size_bytes = sizeof options,
+                                                       .allocator = failing_allocator_hooks(&counts)};
+        struct tresor__replay replay = {.facts = {4096, 100}, .script = no_script};
+        struct tresor_context *context = NULL;
+        code = tresor__context_create_replayed(&options, &replay, &context);
+        assert_int_equal(code, counts.failed ? TRESOR_ERROR_NO_MEMORY : TRESOR_OK);
+        assert_int_equal(tresor_context_destroy(context), TRESOR_OK);
+        assert_int_equal(counts.outstanding_bytes, 0);
+    }
+    assert_true(tries > 3);
+}
+
+/* A script that answers one effect, well. */
+static uint64_t refusals;
+
+static bool note_ask(void *cookie, const struct tresor__numbered *effect)
+{
+    *(uint64_t *)cookie = effect->number;
+    return true;
+}
+
+static bool one_answer(void *cookie, struct tresor__poll *poll)
+{
+    (void)cookie;
+    poll->answer_count = 1;
+    return true;
+}
+
+static bool good_answer(void *cookie, struct tresor__answer *answer)
+{
+    *answer = (struct tresor__answer){.number = *(uint64_t *)cookie};
+    return true;
+}
+
+static void note_refusal(void *cookie, const char *why)
+{
+    (void)cookie;
+    (void)why;
+    refusals++;
+}
+
+static int64_t map_nothing(void *cookie, enum tresor__sys_map kind, void *address, size_t length, int descriptor,
+                           uint64_t offset, void **mapped)
+{
+    (void)cookie;
+    (void)kind;
+    (void)address;
+    (void)length;
+    (void)descriptor;
+    (void)offset;
+    (void)mapped;
+    return -ENOMEM;
+}
+
+/* Addresses are reserved here, whatever there was there: it is no replay any more. */
+static void addresses_that_are_refused_here_end_a_replay(void **state)
+{
+    uint64_t number = 0;
+    struct failing_allocator counts = {0};
+    const struct tresor_allocator allocator = failing_allocator_hooks(&counts);
+    const struct tresor__script script = {&number, note_ask, one_answer, good_answer, look, note_refusal};
+    const struct tresor__effect reserve = {
+        .kind = TRESOR__EFFECT_RESERVE, .on_ok = 1, .on_failed = 2, .length = 4096};
+    struct tresor__sys sys = *tresor__sys_posix();
+    struct tresor__bell bell;
+    struct tresor__backend *backend = NULL;
+    struct tresor__completion completion;
+    (void)state;
+    sys.map = map_nothing;
+    assert_int_equal(tresor__bell_open(&bell, &sys), TRESOR_OK);
+    assert_int_equal(tresor__replay_create(&sys, &script, &allocator, &bell, 4, &backend), TRESOR_OK);
+    refusals = 0;
+    backend->submit(backend, &reserve, 1);
+    assert_int_equal(backend->poll(backend, &completion, 1), 1);
+    assert_int_equal(completion.event, 2);
+    assert_int_equal(completion.os_errno, ENOMEM);
+    assert_int_equal(refusals, 1);
+    /* From then on nothing is asked of the script. */
+    backend->submit(backend, &reserve, 1);
+    assert_true(backend->pending(backend));
+    assert_int_equal(backend->poll(backend, &completion, 1), 1);
+    assert_int_equal(completion.os_errno, EIO);
+    assert_false(backend->pending(backend));
+    backend->destroy(backend);
+    tresor__bell_close(&bell);
+    assert_int_equal(refusals, 1);
+    assert_int_equal(counts.outstanding_bytes, 0);
+}
+
 static void impossible_hosts_are_refused(void **state)
 {
     static const uint64_t pages[] = {0, 1, 4095, 4097, UINT64_C(1) << 40, UINT64_MAX};
@@ -250,12 +379,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_come_back),
+        cmocka_unit_test(facts_of_all_kinds_come_back),
         cmocka_unit_test(descriptors_and_addresses_are_not_told),
         cmocka_unit_test(bytes_of_headers_come_back),
         cmocka_unit_test(impossible_answers_are_refused),
         cmocka_unit_test(contexts_without_memory_leave_nothing),
         cmocka_unit_test(watches_are_not_recorded),
         cmocka_unit_test(contexts_without_a_script_end),
+        cmocka_unit_test(replays_without_memory_leave_nothing),
+        cmocka_unit_test(addresses_that_are_refused_here_end_a_replay),
         cmocka_unit_test(impossible_hosts_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
