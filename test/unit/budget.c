@@ -124,6 +124,17 @@ static void who_was_used_longest_ago_goes(void **state)
     fake_world_close(&world);
 }
 
+static void a_page_that_two_share_counts_once(void **state)
+{
+    (void)state;
+    start(2 * PIECE_BYTES - 4096, TRESOR_POLICY_LRU);
+    assert_error(load(0), TRESOR_OK);
+    assert_error(load(1), TRESOR_OK);
+    assert_int_equal(resident(), 0x03);
+    assert_int_equal(counters().evicted, 0);
+    fake_world_close(&world);
+}
+
 static void who_is_used_least_often_goes(void **state)
 {
     (void)state;
@@ -542,6 +553,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_was_used_longest_ago_goes),
+        cmocka_unit_test(a_page_that_two_share_counts_once),
         cmocka_unit_test(who_is_used_least_often_goes),
         cmocka_unit_test(who_matters_least_goes),
         cmocka_unit_test(what_never_fits_is_refused_at_once),
