@@ -248,15 +248,16 @@ static bool may_come(struct tresor_context *context, struct tresor_item item)
     return is_planned(controller, item);
 }
 
-static int32_t work_until_acquired(struct tresor_context *context, struct tresor_item item,
-                                   int32_t timeout_ms, const void **data)
+/* A try that gives up tells of what it let go, which is looked after here before anything sleeps: who lets go of the same
+ * later would not tell again. */
+static int32_t work_until_opened(struct tresor_context *context, struct tresor_item item,
+                                 int32_t timeout_ms, int64_t start_ms)
 {
-    int64_t start_ms = start_of(context, timeout_ms);
+    const uint64_t openings = context->controller.openings;
     for (;;) {
         bool more = tresor__context_work(context);
-        int32_t code = tresor_acquire(context, item, data);
-        if (code != TRESOR_ERROR_NOT_RESIDENT)
-            return code;
+        if (context->controller.openings != openings)
+            return TRESOR_OK;
         if (!may_come(context, item))
             return TRESOR_ERROR_NOT_RESIDENT;
         int32_t left_ms = tresor__context_time_left(context, timeout_ms, start_ms);
@@ -268,6 +269,20 @@ static int32_t work_until_acquired(struct tresor_context *context, struct tresor
             context->backend->wait(context->backend, left_ms);
         else if (!tresor__context_is_told(context))
             return TRESOR_ERROR_NOT_RESIDENT;
+    }
+}
+
+static int32_t work_until_acquired(struct tresor_context *context, struct tresor_item item,
+                                   int32_t timeout_ms, const void **data)
+{
+    const int64_t start_ms = start_of(context, timeout_ms);
+    for (;;) {
+        int32_t code = work_until_opened(context, item, timeout_ms, start_ms);
+        if (code != TRESOR_OK)
+            return code;
+        code = tresor_acquire(context, item, data);
+        if (code != TRESOR_ERROR_NOT_RESIDENT)
+            return code;
     }
 }
 

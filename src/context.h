@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "backend/watch.h"
 #include "core/facts.h"
+#include "core/options.h"
 #include "tensor/controller.h"
 
 /* Whom a wake is still to reach. */
@@ -21,6 +22,7 @@ struct tresor_context {
     const struct tresor__sys *sys;
     struct tresor__bell bell; /* which the backends ring that it has, one after the other */
     struct tresor__backend *backend;
+    struct tresor_actor actor; /* the host's own; without functions: none */
     uint32_t threads_max; /* of a backend */
     struct tresor__nodes nodes;
     struct tresor__watch_thread *watch; /* NULL: none */
@@ -72,6 +74,12 @@ typedef int32_t tresor__backend_maker(void *argument, const struct tresor_alloca
                                       struct tresor__bell *bell, uint32_t effects_max,
                                       struct tresor__backend **backend);
 
+/** Whether it names a backend, HOST only with an actor. */
+bool tresor__backend_is_known(uint32_t kind, const struct tresor_actor *actor);
+
+/** Copy a versioned actor, NULL: none. TRESOR_OK or INVALID. */
+int32_t tresor__actor_copy(struct tresor_actor *known, const struct tresor_actor *given);
+
 /** Make the one of enum tresor_backend, not DEFAULT, for a context that has all else. TRESOR_OK or NO_MEMORY. */
 int32_t tresor__backend_make(struct tresor_context *context, uint32_t kind,
                              struct tresor__backend **backend);
@@ -114,18 +122,7 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
                                   void *argument, const struct tresor_context_options *options,
                                   struct tresor_context **context);
 
-/**
- * Copy a versioned option struct of the caller's into one of `known_bytes` that is zero: its first
- * field is its size. INVALID if it is too small to have one, or what this version does not know is
- * not zero.
- */
-int32_t tresor__options_copy(void *known, size_t known_bytes, const void *given);
-
 /** Free all that there is of a context whose backend and bell are gone, or never were. */
 void tresor__context_free(struct tresor_context *context);
-
-/** Copy a versioned info struct out, as much as the caller's has room for. INVALID if it has none.
- */
-int32_t tresor__info_copy(void *given, const void *known, size_t known_bytes);
 
 #endif

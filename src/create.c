@@ -72,7 +72,7 @@ static int32_t complete_options(struct tresor_context_options *options)
     valid = choose_bytes(&options->populate_bytes, POPULATE_BYTES_DEFAULT) && valid;
     valid = choose_bytes(&options->stage_bytes, STAGE_BYTES_DEFAULT) && valid;
     valid = valid && options->strategy <= TRESOR_STRATEGY_READ &&
-            options->backend <= TRESOR_BACKEND_AUTO && options->guard <= TRESOR_GUARD_SIGBUS &&
+            options->guard <= TRESOR_GUARD_SIGBUS &&
             options->reserved == 0 &&
             !options->allocator.reallocate == !options->allocator.free;
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
@@ -182,7 +182,11 @@ int32_t tresor__context_create_on(const struct tresor__sys *sys, tresor__backend
     made->sys = sys;
     made->dispatch_max = options.dispatch_max;
     made->threads_max = options.threads_max;
-    code = tresor__nodes_choose(sys, &options, &made->nodes);
+    code = tresor__actor_copy(&made->actor, options.actor);
+    if (code == TRESOR_OK && !tresor__backend_is_known(options.backend, &made->actor))
+        code = TRESOR_ERROR_INVALID;
+    if (code == TRESOR_OK)
+        code = tresor__nodes_choose(sys, &options, &made->nodes);
     if (code == TRESOR_OK)
         code = make_controller(made, sys, &options);
     if (code == TRESOR_OK) {

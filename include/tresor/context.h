@@ -63,6 +63,8 @@ struct tresor_context_options {
     uint64_t numa_nodes; /**< of `numa`, bit i for node i; nodes from 64 on cannot be named */
     uint32_t guard;      /**< enum tresor_guard */
     uint32_t reserved;   /**< 0 */
+    /** The host's own backend, which TRESOR_BACKEND_HOST names; copied. NULL: none. */
+    const struct tresor_actor *actor;
 };
 
 /** What a context has done so far. All counts start at zero. */
@@ -185,11 +187,11 @@ TRESOR_API int32_t tresor_get_counters(struct tresor_context *context,
  * so does the descriptor of tresor_get_fd. Other threads may acquire, release, give chunks back and wake meanwhile. The
  * option `threads_max` holds for the new one too. A backend that is chosen again is made anew, so one whose ring was
  * refused tries again. Returns TRESOR_OK, INVALID, BUSY where the context is not idle, NO_MEMORY (also where a pool gets
- * no thread at all), or THREAD; on failure the old one goes on.
+ * no thread at all), or THREAD; on failure the old one goes on. INVALID also is HOST without the option `actor`.
  */
 TRESOR_API int32_t tresor_set_backend(struct tresor_context *context, uint32_t backend);
 
-/** The name of the backend that works now: "sync", "pool" or "uring", which becomes "pool" where its ring is refused,
+/** The name of the backend that works now: "sync", "pool", the host's own, or "uring", which becomes "pool" where its ring is refused,
  * at the first dispatch that has work or later. Static text. */
 TRESOR_API const char *tresor_backend_name(const struct tresor_context *context);
 

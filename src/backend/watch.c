@@ -12,7 +12,7 @@
 #include <tresor/pressure.h>
 
 #include "backend/actor.h"
-#include "backend/cgroup.h"
+#include "platform/cgroup.h"
 
 enum {
     CONTROL = 0, /* its place among what is slept on: the bell that ends a sleep */

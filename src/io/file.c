@@ -142,6 +142,8 @@ struct tresor__failure tresor__failure_of(int32_t default_code, int32_t os_errno
         code = TRESOR_ERROR_DESCRIPTORS;
     else if (os_errno == ESTALE)
         code = TRESOR_ERROR_CHANGED;
+    else if (os_errno == EPROTO)
+        code = TRESOR_ERROR_BACKEND; /* an answer that cannot be */
     else if (os_errno == EIO)
         code = TRESOR_ERROR_IO;
     else if (os_errno == ENODEV || os_errno == EOPNOTSUPP || os_errno == ENOSYS)

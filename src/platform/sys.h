@@ -26,6 +26,16 @@ struct tresor__sys_stat {
     bool is_directory;
 };
 
+/** How a file is opened that may be written to; flags. */
+enum tresor__sys_open {
+    TRESOR__SYS_OPEN_READ = 1 << 0,
+    TRESOR__SYS_OPEN_WRITE = 1 << 1,
+    TRESOR__SYS_OPEN_CREATE = 1 << 2,
+    TRESOR__SYS_OPEN_TRUNCATE = 1 << 3,
+    TRESOR__SYS_OPEN_APPEND = 1 << 4,
+    TRESOR__SYS_OPEN_EXCLUSIVE = 1 << 5,
+};
+
 enum tresor__sys_map {
     TRESOR__SYS_MAP_RESERVE,   /* no access, no memory */
     TRESOR__SYS_MAP_FILE,      /* shared, read-only */
@@ -44,6 +54,7 @@ enum tresor__sys_memory_advice {
     TRESOR__SYS_MEMORY_SEQUENTIAL,
     TRESOR__SYS_MEMORY_RANDOM,
     TRESOR__SYS_MEMORY_WILLNEED,
+    TRESOR__SYS_MEMORY_DONTNEED, /* whole pages alone; what was written to private ones is lost */
 };
 
 enum tresor__sys_file_advice {
@@ -57,6 +68,22 @@ enum tresor__sys_file_advice {
 enum tresor__sys_placement {
     TRESOR__SYS_BIND,
     TRESOR__SYS_INTERLEAVE,
+};
+
+enum tresor__sys_view_flag {
+    TRESOR__SYS_VIEW_READ = 1,
+    TRESOR__SYS_VIEW_WRITE = 2,
+    TRESOR__SYS_VIEW_EXECUTE = 4,
+    TRESOR__SYS_VIEW_SHARED = 8,     /* else private: what is written stays the process's own */
+    TRESOR__SYS_VIEW_HUGE_POOL = 16, /* out of the system's pool of 2 MiB pages, in multiples of them */
+};
+
+/** A mapping of a face of another loader, which is no window's. */
+struct tresor__sys_view {
+    int descriptor; /* less than 0: anonymous */
+    size_t length;
+    uint64_t offset;
+    uint32_t flags; /* enum tresor__sys_view_flag */
 };
 
 /** What can be slept on until memory runs short. */
@@ -183,6 +210,19 @@ struct tresor__sys {
     /* Neither fails; once it was removed nobody looks at it any more. */
     int64_t (*guard_add)(void *cookie, struct tresor__guard_range *range);
     int64_t (*guard_remove)(void *cookie, struct tresor__guard_range *range);
+    /* By `flags` of enum tresor__sys_open; a file that is made is everybody's, less the process's mask. */
+    int64_t (*open_by)(void *cookie, const char *path, uint32_t flags);
+    /* Of a file opened to APPEND its end is where, whatever the offset. */
+    int64_t (*write)(void *cookie, int descriptor, const void *address, size_t length,
+                     uint64_t offset);
+    /* Where nothing is mapped; unmap takes it away. */
+    int64_t (*map_view)(void *cookie, const struct tresor__sys_view *view, void **mapped);
+    /* What was written to shared pages of a file, to the file: begin, or wait until it is there. */
+    int64_t (*sync_memory)(void *cookie, void *address, size_t length, bool is_waited);
+    /* How many bytes of the pages of a range are in memory; of a file's, those in the page cache. `descriptor` is the file's,
+     * less than 0: anonymous pages. EPERM where the system does not tell this process. */
+    int64_t (*resident_bytes)(void *cookie, int descriptor, void *address, size_t length,
+                              uint64_t *bytes);
 };
 
 /** The operating system's own. Static. */

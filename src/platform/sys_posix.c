@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform/sys_guard.h"
 #include "platform/sys_ring.h"
+#include "platform/sys_view.h"
 #include "platform/sys_watch.h"
 
 #include <errno.h>
@@ -62,6 +63,28 @@ static int64_t posix_open_file(void *cookie, const char *path)
 {
     (void)cookie;
     return or_errno(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+}
+
+/* As posix_open_file, which also says why O_NONBLOCK. */
+static int64_t posix_open_by(void *cookie, const char *path, uint32_t flags)
+{
+    static const struct {
+        uint32_t flag;
+        int how;
+    } more[] = {
+        {TRESOR__SYS_OPEN_CREATE, O_CREAT},
+        {TRESOR__SYS_OPEN_TRUNCATE, O_TRUNC},
+        {TRESOR__SYS_OPEN_APPEND, O_APPEND},
+        {TRESOR__SYS_OPEN_EXCLUSIVE, O_EXCL},
+    };
+    bool reads = flags & TRESOR__SYS_OPEN_READ;
+    bool writes = flags & TRESOR__SYS_OPEN_WRITE;
+    int how = reads && writes ? O_RDWR : writes ? O_WRONLY : O_RDONLY;
+    (void)cookie;
+    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
+        if (flags & more[i].flag)
+            how |= more[i].how;
+    return or_errno(open(path, how | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0666));
 }
 
 /* Through /proc it is the very file that is open, whatever its path means by now. */
@@ -138,6 +161,13 @@ static int64_t posix_read(void *cookie, int descriptor, void *address, size_t le
 {
     (void)cookie;
     return or_errno(pread(descriptor, address, length, (off_t)offset));
+}
+
+static int64_t posix_write(void *cookie, int descriptor, const void *address, size_t length,
+                           uint64_t offset)
+{
+    (void)cookie;
+    return or_errno(pwrite(descriptor, address, length, (off_t)offset));
 }
 
 static int64_t posix_read_cached(void *cookie, int descriptor, void *address, size_t length,
@@ -290,6 +320,7 @@ static int64_t posix_advise_memory(void *cookie, void *address, size_t length,
         [TRESOR__SYS_MEMORY_SEQUENTIAL] = MADV_SEQUENTIAL,
         [TRESOR__SYS_MEMORY_RANDOM] = MADV_RANDOM,
         [TRESOR__SYS_MEMORY_WILLNEED] = MADV_WILLNEED,
+        [TRESOR__SYS_MEMORY_DONTNEED] = MADV_DONTNEED,
     };
     if (advice == TRESOR__SYS_HUGE_READS && !has_huge_reads())
         return -ENOSYS;
@@ -587,6 +618,11 @@ const struct tresor__sys *tresor__sys_posix(void)
         .guard_close = tresor__sys_guard_close,
         .guard_add = tresor__sys_guard_add,
         .guard_remove = tresor__sys_guard_remove,
+        .open_by = posix_open_by,
+        .write = posix_write,
+        .map_view = tresor__sys_map_view,
+        .sync_memory = tresor__sys_sync_memory,
+        .resident_bytes = tresor__sys_resident_bytes,
     };
     return &table;
 }

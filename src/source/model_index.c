@@ -244,8 +244,8 @@ enum {
     FILL_BITSETS = TRESOR__BACKING_COUNT * TRESOR__URGENCY_COUNT,
     OTHER_BITSETS = 6,
     BITSETS = FILL_BITSETS + OTHER_BITSETS,
-    COVERS_EACH = 16, /* on average of an interval, at the most; three are normal */
 };
+_Static_assert((int)BITSETS == (int)TRESOR__LEDGER_BITSETS, "whoever makes room for tables knows how many");
 
 static uint32_t seams_of(const struct tresor__ledger *ledger)
 {
@@ -320,7 +320,7 @@ static int32_t make_ledgers(struct tresor__model *model, struct bounds *bounds)
 {
     uint64_t covers = make_files(model, bounds);
     /* Pieces that overlap without measure would make every step on one of them a step on all. */
-    if (covers > COVERS_EACH * ((uint64_t)model->interval_capacity + 1))
+    if (covers > TRESOR__COVERS_EACH * ((uint64_t)model->interval_capacity + 1))
         return TRESOR_ERROR_LIMIT;
     model->cover_count = (uint32_t)covers;
     if (covers == 0)

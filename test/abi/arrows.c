@@ -18,6 +18,7 @@ enum layer {
     FORMAT,
     SOURCE,
     TENSOR,
+    STRATEGY,
     PLATFORM,
     BACKEND,
     COMPAT,
@@ -37,6 +38,7 @@ static const struct {
     [FORMAT] = {"src/format/", 0},
     [SOURCE] = {"src/source/", MAY(IO) | MAY(FORMAT)},
     [TENSOR] = {"src/tensor/", MAY(SOURCE) | MAY(IO)},
+    [STRATEGY] = {"src/strategy/", MAY(SOURCE) | MAY(IO)},
     [PLATFORM] = {"src/platform/", 0},
     [BACKEND] = {"src/backend/", MAY(PLATFORM)},
     [COMPAT] = {"src/compat/", MAY(PLATFORM)},
@@ -195,6 +197,9 @@ static void test_planted_lines(void **state)
         {"include/tresor/error.h", "#include \"version.h\"", false},
         {"include/tresor/error.h", "#include <sys/types.h>", false},
         {"include/tresor/error.h", "#include <time.h>", false},
+        {"include/tresor/compat/llama.h", "#include <tresor/error.h>", true},
+        {"include/tresor/compat/llama-mmap.h", "#include <memory>", true},
+        {"include/tresor/compat/llama.h", "#include <unistd.h>", false},
     };
     for (size_t i = 0; i < sizeof planted / sizeof planted[0]; i++) {
         const char *fault = judge_line(planted[i].path, planted[i].line);
@@ -211,7 +216,7 @@ struct walk {
 
 static bool is_source(const char *path)
 {
-    static const char *const endings[] = {".c", ".h", ".def", ".inc"};
+    static const char *const endings[] = {".c", ".cpp", ".h", ".def", ".inc"};
     const char *dot = strrchr(path, '.');
     for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; i++)
         if (strcmp(dot, endings[i]) == 0)

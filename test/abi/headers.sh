@@ -27,8 +27,10 @@ includes_all_others() {
 
 cd "$PROJECT_ROOT/include/tresor"
 headers=(*.h)
-for header in "${headers[@]}"; do
-    tap "$header as C17" compiles_alone "$header" c "$CC" c17
+compat=(compat/*.h)
+cpp_alone=' compat/llama-mmap.h ' # between blanks
+for header in "${headers[@]}" "${compat[@]}"; do
+    [[ $cpp_alone == *" $header "* ]] || tap "$header as C17" compiles_alone "$header" c "$CC" c17
     if [ -n "$CXX" ]; then
         tap "$header as C++17" compiles_alone "$header" c++ "$CXX" c++17
     else

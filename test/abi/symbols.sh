@@ -24,8 +24,8 @@ function_names() {
 
 public_declarations() {
     local header
-    for header in "$PROJECT_ROOT"/include/tresor/*.h; do
-        declarations <"$header"
+    for header in "$PROJECT_ROOT"/include/tresor/{,compat/}*.h; do
+        [[ $header == */compat/llama-mmap.h ]] || declarations <"$header" # C++, of a library of its own
     done
 }
 

@@ -145,9 +145,9 @@ static double seconds(void)
 
 static void report(const struct sums *sums, double taken)
 {
-    printf("%ju runs in %.2f s of processor time: %.0f loads/s of %.1f pieces, %.0f steps/s, "
+    printf("%ju runs with %ju loads in %.2f s of processor time: %.0f loads/s of %.1f pieces, %.0f steps/s, "
            "%.1f s of virtual time\n",
-           (uintmax_t)sums->runs, taken, (double)sums->loads / taken,
+           (uintmax_t)sums->runs, (uintmax_t)sums->loads, taken, (double)sums->loads / taken,
            sums->loads > 0 ? (double)sums->loaded / (double)sums->loads : 0.0,
            (double)sums->steps / taken, (double)sums->passed_ns / 1e9);
 }

@@ -40,6 +40,23 @@ static int64_t open_file(void *cookie, const char *path)
     return -ENOENT;
 }
 
+/* Its files are for reading. */
+static int64_t open_by(void *cookie, const char *path, uint32_t flags)
+{
+    return flags == TRESOR__SYS_OPEN_READ ? open_file(cookie, path) : -EROFS;
+}
+
+static int64_t write_file(void *cookie, int descriptor, const void *address, size_t length,
+                          uint64_t offset)
+{
+    (void)cookie;
+    (void)descriptor;
+    (void)address;
+    (void)length;
+    (void)offset;
+    return -EBADF;
+}
+
 static int64_t open_direct(void *cookie, int descriptor)
 {
     struct fake_sys *fake = self(cookie);
@@ -666,6 +683,35 @@ static int64_t watch_wait(void *cookie, struct tresor__sys_watch *watches, uint3
     return result;
 }
 
+/* --- views: the disk cannot be written, and has no large pages --- */
+
+/* All of a file's pages are there at once, as if everybody had looked at them. */
+static int64_t map_view(void *cookie, const struct tresor__sys_view *view, void **mapped)
+{
+    bool is_of_file = view->descriptor >= 0;
+    if (view->flags & TRESOR__SYS_VIEW_HUGE_POOL)
+        return -ENOMEM;
+    int64_t result = map(cookie, is_of_file ? TRESOR__SYS_MAP_FILE : TRESOR__SYS_MAP_ANONYMOUS, NULL,
+                         view->length, view->descriptor, view->offset, mapped);
+    for (size_t at = 0; result == 0 && is_of_file && at < view->length; at += FAKE_PAGE_BYTES)
+        populate_page(self(cookie), (uint8_t *)*mapped + at, true);
+    return result;
+}
+
+static int64_t sync_memory(void *cookie, void *address, size_t length, bool is_waited)
+{
+    (void)is_waited;
+    return range_set_covers(&self(cookie)->used, range_of(address, length)) ? 0 : -ENOMEM;
+}
+
+static int64_t resident_bytes(void *cookie, int descriptor, void *address, size_t length,
+                              uint64_t *bytes)
+{
+    (void)descriptor;
+    *bytes = round_up(length);
+    return range_set_covers(&self(cookie)->used, range_of(address, length)) ? 0 : -ENOMEM;
+}
+
 /* --- guards --- */
 
 static int64_t guard_open(void *cookie)
@@ -792,6 +838,11 @@ void fake_sys_init(struct fake_sys *fake)
         .guard_close = guard_close,
         .guard_add = guard_add,
         .guard_remove = guard_remove,
+        .open_by = open_by,
+        .write = write_file,
+        .map_view = map_view,
+        .sync_memory = sync_memory,
+        .resident_bytes = resident_bytes,
     };
 }
 

@@ -50,6 +50,15 @@ static const int32_t watch_wait_errors[] = {EINTR, EINVAL, ENOMEM};
 static const int32_t guard_open_errors[] = {EBUSY, ENOSYS};
 static const int32_t place_memory_errors[] = {EFAULT, EINVAL, EIO, ENOMEM, ENOSYS, EPERM};
 
+static const int32_t open_by_errors[] = {EACCES, EDQUOT, EEXIST, EINTR,  EINVAL, EISDIR, ELOOP,  EMFILE, ENAMETOOLONG,
+                                         ENFILE, ENOENT, ENOMEM, ENOSPC, ENOTDIR, ENXIO, EOVERFLOW, EPERM, EROFS,
+                                         ETXTBSY};
+static const int32_t write_errors[] = {EAGAIN, EBADF,  EDQUOT, EFAULT, EFBIG, EINTR,
+                                       EINVAL, EIO,    ENOSPC, EPERM,  ESPIPE};
+static const int32_t map_view_errors[] = {EACCES, EAGAIN, EINVAL, ENFILE, ENODEV, ENOMEM, EPERM};
+static const int32_t sync_memory_errors[] = {EBUSY, EINVAL, EIO, ENOMEM};
+static const int32_t resident_bytes_errors[] = {EAGAIN, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM};
+
 struct row {
     const char *name;
     const int32_t *errors;
@@ -97,6 +106,11 @@ static const struct row rows[FAULTY_ROWS] = {
     [FAULTY_WATCH_WAIT] = ROW("watch_wait", watch_wait_errors),
     [FAULTY_GUARD_OPEN] = ROW("guard_open", guard_open_errors),
     [FAULTY_PLACE_MEMORY] = ROW("place_memory", place_memory_errors),
+    [FAULTY_OPEN_BY] = ROW("open_by", open_by_errors),
+    [FAULTY_WRITE] = ROW("write", write_errors),
+    [FAULTY_MAP_VIEW] = ROW("map_view", map_view_errors),
+    [FAULTY_SYNC_MEMORY] = ROW("sync_memory", sync_memory_errors),
+    [FAULTY_RESIDENT_BYTES] = ROW("resident_bytes", resident_bytes_errors),
 };
 
 const int32_t *faulty_row_errors(enum faulty_row row, uint32_t *count)

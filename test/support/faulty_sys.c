@@ -139,6 +139,19 @@ static int64_t open_file(void *cookie, const char *path)
     return result;
 }
 
+static int64_t open_by(void *cookie, const char *path, uint32_t flags)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_OPEN_BY, .path = path, .kind = (int)flags};
+    int64_t result;
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
+        return result;
+    result = faulty->under->open_by(faulty->under->cookie, path, flags);
+    if (result >= 0)
+        note_open(faulty, result);
+    return result;
+}
+
 static int64_t open_direct(void *cookie, int descriptor)
 {
     FAULTY_ENTER(faulty, cookie);
@@ -235,6 +248,24 @@ static int64_t read_file(void *cookie, int descriptor, void *address, size_t len
 {
     FAULTY_ENTER(faulty, cookie);
     return read_by(faulty, FAULTY_READ, faulty->under->read, descriptor, address, length, offset);
+}
+
+/* Of an answer that is cut short no more is written. */
+static int64_t write_file(void *cookie, int descriptor, const void *address, size_t length,
+                          uint64_t offset)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_WRITE,
+                               .descriptor = descriptor,
+                               .address = address,
+                               .length = length,
+                               .offset = offset};
+    int64_t result;
+    faulty_need_open(faulty, FAULTY_WRITE, descriptor);
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
+        return result;
+    return faulty->under->write(faulty->under->cookie, descriptor, address,
+                                faulty_shorten(faulty, call.length), offset);
 }
 
 static int64_t read_cached(void *cookie, int descriptor, void *address, size_t length,
@@ -495,6 +526,57 @@ static int64_t guard_remove(void *cookie, struct tresor__guard_range *range)
     return faulty->under->guard_remove(faulty->under->cookie, range);
 }
 
+/* --- views --- */
+
+static int64_t map_view(void *cookie, const struct tresor__sys_view *view, void **mapped)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_MAP_VIEW,
+                               .descriptor = view->descriptor,
+                               .length = view->length,
+                               .offset = view->offset,
+                               .kind = (int)view->flags};
+    int64_t result;
+    if (view->descriptor >= 0)
+        faulty_need_open(faulty, FAULTY_MAP_VIEW, view->descriptor);
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
+        return result;
+    result = faulty->under->map_view(faulty->under->cookie, view, mapped);
+    if (result >= 0)
+        range_set_add(&faulty->mapped, faulty_pages_of(faulty, *mapped, view->length));
+    return result;
+}
+
+static int64_t sync_memory(void *cookie, void *address, size_t length, bool is_waited)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {
+        .row = FAULTY_SYNC_MEMORY, .address = address, .length = length, .kind = is_waited};
+    int64_t result;
+    faulty_need_mapped(faulty, FAULTY_SYNC_MEMORY, faulty_pages_of(faulty, address, length));
+    return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT
+               ? faulty->under->sync_memory(faulty->under->cookie, address, length, is_waited)
+               : result;
+}
+
+static int64_t resident_bytes(void *cookie, int descriptor, void *address, size_t length,
+                              uint64_t *bytes)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_RESIDENT_BYTES,
+                               .descriptor = descriptor,
+                               .address = address,
+                               .length = length};
+    int64_t result;
+    faulty_need_mapped(faulty, FAULTY_RESIDENT_BYTES, faulty_pages_of(faulty, address, length));
+    if (descriptor >= 0)
+        faulty_need_open(faulty, FAULTY_RESIDENT_BYTES, descriptor);
+    return faulty_decide(faulty, &call, &result) == FAULTY_CARRY_OUT
+               ? faulty->under->resident_bytes(faulty->under->cookie, descriptor, address, length,
+                                               bytes)
+               : result;
+}
+
 static int64_t lock(void *cookie, const void *address, size_t length)
 {
     FAULTY_ENTER(faulty, cookie);
@@ -665,6 +747,11 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
         .guard_close = guard_close,
         .guard_add = guard_add,
         .guard_remove = guard_remove,
+        .open_by = open_by,
+        .write = write_file,
+        .map_view = map_view,
+        .sync_memory = sync_memory,
+        .resident_bytes = resident_bytes,
     };
 }
 

@@ -53,6 +53,11 @@ enum faulty_row {
     FAULTY_WATCH_OPEN,
     FAULTY_WATCH_WAIT,
     FAULTY_GUARD_OPEN,
+    FAULTY_OPEN_BY, /* from here on only the faces of other loaders ask */
+    FAULTY_WRITE,
+    FAULTY_MAP_VIEW,
+    FAULTY_SYNC_MEMORY,
+    FAULTY_RESIDENT_BYTES,
     FAULTY_ROWS,
     FAULTY_ANY = FAULTY_ROWS, /* in a plan: whatever row */
 };
@@ -64,10 +69,10 @@ struct faulty_call {
     int descriptor;
     const char *path;
     const void *address;
-    size_t length; /* a judge may lower a READ's; entries of a RING_SUBMIT, bytes of a RING_RESULT */
+    size_t length; /* a judge may lower a READ's and a WRITE's; entries of a RING_SUBMIT, bytes of a RING_RESULT */
     uint64_t offset;
     const void *target; /* of MOVE_PAGES */
-    int kind; /* of MAP: enum tresor__sys_map; of ADVISE: the advice */
+    int kind; /* of MAP: enum tresor__sys_map; of ADVISE: the advice; of OPEN_BY: the flags */
 };
 
 /** Which call fails. */

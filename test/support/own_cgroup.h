@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/cgroup.h"
+#include "platform/cgroup.h"
 
 struct own_cgroup {
     struct tresor__cgroup group;

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "backend/cgroup.h"
+#include "platform/cgroup.h"
 #include "support/fake_sys.h"
 #include "support/faulty_sys.h"
 #include "tensor/pressure.h"

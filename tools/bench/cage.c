@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/cgroup.h"
+#include "platform/cgroup.h"
 #include "ending.h"
 #include "measure.h"
 

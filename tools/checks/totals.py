@@ -9,6 +9,7 @@ JSON log has one program a line with its result and whole output (the JUnit log 
 once a test prints a control character). What failed or was skipped is shown on stderr, since meson hides
 the comments that say why.
 """
+import glob
 import json
 import os
 import re
@@ -89,7 +90,9 @@ def main():
     with open(os.path.join(build, "meson-info", "intro-tests.json"), encoding="utf-8") as tests:
         missing = sum(not suites or bool(suites & set(test["suite"])) for test in json.load(tests))
     totals = [0, 0, 0]
-    with open(os.path.join(build, "meson-logs", "testlog.json"), encoding="utf-8") as log:
+    # Meson adds the name of a wrapper; what is of an older run has been removed.
+    (name,) = glob.glob(os.path.join(build, "meson-logs", "testlog*.json"))
+    with open(name, encoding="utf-8") as log:
         for line in log:
             program = json.loads(line)
             counts = count(program)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "backend/cgroup.h"
+#include "platform/cgroup.h"
 
 #include <errno.h>
 #include <string.h>
@@ -252,6 +252,15 @@ static bool is_tighter(const struct tresor__pressure_facts *one,
             one->usage_bytes > other->usage_bytes);
 }
 
+/* The folder above, by its length. */
+static uint32_t above_of(const struct tresor__cgroup *group, uint32_t length)
+{
+    do
+        length--;
+    while (length > group->root_bytes && group->folder[length] != '/');
+    return length;
+}
+
 /* Those above may not be there to be seen; what they say must be a number. */
 int64_t tresor__cgroup_measure(const struct tresor__sys *sys, const struct tresor__cgroup *group,
                                struct tresor__pressure_facts *facts, uint32_t *folder_bytes)
@@ -261,9 +270,7 @@ int64_t tresor__cgroup_measure(const struct tresor__sys *sys, const struct treso
     *folder_bytes = length;
     while (result == 0 && length > group->root_bytes) {
         struct tresor__pressure_facts above;
-        do
-            length--;
-        while (length > group->root_bytes && group->folder[length] != '/');
+        length = above_of(group, length);
         int64_t told = measure_one(sys, group, length, &above);
         if (told == -EINVAL)
             result = told;
@@ -273,4 +280,53 @@ int64_t tresor__cgroup_measure(const struct tresor__sys *sys, const struct treso
         }
     }
     return result;
+}
+
+/* "inactive_file 4096" of a group's memory.stat, of those below it too; 0 where it is not told. */
+static uint64_t idle_cache(const struct tresor__sys *sys, const struct tresor__cgroup *group,
+                           uint32_t folder_bytes, char *text)
+{
+    const char *name =
+        group->version == TRESOR__CGROUP_V2 ? "inactive_file" : "total_inactive_file";
+    char path[TRESOR__CGROUP_PATH_BYTES];
+    struct piece line;
+    if (!tresor__cgroup_path(group, folder_bytes, "memory.stat", path))
+        return 0;
+    int64_t length = sys->read_text(sys->cookie, path, text, TRESOR__CGROUP_TEXT_BYTES);
+    struct piece rest = {text, length > 0 ? (size_t)length : 0};
+    while (take_line(&rest, &line)) {
+        uint64_t value;
+        if (is_equal(take_until(&line, ' '), name))
+            return tresor__cgroup_parse(line.start, line.length, &value) == 0 ? value : 0;
+    }
+    return 0;
+}
+
+/* What is cached and idle makes room before anything else does. */
+static uint64_t room_of(const struct tresor__pressure_facts *facts, uint64_t idle_bytes)
+{
+    uint64_t used = facts->usage_bytes > idle_bytes ? facts->usage_bytes - idle_bytes : 0;
+    return facts->limit_bytes > used ? facts->limit_bytes - used : 0;
+}
+
+int64_t tresor__cgroup_room(const struct tresor__sys *sys, const struct tresor__cgroup *group,
+                            char *text, uint64_t *room_bytes)
+{
+    uint32_t length = group->folder_bytes;
+    uint64_t least = UINT64_MAX;
+    for (;;) {
+        struct tresor__pressure_facts facts;
+        int64_t told = measure_one(sys, group, length, &facts);
+        if (told == -EINVAL || (told < 0 && length == group->folder_bytes))
+            return told;
+        if (told == 0 && facts.limit_bytes != UINT64_MAX) {
+            uint64_t room = room_of(&facts, idle_cache(sys, group, length, text));
+            least = room < least ? room : least;
+        }
+        if (length <= group->root_bytes)
+            break;
+        length = above_of(group, length);
+    }
+    *room_bytes = least;
+    return 0;
 }

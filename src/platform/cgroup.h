@@ -3,8 +3,8 @@
  * Control groups: where this process's are, and what memory the system lets them have. Both hierarchies are known: the
  * older one of the memory controller (v1) and the unified one (v2). All is read as text, strictly.
  */
-#ifndef TRESOR_BACKEND_CGROUP_H
-#define TRESOR_BACKEND_CGROUP_H
+#ifndef TRESOR_PLATFORM_CGROUP_H
+#define TRESOR_PLATFORM_CGROUP_H
 
 #include "core/facts.h"
 #include "platform/sys.h"
@@ -55,6 +55,14 @@ int64_t tresor__cgroup_parse(const char *text, size_t length, uint64_t *value);
  */
 int64_t tresor__cgroup_measure(const struct tresor__sys *sys, const struct tresor__cgroup *group,
                                struct tresor__pressure_facts *facts, uint32_t *folder_bytes);
+
+/**
+ * What the group may still take before the first of its own limit and those above it is reached: the limit less the usage,
+ * without the part of the page cache that is idle (inactive_file). UINT64_MAX where nobody has a limit. Through `text` and
+ * with errors as above.
+ */
+int64_t tresor__cgroup_room(const struct tresor__sys *sys, const struct tresor__cgroup *group,
+                            char *text, uint64_t *room_bytes);
 
 /** The path of a file in the first `folder_bytes` of the group's folder, into TRESOR__CGROUP_PATH_BYTES; false where it is
  * too long. */

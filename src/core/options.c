@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Versioned structs: both sides may be older or newer than the other. */
+#include "core/options.h"
+
+#include <stdbool.h>
 #include <string.h>
 
-#include "context.h"
+#include <tresor/error.h>
 
 static bool is_zero(const unsigned char *bytes, size_t count)
 {
