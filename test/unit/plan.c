@@ -316,7 +316,7 @@ static void a_seek_takes_back_what_is_far(void **state)
     (void)state;
     shuffled = (struct shuffled){0};
     start_with(TENSORS, &shuffled);
-    struct tresor_request plan = submit(trace, TENSORS, 2 * TENSOR_BYTES, 0);
+    struct tresor_request plan = submit(trace, TENSORS, 2 * TENSOR_BYTES, TRESOR_PLAN_CYCLIC);
     shuffled.is_holding = true;
     for (uint32_t i = 0; i < 4; i++)
         tresor_dispatch(context());
