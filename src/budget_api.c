@@ -115,11 +115,14 @@ int32_t tresor_plan(struct tresor_context *context, const struct tresor_item *it
     struct tresor__controller *controller = &context->controller;
     struct tresor_plan_options options;
     struct tresor__slot *slot = NULL;
+    uint8_t strategy = TRESOR_STRATEGY_READ;
     int32_t code = tresor__context_enter(context);
     if (code == TRESOR_OK)
         code = check_options(given, &options);
     if (code == TRESOR_OK)
         code = request ? check_steps(context, items, item_count, &slot) : TRESOR_ERROR_INVALID;
+    if (code == TRESOR_OK)
+        code = tresor__requests_strategy(controller, slot, options.strategy, &strategy);
     if (code == TRESOR_OK && controller->free_request == TRESOR_NONE)
         code = TRESOR_ERROR_AGAIN;
     if (code != TRESOR_OK)
@@ -131,9 +134,7 @@ int32_t tresor_plan(struct tresor_context *context, const struct tresor_item *it
     made->awaits_room = true;
     made->urgency = TRESOR__URGENCY_LOOKAHEAD;
     made->is_strategy_asked = options.strategy != TRESOR_STRATEGY_DEFAULT;
-    made->strategy = (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT
-                                   ? controller->limits.strategy
-                                   : options.strategy);
+    made->strategy = strategy;
     code = tresor__plan_make(controller, made, &items->value, item_count,
                              window_of(controller, &options), options.flags & TRESOR_PLAN_CYCLIC);
     if (code != TRESOR_OK) {

@@ -56,7 +56,8 @@ void tresor__guard_resolve(struct tresor_context *context, struct tresor__effect
     bool is_window = effect->kind == TRESOR__EFFECT_RESERVE
                          ? !(effect->flags & TRESOR__RESERVE_WRITABLE)
                          : effect->space == TRESOR__SPACE_WINDOW;
-    if (!context->controller.io.is_guarded || !is_window)
+    /* Only pages of a file can be lost. */
+    if (!context->controller.io.is_guarded || !is_window || !tresor__origin_has_file(&file->origin))
         return;
     if (effect->kind == TRESOR__EFFECT_RESERVE || effect->kind == TRESOR__EFFECT_RELEASE)
         effect->record = range;

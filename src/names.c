@@ -19,7 +19,7 @@ const char *tresor_policy_name(uint32_t policy)
 const char *tresor_reason_name(uint32_t reason)
 {
     static const char *const names[] = {"none",     "default", "request", "resident",
-                                        "strategy", "size",    "system"};
+                                        "strategy", "size",    "system",  "source"};
     return reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
 }
 

@@ -18,6 +18,14 @@ int32_t tresor__requests_check_options(enum tresor_verb verb,
                                        const struct tresor_request_options *given,
                                        struct tresor_request_options *options);
 
+/**
+ * By which strategy what an item of the source is asked for is done, where `asked` may be DEFAULT. UNSUPPORTED where that is to
+ * map what has no file, or one whose bytes lie askew to its pages; else TRESOR_OK.
+ */
+int32_t tresor__requests_strategy(const struct tresor__controller *controller,
+                                  const struct tresor__slot *slot, uint32_t asked,
+                                  uint8_t *strategy);
+
 /** The place of a request's handle, or STALE. */
 int32_t tresor__request_find(const struct tresor_context *context, struct tresor_request request,
                              uint32_t *index);

@@ -200,6 +200,19 @@ int32_t tresor__requests_check_options(enum tresor_verb verb, const struct treso
     return code;
 }
 
+int32_t tresor__requests_strategy(const struct tresor__controller *controller,
+                                  const struct tresor__slot *slot, uint32_t asked,
+                                  uint8_t *strategy)
+{
+    bool is_mappable = slot->source.model.is_mappable;
+    if (asked == TRESOR_STRATEGY_MMAP && !is_mappable)
+        return TRESOR_ERROR_UNSUPPORTED;
+    if (asked == TRESOR_STRATEGY_DEFAULT)
+        asked = is_mappable ? controller->limits.strategy : TRESOR_STRATEGY_READ;
+    *strategy = (uint8_t)asked;
+    return TRESOR_OK;
+}
+
 static uint8_t urgency_of(const struct tresor_request_options *options)
 {
     static const uint8_t urgencies[] = {
@@ -283,10 +296,13 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     struct tresor__slot *slot = NULL;
     uint64_t total = 0;
     uint64_t total_bytes = 0;
+    uint8_t strategy = TRESOR_STRATEGY_READ;
     int32_t code = tresor__requests_check_options(verb, given, &options);
     if (code == TRESOR_OK)
         code = request ? check_items(context, items, count, &slot, &total, &total_bytes)
                        : TRESOR_ERROR_INVALID;
+    if (code == TRESOR_OK && (verb == TRESOR_VERB_LOAD || verb == TRESOR_VERB_SWAP))
+        code = tresor__requests_strategy(controller, slot, options.strategy, &strategy);
     if (code == TRESOR_OK)
         code = check_room(controller, verb, slot, items, count, total, total_bytes);
     if (code != TRESOR_OK)
@@ -302,9 +318,7 @@ static int32_t submit_items(struct tresor_context *context, enum tresor_verb ver
     made->is_patient = verb == TRESOR_VERB_EVICT && options.flags & TRESOR_REQUEST_WAIT;
     made->awaits_room = verb == TRESOR_VERB_LOAD && options.flags & TRESOR_REQUEST_WAIT;
     made->is_strategy_asked = options.strategy != TRESOR_STRATEGY_DEFAULT;
-    made->strategy =
-        (uint8_t)(options.strategy == TRESOR_STRATEGY_DEFAULT ? controller->limits.strategy
-                                                              : options.strategy);
+    made->strategy = strategy;
     made->urgency = urgency_of(&options);
     made->advice = advice;
     if (verb == TRESOR_VERB_STREAM)

@@ -17,48 +17,6 @@ int32_t tresor__source_find(struct tresor_context *context, struct tresor_source
     return tresor__items_slot(&context->controller, source.value, slot);
 }
 
-static int32_t free_slot(const struct tresor__controller *controller, uint32_t *index)
-{
-    for (uint32_t i = 0; i < controller->limits.sources; i++) {
-        if (controller->slots[i].source.state == SOURCE_FREE) {
-            *index = i;
-            return TRESOR_OK;
-        }
-    }
-    return TRESOR_ERROR_AGAIN;
-}
-
-int32_t tresor_source_open(struct tresor_context *context, const char *path, uint64_t cookie,
-                           struct tresor_source *source, struct tresor_request *request)
-{
-    struct tresor__controller *controller = &context->controller;
-    uint32_t index = 0;
-    int32_t code = tresor__context_enter(context);
-    if (code != TRESOR_OK)
-        return code;
-    if (!path || !source || !request)
-        return TRESOR_ERROR_INVALID;
-    code = free_slot(controller, &index);
-    if (code != TRESOR_OK || controller->free_request == TRESOR_NONE)
-        return TRESOR_ERROR_AGAIN;
-    struct tresor__slot *slot = &controller->slots[index];
-    struct tresor__link turn = slot->source.turn;
-    slot->source = (struct tresor__source){.index = (uint16_t)index, .turn = turn};
-    code = tresor__model_init(&slot->source.model, &controller->allocator, &controller->io,
-                              (uint16_t)index, controller->limits.hash_key, path);
-    if (code != TRESOR_OK)
-        return code;
-    if (slot->generation == 0)
-        slot->generation = tresor__generation_next(0);
-    struct tresor__request *made = tresor__requests_take(controller, TRESOR_VERB_OPEN, index);
-    made->cookie = cookie;
-    made->total = 1;
-    slot->request = made->index;
-    source->value = tresor__handle_make(TRESOR__KIND_SOURCE, index, slot->generation);
-    *request = tresor__requests_submit(context, made);
-    return TRESOR_OK;
-}
-
 int32_t tresor_source_close(struct tresor_context *context, struct tresor_source source,
                             uint64_t cookie, struct tresor_request *request)
 {
@@ -111,7 +69,7 @@ int32_t tresor_source_get_info(struct tresor_context *context, struct tresor_sou
         return code;
     const struct tresor__model *model = &slot->source.model;
     struct tresor_source_info known = {
-        .format = model->format == TRESOR__FORMAT_GGUF ? "gguf" : "safetensors",
+        .format = tresor__format_name(model->format),
         .version = model->directory.version,
         .shape_order = model->directory.shape_order,
         .alignment_bytes = model->directory.alignment_bytes,
@@ -142,6 +100,9 @@ int32_t tresor_source_get_file(struct tresor_context *context, struct tresor_sou
         .direct = file->io.direct.is_open,
         .direct_errno = file->io.direct.os_errno,
         .direct_alignment_bytes = file->io.direct.facts.alignment_bytes,
+        .origin = file->origin.kind,
+        .offset_bytes = file->origin.offset_bytes,
+        .is_mappable = slot->source.model.is_mappable,
     };
     return tresor__info_copy(info, &known, sizeof known);
 }

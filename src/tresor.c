@@ -64,6 +64,7 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
                      effect->flags & TRESOR__READ_DIRECT;
     effect->descriptor = is_direct ? file->direct_descriptor : file->descriptor;
     effect->path = file->path;
+    effect->origin = &file->origin;
     effect->address = address_of(controller, effect, file);
     effect->nodes = context->nodes.numa == TRESOR_NUMA_DEFAULT ? NULL : &context->nodes;
     bool has_target =

@@ -39,10 +39,11 @@ enum tresor_backend {
  * versions may ask for more: what an actor does not know it leaves to tresor_effect_run.
  */
 enum tresor_effect_kind {
-    TRESOR_EFFECT_OPEN = 0,        /**< `path`, a regular file, for reading; the descriptor */
+    TRESOR_EFFECT_OPEN = 0,        /**< `path`, a regular file, for reading; the descriptor. Run it where there is no path:
+                                    the source was opened from something else */
     TRESOR_EFFECT_OPEN_DIRECT = 1, /**< `descriptor`'s file once more, for direct reads; the descriptor. Run it */
     TRESOR_EFFECT_STAT = 2,        /**< what file `descriptor` is. Run it */
-    TRESOR_EFFECT_CLOSE = 3,       /**< `descriptor` */
+    TRESOR_EFFECT_CLOSE = 3,       /**< `descriptor`. Run it where it is -1 */
     TRESOR_EFFECT_WORK = 4,        /**< a function of the library's own. Run it */
     TRESOR_EFFECT_RESERVE = 5,     /**< `length_bytes` of addresses; the first, a multiple of 2 MiB. Run it */
     TRESOR_EFFECT_RELEASE = 6,     /**< a range that was reserved, with all that is in it. Run it */
@@ -52,7 +53,7 @@ enum tresor_effect_kind {
     TRESOR_EFFECT_REPLACE = 10,    /**< the same, over pages that others read. Run it */
     TRESOR_EFFECT_POPULATE = 11,   /**< have the pages at `address` in memory */
     TRESOR_EFFECT_READAHEAD = 12,  /**< the same ahead of its populate, at leisure */
-    /** `length_bytes` of `descriptor` from `offset_bytes` on to `address`; how many came, which may be fewer. 0 is the
+    /** `length_bytes` of `descriptor` (-1: the source is no file; run it) from `offset_bytes` on to `address`; how many came, which may be fewer. 0 is the
      * end of the file, and with TRESOR_EFFECT_CACHED that the page cache has none. */
     TRESOR_EFFECT_READ = 13,
     TRESOR_EFFECT_CANCEL = 14, /**< the READ with number `target` may end early, which is answered all the same; 1 where it

@@ -13,14 +13,91 @@ extern "C" {
 #endif
 
 /**
- * Open a model: a GGUF or safetensors file, any shard of a GGUF set (NAME-00001-of-00003.gguf), or
- * a safetensors index (*.index.json). `path` is copied. Its DONE event says that the directory can
+ * Open a model: a GGUF, safetensors or TMAI file, any shard of a GGUF set (NAME-00001-of-00003.gguf), a
+ * safetensors index (*.index.json), or a layout (docs/layouts.md). Which it is, its first bytes tell. `path` is copied. Its
+ * DONE event says that the directory can
  * be read and every tensor has its address; on failure the source's handle is stale by then.
  * Returns TRESOR_OK, INVALID, AGAIN (no slot), NO_MEMORY or THREAD.
  */
 TRESOR_API int32_t tresor_source_open(struct tresor_context *context, const char *path,
                                       uint64_t cookie, struct tresor_source *source,
                                       struct tresor_request *request);
+
+/** Where the bytes of a source are. */
+enum tresor_origin_kind {
+    TRESOR_ORIGIN_PATH = 0,       /**< a file, by its path */
+    TRESOR_ORIGIN_DESCRIPTOR = 1, /**< a file that the host has open */
+    TRESOR_ORIGIN_MEMORY = 2,     /**< the host's memory */
+    TRESOR_ORIGIN_CALLBACK = 3,   /**< what a function of the host's reads */
+};
+
+/** Bits of tresor_source_origin.flags. */
+enum tresor_origin_flag {
+    TRESOR_ORIGIN_OWNED = 1, /**< DESCRIPTOR: it is handed over, and closed with the source */
+};
+
+/**
+ * Where the bytes of a source are. What a kind has no use of must be zero. What is handed over (`release`, OWNED) is the
+ * library's once the open was accepted, and is given back once, whatever becomes of the open, before its source's end is told.
+ */
+struct tresor_source_origin {
+    size_t size_bytes; /**< sizeof of this struct */
+    uint32_t kind;     /**< enum tresor_origin_kind */
+    uint32_t flags;    /**< enum tresor_origin_flag */
+    /**
+     * PATH: of the file. Otherwise what errors and tresor_source_get_file call it; NULL: "descriptor 7", "memory" or
+     * "callback". It is copied.
+     */
+    const char *path;
+    int32_t descriptor; /**< DESCRIPTOR: open for reading, of a regular file. Unless it is OWNED it is duplicated at once
+                           when the open runs and may be closed when that has ended; its offset and flags are not touched */
+    uint32_t reserved;  /**< 0 */
+    /**
+     * PATH and DESCRIPTOR: where the model begins in the file. One that is no multiple of a page cannot be mapped, so that
+     * its tensors lie in memory aligned as in their format; one that is no multiple of the disk's unit is not read directly.
+     */
+    uint64_t offset_bytes;
+    uint64_t length_bytes; /**< of the model; PATH and DESCRIPTOR: 0 is all up to the file's end */
+    const void *memory;    /**< MEMORY: must stay as it is until the source is closed; tensors are copied from there */
+    /**
+     * CALLBACK: put at most `size_bytes` bytes of the model, from `offset_bytes` on, at `into`; how many, 0 where it ends, or a
+     * negative errno. Fewer than asked for is no error: the rest is asked for. It is called on workers, several at a time,
+     * or, with the sync backend, inside tresor_dispatch, and must not call the library.
+     */
+    int64_t (*read_at)(void *cookie, void *into, uint64_t offset_bytes, size_t size_bytes);
+    /** MEMORY and CALLBACK: called once, where read_at is, when nothing is read any more. NULL: nothing is to be done. */
+    void (*release)(void *cookie);
+    void *cookie; /**< of read_at and release */
+};
+
+/** What a source has. */
+enum tresor_content {
+    TRESOR_CONTENT_MODEL = 0, /**< a format that the library reads: its first bytes say which */
+    TRESOR_CONTENT_BLOB = 1,  /**< any bytes: one tensor of them all, u8, named like the file without its folder */
+};
+
+/** How a source is opened. */
+struct tresor_source_options {
+    size_t size_bytes; /**< sizeof of this struct */
+    uint64_t cookie;   /**< given back in the request's events */
+    uint32_t content;  /**< enum tresor_content */
+    uint32_t reserved; /**< 0 */
+};
+
+/**
+ * Open a model from anywhere; `options` NULL: all zero. It is parsed and loaded as from a path, with these differences. Only
+ * what is a file can be mapped, advised on and read directly: of the others, and of a file in which the model begins askew,
+ * the default strategy is to read, to ask for TRESOR_STRATEGY_MMAP is UNSUPPORTED, and so is to advise on what is no
+ * file. Models of several files are opened by the path of one, from its beginning: else their DONE event says UNSUPPORTED.
+ * What is longer than its file is TRUNCATED; a pipe, a folder or a device is NOT_REGULAR; a descriptor that is not
+ * open is INVALID, and one that is not open for reading PERMISSION. tresor_source_check finds no change in what is no file.
+ * Returns TRESOR_OK, INVALID, AGAIN (no slot), NO_MEMORY or THREAD; then nothing was taken over.
+ */
+TRESOR_API int32_t tresor_source_open_with(struct tresor_context *context,
+                                           const struct tresor_source_origin *origin,
+                                           const struct tresor_source_options *options,
+                                           struct tresor_source *source,
+                                           struct tresor_request *request);
 
 /**
  * Close a model. Its other requests are cancelled; it ends when reads in flight have ended and what
@@ -46,10 +123,10 @@ TRESOR_API int32_t tresor_source_check(struct tresor_context *context, struct tr
 /** About an open source. Texts live as long as the source. */
 struct tresor_source_info {
     size_t size_bytes;        /**< in: sizeof of the caller's struct */
-    const char *format;       /**< "gguf" or "safetensors" */
-    uint32_t version;         /**< of the format; 0 for safetensors */
+    const char *format;       /**< "gguf", "safetensors", "tmai", "layout" or "blob" */
+    uint32_t version;         /**< of the format; 0 for safetensors and blobs */
     uint32_t shape_order;     /**< enum tresor_shape_order */
-    uint64_t alignment_bytes; /**< of tensor data, as the header gives it; 1 for safetensors */
+    uint64_t alignment_bytes; /**< of tensor data, as the header gives it; 1 where it gives none */
     uint32_t tensor_count;
     uint32_t metadata_count;
     uint32_t file_count;
@@ -60,7 +137,7 @@ struct tresor_source_info {
 /** One file of a source. */
 struct tresor_file_info {
     size_t size_bytes; /**< in: sizeof of the caller's struct */
-    const char *path;
+    const char *path; /**< or what its origin is called */
     uint64_t file_bytes;
     const void *window;    /**< byte o of the file is at window + o, where it is resident */
     uint64_t window_bytes; /**< file_bytes rounded up to 2 MiB */
@@ -68,7 +145,10 @@ struct tresor_file_info {
                           refused */
     int32_t direct_errno;            /**< why they were refused, or 0 */
     uint32_t direct_alignment_bytes; /**< of direct reads in memory and in the file; 0: none */
-    uint32_t reserved; /**< 0 */
+    uint32_t origin;                 /**< enum tresor_origin_kind */
+    uint64_t offset_bytes;           /**< of its byte 0 in what was opened */
+    uint32_t is_mappable;            /**< 0: there is nothing to map, or it lies askew to its pages */
+    uint32_t reserved;               /**< 0 */
 };
 
 /** One tensor. */

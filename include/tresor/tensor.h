@@ -67,7 +67,7 @@ TRESOR_API const char *tresor_dtype_name(uint32_t dtype);
 
 /** Which end of a shape varies fastest in memory. */
 enum tresor_shape_order {
-    TRESOR_SHAPE_INNERMOST_FIRST = 0, /**< GGUF: shape[0] is contiguous */
+    TRESOR_SHAPE_INNERMOST_FIRST = 0, /**< GGUF, TMAI: shape[0] is contiguous */
     TRESOR_SHAPE_OUTERMOST_FIRST = 1, /**< safetensors: the last dimension is contiguous */
 };
 

@@ -8,6 +8,7 @@
 #include <tresor/numa.h>
 #include <tresor/strategy.h>
 
+#include "backend/origins.h"
 #include "core/facts.h"
 #include "core/guard.h"
 
@@ -22,22 +23,6 @@ enum {
 
 /* A row each of the effects below answers: 0 or more is the completion's value, less is -errno. */
 typedef int64_t actor(const struct tresor__sys *sys, const struct tresor__effect *effect);
-
-/* Only a regular file is accepted, and what was opened is what is judged. */
-static int64_t act_open(const struct tresor__sys *sys, const struct tresor__effect *effect)
-{
-    struct tresor__sys_stat stat;
-    int64_t descriptor = sys->open_file(sys->cookie, effect->path);
-    if (descriptor < 0)
-        return descriptor;
-    int64_t result = sys->stat(sys->cookie, (int)descriptor, &stat);
-    if (result == 0 && !stat.is_regular)
-        result = stat.is_directory ? -EISDIR : -EINVAL;
-    if (result == 0)
-        return descriptor;
-    sys->close(sys->cookie, (int)descriptor);
-    return result;
-}
 
 /* Where the system does not tell the alignment, a read finds out; more than a page suits nobody here. */
 static int64_t probe_alignment(const struct tresor__sys *sys, int descriptor,
@@ -72,6 +57,8 @@ static int64_t judge_direct(const struct tresor__sys *sys, const struct tresor__
 static int64_t act_open_direct(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     struct tresor__direct_facts *facts = effect->record;
+    if (!tresor__effect_has_file(effect))
+        return -EOPNOTSUPP;
     int64_t descriptor = sys->open_direct(sys->cookie, effect->descriptor);
     if (descriptor < 0)
         return descriptor;
@@ -85,7 +72,7 @@ static int64_t act_open_direct(const struct tresor__sys *sys, const struct treso
 static int64_t act_stat(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     struct tresor__sys_stat stat;
-    int64_t result = sys->stat(sys->cookie, effect->descriptor, &stat);
+    int64_t result = tresor__origin_stat(sys, effect, &stat);
     if (result < 0)
         return result;
     *(struct tresor__identity *)effect->record = (struct tresor__identity){
@@ -96,11 +83,6 @@ static int64_t act_stat(const struct tresor__sys *sys, const struct tresor__effe
         .changed_ns = stat.changed_ns,
     };
     return 0;
-}
-
-static int64_t act_close(const struct tresor__sys *sys, const struct tresor__effect *effect)
-{
-    return sys->close(sys->cookie, effect->descriptor);
 }
 
 static int64_t act_work(const struct tresor__sys *sys, const struct tresor__effect *effect)
@@ -164,7 +146,7 @@ static int64_t check_identity(const struct tresor__sys *sys, const struct tresor
 {
     const struct tresor__identity *known = effect->record;
     struct tresor__sys_stat stat;
-    int64_t result = sys->stat(sys->cookie, effect->descriptor, &stat);
+    int64_t result = tresor__origin_stat(sys, effect, &stat);
     if (result < 0)
         return result;
     bool same = stat.device == known->device && stat.inode == known->inode &&
@@ -182,13 +164,19 @@ static bool is_cached(const struct tresor__sys *sys, const struct tresor__effect
     for (uint64_t i = 0; i < SAMPLES; i++) {
         uint64_t bytes = 0;
         uint64_t sample = (pages - 1) * i / (SAMPLES - 1);
-        if (sys->cached_bytes(sys->cookie, effect->descriptor,
-                              effect->offset + sample * (uint64_t)page, (uint64_t)page,
-                              &bytes) < 0 ||
+        uint64_t at = tresor__effect_at(effect, effect->offset + sample * (uint64_t)page);
+        if (sys->cached_bytes(sys->cookie, effect->descriptor, at, (uint64_t)page, &bytes) < 0 ||
             bytes == 0)
             return false;
     }
     return true;
+}
+
+/* How a description that the host reads from too is read ahead is the host's to say. */
+static bool is_lent(const struct tresor__effect *effect)
+{
+    const struct tresor__origin *origin = tresor__effect_origin(effect);
+    return origin->kind == TRESOR_ORIGIN_DESCRIPTOR && !origin->is_owned;
 }
 
 /*
@@ -208,7 +196,7 @@ static int64_t prepare_reads(const struct tresor__sys *sys, const struct tresor_
     if (is_cached(sys, effect))
         return 0;
     /* It doubles the readahead, which large reads do without, and refusing it costs no more than that. */
-    if (!is_sparing)
+    if (!is_sparing && !is_lent(effect))
         sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_SEQUENTIAL);
     if (huge == 0)
         return HUGE_PAGE_BYTES;
@@ -238,8 +226,11 @@ static int64_t act_map(const struct tresor__sys *sys, const struct tresor__effec
     void *mapped = NULL;
     size_t length = (size_t)effect->length;
     if (effect->flags & TRESOR__MAP_FILE) {
-        int64_t result = sys->map(sys->cookie, TRESOR__SYS_MAP_FILE, effect->address, length,
-                                  effect->descriptor, effect->offset, &mapped);
+        if (!tresor__effect_has_file(effect))
+            return -ENODEV;
+        int64_t result =
+            sys->map(sys->cookie, TRESOR__SYS_MAP_FILE, effect->address, length, effect->descriptor,
+                     tresor__effect_at(effect, effect->offset), &mapped);
         return result < 0 ? result : prepare_reads(sys, effect);
     }
     if (effect->flags & TRESOR__MAP_SPARE &&
@@ -282,14 +273,15 @@ static void split_at_ends(const struct tresor__sys *sys, const struct tresor__ef
 static int64_t evict_cached(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     uint64_t bytes = 0;
-    uint64_t start = effect->offset;
-    uint64_t end = effect->offset + effect->length;
+    uint64_t place = tresor__effect_at(effect, effect->offset);
+    uint64_t start = place;
+    uint64_t end = place + effect->length;
     if (effect->flags & TRESOR__EVICT_BEFORE)
         start = start / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
     if (effect->flags & TRESOR__EVICT_BEHIND)
         end = (end + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
     sys->advise_file(sys->cookie, effect->descriptor, start, end - start, TRESOR__SYS_FILE_DONTNEED);
-    return sys->cached_bytes(sys->cookie, effect->descriptor, effect->offset, effect->length, &bytes) < 0 ||
+    return sys->cached_bytes(sys->cookie, effect->descriptor, place, effect->length, &bytes) < 0 ||
                    bytes > INT64_MAX
                ? 0
                : (int64_t)bytes;
@@ -346,7 +338,7 @@ static int64_t act_replace(const struct tresor__sys *sys, const struct tresor__e
     int64_t mended = -ENOMEM;
     for (uint32_t i = 0; i < TRIES_MAX && mended < 0 && mended != -EEXIST; i++)
         mended = sys->map(sys->cookie, TRESOR__SYS_MAP_FILE_HOLE, effect->target, length,
-                          effect->descriptor, effect->offset, &place);
+                          effect->descriptor, tresor__effect_at(effect, effect->offset), &place);
     if (mended < 0)
         return moved;
     sys->advise_memory(sys->cookie, effect->target, length, TRESOR__SYS_POPULATE_READ);
@@ -360,9 +352,8 @@ static int64_t populate_by_reading(const struct tresor__sys *sys,
     char scratch[SCRATCH_BYTES];
     for (uint64_t done = 0; done < effect->length;) {
         uint64_t left = effect->length - done;
-        int64_t result = sys->read(sys->cookie, effect->descriptor, scratch,
-                                   left < SCRATCH_BYTES ? (size_t)left : SCRATCH_BYTES,
-                                   effect->offset + done);
+        int64_t result = tresor__origin_read(sys, effect, scratch, effect->offset + done,
+                                             left < SCRATCH_BYTES ? left : SCRATCH_BYTES);
         if (result == 0)
             return -EFAULT;
         if (result < 0)
@@ -380,7 +371,7 @@ static int64_t check_size(const struct tresor__sys *sys, const struct tresor__ef
                           int64_t result, uint64_t *size_bytes)
 {
     struct tresor__sys_stat stat;
-    int64_t found = sys->stat(sys->cookie, effect->descriptor, &stat);
+    int64_t found = tresor__origin_stat(sys, effect, &stat);
     if (found < 0)
         return result < 0 ? -EIO : found;
     *size_bytes = stat.size_bytes;
@@ -414,7 +405,8 @@ static void fetch(const struct tresor__sys *sys, const struct tresor__effect *ef
         return;
     for (uint64_t done = 0; done < effect->length; done += STEP_BYTES) {
         uint64_t rest = effect->length - done;
-        sys->advise_file(sys->cookie, effect->descriptor, effect->offset + done,
+        sys->advise_file(sys->cookie, effect->descriptor,
+                         tresor__effect_at(effect, effect->offset + done),
                          rest < STEP_BYTES ? rest : STEP_BYTES, TRESOR__SYS_FILE_WILLNEED);
     }
 }
@@ -439,19 +431,13 @@ static int64_t act_populate(const struct tresor__sys *sys, const struct tresor__
     return result;
 }
 
-static int64_t read_at(const struct tresor__sys *sys, const struct tresor__effect *effect,
-                       void *address, uint64_t offset, uint64_t length)
-{
-    return sys->read(sys->cookie, effect->descriptor, address, (size_t)length, offset);
-}
-
 /* Under a budget what was read is not kept a second time. */
 static void forget(const struct tresor__sys *sys, const struct tresor__effect *effect,
                    int64_t read_bytes)
 {
     if (read_bytes > 0 && effect->flags & TRESOR__CACHE_SPARING)
-        sys->advise_file(sys->cookie, effect->descriptor, effect->offset, (uint64_t)read_bytes,
-                         TRESOR__SYS_FILE_DONTNEED);
+        sys->advise_file(sys->cookie, effect->descriptor, tresor__effect_at(effect, effect->offset),
+                         (uint64_t)read_bytes, TRESOR__SYS_FILE_DONTNEED);
 }
 
 /* How much of what begins there the cache holds without a hole, by halves; `*may_ask` is false where it does not tell. */
@@ -459,7 +445,8 @@ static uint64_t known_cached(const struct tresor__sys *sys, const struct tresor_
                              uint64_t offset, uint64_t step, uint64_t page, bool *may_ask)
 {
     for (uint64_t bytes = 0; step > 0; step = step / 2 / page * page) {
-        *may_ask = sys->cached_bytes(sys->cookie, effect->descriptor, offset, step, &bytes) == 0;
+        *may_ask = sys->cached_bytes(sys->cookie, effect->descriptor,
+                                     tresor__effect_at(effect, offset), step, &bytes) == 0;
         if (!*may_ask || bytes == 0)
             return 0;
         if (bytes >= step)
@@ -501,7 +488,7 @@ static int64_t copy_cached(const struct tresor__sys *sys, const struct tresor__e
             return -EAGAIN;
         result = sys->read_cached(sys->cookie, effect->descriptor,
                                   (char *)effect->address + *done, (size_t)wanted,
-                                  effect->offset + *done);
+                                  tresor__effect_at(effect, effect->offset + *done));
         if (result > 0)
             *done += (uint64_t)result;
     }
@@ -544,7 +531,7 @@ static int64_t read_bounced(const struct tresor__sys *sys, const struct tresor__
         uint64_t end = effect->offset + effect->length;
         uint64_t wanted = (end - (offset - inside) + alignment - 1) / alignment * alignment;
         uint64_t asked = wanted < bounce->size_bytes ? wanted : bounce->size_bytes;
-        int64_t got = read_at(sys, effect, bounce->memory, offset - inside, asked);
+        int64_t got = tresor__origin_read(sys, effect, bounce->memory, offset - inside, asked);
         if (got < 0)
             return done > 0 ? (int64_t)done : got;
         bool is_in_vain = (uint64_t)got <= inside;
@@ -566,7 +553,7 @@ static int64_t read_bounced(const struct tresor__sys *sys, const struct tresor__
 static int64_t read_alone(const struct tresor__sys *sys, const struct tresor__effect *effect)
 {
     sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_RANDOM);
-    int64_t result = read_at(sys, effect, effect->address, effect->offset, effect->length);
+    int64_t result = tresor__origin_read(sys, effect, effect->address, effect->offset, effect->length);
     sys->advise_file(sys->cookie, effect->descriptor, 0, 0, TRESOR__SYS_FILE_NORMAL);
     return result;
 }
@@ -576,13 +563,15 @@ static int64_t act_read(const struct tresor__sys *sys, const struct tresor__effe
 {
     if (effect->is_cancelled)
         return -ECANCELED;
+    if (!tresor__effect_has_file(effect))
+        return tresor__origin_read(sys, effect, effect->address, effect->offset, effect->length);
     if (effect->flags & TRESOR__READ_CACHED)
         return read_cached(sys, effect);
     if (effect->flags & TRESOR__READ_BOUNCE)
         return read_bounced(sys, effect, bounce);
-    if (effect->flags & TRESOR__READ_ALONE)
+    if (effect->flags & TRESOR__READ_ALONE && !is_lent(effect))
         return read_alone(sys, effect);
-    int64_t result = read_at(sys, effect, effect->address, effect->offset, effect->length);
+    int64_t result = tresor__origin_read(sys, effect, effect->address, effect->offset, effect->length);
     forget(sys, effect, result);
     return result;
 }
@@ -611,6 +600,8 @@ static int64_t act_advise(const struct tresor__sys *sys, const struct tresor__ef
         [TRESOR_ADVICE_WILLNEED] = TRESOR__SYS_MEMORY_WILLNEED,
     };
     int64_t page = sys->page_bytes(sys->cookie);
+    if (!tresor__effect_has_file(effect))
+        return -EOPNOTSUPP;
     if (effect->length == 0)
         return 0;
     if (page <= 0)
@@ -623,8 +614,8 @@ static int64_t act_advise(const struct tresor__sys *sys, const struct tresor__ef
         if (result < 0)
             return result;
     }
-    return sys->advise_file(sys->cookie, effect->descriptor, effect->offset, effect->length,
-                            file_advices[effect->flags]);
+    return sys->advise_file(sys->cookie, effect->descriptor, tresor__effect_at(effect, effect->offset),
+                            effect->length, file_advices[effect->flags]);
 }
 
 /* A lock that failed half-way may have marked pages (mlock(2)), so they are unmarked. */
@@ -654,8 +645,8 @@ static int64_t run(const struct tresor__sys *sys, const struct tresor__effect *e
                    const struct tresor__bounce *bounce)
 {
     static actor *const actors[TRESOR__EFFECT_COUNT] = {
-        [TRESOR__EFFECT_OPEN] = act_open,         [TRESOR__EFFECT_STAT] = act_stat,
-        [TRESOR__EFFECT_CLOSE] = act_close,       [TRESOR__EFFECT_WORK] = act_work,
+        [TRESOR__EFFECT_OPEN] = tresor__origin_open,        [TRESOR__EFFECT_STAT] = act_stat,
+        [TRESOR__EFFECT_CLOSE] = tresor__origin_close,       [TRESOR__EFFECT_WORK] = act_work,
         [TRESOR__EFFECT_RESERVE] = act_reserve,   [TRESOR__EFFECT_RELEASE] = act_release,
         [TRESOR__EFFECT_MAP] = act_map,           [TRESOR__EFFECT_UNMAP] = act_unmap,
         [TRESOR__EFFECT_POPULATE] = act_populate, [TRESOR__EFFECT_OPEN_DIRECT] = act_open_direct,

@@ -10,6 +10,7 @@
 
 #include "backend/actor.h"
 #include "backend/flight.h"
+#include "backend/origins.h"
 
 enum {
     BATCH = 16,
@@ -83,21 +84,29 @@ uint64_t tresor__host_target(const struct tresor__flight *flight,
     return 0;
 }
 
+/* Machines count from where the model begins; who makes the call counts from where the file does. */
+static uint64_t public_offset(const struct tresor__effect *effect)
+{
+    bool is_of_window = effect->kind == TRESOR__EFFECT_MOVE || effect->kind == TRESOR__EFFECT_UNMAP;
+    return is_of_window ? effect->offset : tresor__effect_at(effect, effect->offset);
+}
+
 struct tresor_effect tresor__host_effect(const struct tresor__effect *effect,
                                          const struct tresor__sys *sys, uint64_t number,
                                          uint64_t target)
 {
     const struct inner inner = {.effect = *effect, .sys = sys};
+    bool has_path = tresor__effect_origin(effect)->kind == TRESOR_ORIGIN_PATH;
     struct tresor_effect public = {
         .kind = effect->kind,
         .flags = public_flags(effect),
         .number = number,
         .target = target,
-        .descriptor = effect->descriptor,
-        .offset_bytes = effect->offset,
+        .descriptor = tresor__effect_has_file(effect) ? effect->descriptor : -1,
+        .offset_bytes = public_offset(effect),
         .length_bytes = effect->length,
         .address = effect->address,
-        .path = effect->path,
+        .path = has_path ? effect->path : NULL,
     };
     memcpy(public.inner, &inner, sizeof inner);
     return public;

@@ -5,6 +5,7 @@
 
 #include <tresor/error.h>
 
+#include "backend/origins.h"
 #include "backend/queue.h"
 
 void tresor__reads_init(struct tresor__reads *reads, struct tresor__read_place *places,
@@ -105,7 +106,7 @@ uint32_t tresor__reads_fill(const struct tresor__reads *reads, uint32_t reads_ma
             .tag = i,
             .address = effect->address,
             .length = (size_t)effect->length,
-            .offset = effect->offset,
+            .offset = tresor__effect_at(effect, effect->offset),
         };
         left--;
     }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct tresor__nodes;
+struct tresor__origin;
 
 enum tresor__effect_kind {
 #define EFFECT(name, text) TRESOR__EFFECT_##name,
@@ -82,6 +83,7 @@ struct tresor__effect {
     void *address;                   /* of `place` */
     void *target;                    /* MOVE, REPLACE: of `offset` in the window */
     const char *path;                /* OPEN */
+    const struct tresor__origin *origin; /* of the file; NULL: its path, the whole of it */
     int64_t (*work)(void *argument); /* WORK */
     void *record;                    /* STAT, QUERY and WATCH write here, WORK's argument, RESERVE's and RELEASE's guard */
     const struct tresor__nodes *nodes; /* MAP, POPULATE: where pages are put; NULL: anywhere */

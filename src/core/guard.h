@@ -28,6 +28,7 @@ struct tresor__guard_range {
     uint64_t length_bytes; /* a multiple of the page; 0: nobody guards it */
     uint64_t page_bytes;
     uint64_t file_bytes; /* of the file when it was opened */
+    uint64_t offset_bytes; /* of the range in the file that is open */
     int descriptor; /* of the file, which is asked for its size at a fault */
     struct tresor__guard_alarm *alarm;
     _Atomic uint64_t size_bytes; /* of the file at the last fault; UINT64_MAX: not known */

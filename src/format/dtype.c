@@ -30,6 +30,14 @@ const struct tresor__dtype *tresor__dtype_find(uint32_t dtype)
     return NULL;
 }
 
+const struct tresor__dtype *tresor__dtype_find_name(const char *name)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (!strcmp(rows[i].name, name))
+            return &rows[i];
+    return NULL;
+}
+
 const struct tresor__dtype *tresor__dtype_find_safetensors(const char *name)
 {
     for (size_t i = 0; i < ROW_COUNT; i++)

@@ -21,6 +21,9 @@ struct tresor__dtype {
 /** The type of that value, or NULL. */
 const struct tresor__dtype *tresor__dtype_find(uint32_t dtype);
 
+/** The type that engines call so (tresor_dtype_name), or NULL. */
+const struct tresor__dtype *tresor__dtype_find_name(const char *name);
+
 /** The type that safetensors calls so, or NULL. */
 const struct tresor__dtype *tresor__dtype_find_safetensors(const char *name);
 

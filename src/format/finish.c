@@ -3,6 +3,7 @@
 #include "format/format.h"
 
 #include "format/order.h"
+#include "format/tmai.h"
 
 static int32_t fail(struct tresor_error *error, struct tresor_error cause)
 {
@@ -43,7 +44,7 @@ static bool stands_before(const void *cookie, uint32_t first, uint32_t second)
     return a->file != b->file ? a->file < b->file : a->offset_bytes < b->offset_bytes;
 }
 
-/* Writers can share bytes between tensors on purpose: overlaps are counted, not refused. */
+/* Writers can share bytes between tensors on purpose: overlaps are counted, and refused by safetensors alone. */
 static int32_t count_overlaps(struct tresor__directory *directory, struct tresor_error *error)
 {
     uint32_t *order = NULL;
@@ -95,6 +96,41 @@ static int32_t check_cover(const struct tresor__directory *directory, uint32_t f
                                              .got = size});
 }
 
+/* Layers may be put at pages, in any order; what lies between is padding, and nobody shares a byte. */
+static int32_t check_gaps(const struct tresor__directory *directory, const uint32_t *order,
+                          uint64_t size, struct tresor_error *error)
+{
+    uint64_t end = directory->files[0].data_offset;
+    for (uint32_t i = 0; i < directory->entry_count; i++) {
+        const struct tresor__entry *entry = &directory->entries[order[i]];
+        if (entry->offset_bytes < end || entry->offset_bytes - end > TRESOR__TMAI_PADDING_MAX)
+            return fail_entry(error, TRESOR_ERROR_MALFORMED, directory, order[i], end,
+                              entry->offset_bytes);
+        end = entry->offset_bytes + entry->size_bytes;
+    }
+    if (size - end <= TRESOR__TMAI_PADDING_MAX)
+        return TRESOR_OK;
+    return fail(error, (struct tresor_error){.code = TRESOR_ERROR_MALFORMED,
+                                             .tensor = TRESOR_NONE,
+                                             .offset = end,
+                                             .wanted = end,
+                                             .got = size});
+}
+
+static int32_t check_layers(const struct tresor__directory *directory, uint64_t size,
+                            struct tresor_error *error)
+{
+    uint32_t *order = NULL;
+    int32_t code = tresor__order_make(&directory->allocator, directory->entry_count, stands_before,
+                                      directory, &order);
+    if (code)
+        return fail(
+            error, (struct tresor_error){.code = code, .file = TRESOR_NONE, .tensor = TRESOR_NONE});
+    code = check_gaps(directory, order, size, error);
+    tresor__order_free(&directory->allocator, order, directory->entry_count);
+    return code;
+}
+
 static int32_t check_shards(const struct tresor__directory *directory, struct tresor_error *error)
 {
     for (uint32_t i = 0; i < directory->shard_tensor_count; i++) {
@@ -137,8 +173,10 @@ int32_t tresor__directory_finish(struct tresor__directory *directory, uint32_t f
     int32_t code = check_count(directory, file_count, error);
     if (!code)
         code = check_ends(directory, file_sizes_bytes, error);
-    if (!code && format == TRESOR__FORMAT_GGUF)
+    if (!code && format != TRESOR__FORMAT_SAFETENSORS)
         return count_overlaps(directory, error);
+    if (!code && format == TRESOR__FORMAT_TMAI)
+        return check_layers(directory, file_sizes_bytes[0], error);
     for (uint32_t i = 0; !code && i < file_count; i++)
         code = check_cover(directory, i, file_sizes_bytes[i], error);
     return code ? code : check_shards(directory, error);

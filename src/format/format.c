@@ -10,11 +10,11 @@ enum {
     SNIFF_BYTES = 9, /* the length of a safetensors header and its first byte */
 };
 
-static bool has_magic(const struct tresor__parse_input *input)
+/* The other is what a writer of the other byte order makes of it; the parsers say VERSION. */
+static bool has_magic(const struct tresor__parse_input *input, const char *magic, const char *other)
 {
-    /* "FUGG" is what a writer of the other byte order makes of it; the parser says VERSION. */
-    return input->have_bytes >= MAGIC_BYTES && (!memcmp(input->bytes, "GGUF", MAGIC_BYTES) ||
-                                                !memcmp(input->bytes, "FUGG", MAGIC_BYTES));
+    return input->have_bytes >= MAGIC_BYTES && (!memcmp(input->bytes, magic, MAGIC_BYTES) ||
+                                                !memcmp(input->bytes, other, MAGIC_BYTES));
 }
 
 /*
@@ -31,8 +31,10 @@ static bool has_short_length(const struct tresor__parse_input *input)
 
 static uint32_t sniff(const struct tresor__parse_input *input)
 {
-    if (has_magic(input))
+    if (has_magic(input, "GGUF", "FUGG"))
         return TRESOR__FORMAT_GGUF;
+    if (has_magic(input, "IAMT", "TMAI"))
+        return TRESOR__FORMAT_TMAI;
     if (input->have_bytes < SNIFF_BYTES)
         return TRESOR__FORMAT_UNKNOWN;
     if (input->bytes[0] == '{' && !has_short_length(input))
@@ -54,6 +56,20 @@ static void refuse(const struct tresor__parse_input *input, struct tresor__parse
     tresor__parse_fail(output, input, error);
 }
 
+const char *tresor__format_name(uint32_t format)
+{
+    static const char *const names[] = {
+        [TRESOR__FORMAT_UNKNOWN] = "unknown",
+        [TRESOR__FORMAT_GGUF] = "gguf",
+        [TRESOR__FORMAT_SAFETENSORS] = "safetensors",
+        [TRESOR__FORMAT_SAFETENSORS_INDEX] = "safetensors",
+        [TRESOR__FORMAT_LAYOUT] = "layout",
+        [TRESOR__FORMAT_BLOB] = "blob",
+        [TRESOR__FORMAT_TMAI] = "tmai",
+    };
+    return format < sizeof names / sizeof names[0] ? names[format] : names[0];
+}
+
 void tresor__parse(struct tresor__parser *parser, const struct tresor__parse_input *input,
                    struct tresor__directory *directory, struct tresor__parse_output *output)
 {
@@ -65,6 +81,12 @@ void tresor__parse(struct tresor__parser *parser, const struct tresor__parse_inp
     case TRESOR__FORMAT_GGUF:
         tresor__gguf_parse(&parser->state.gguf, input, directory, output);
         return;
+    case TRESOR__FORMAT_BLOB:
+        tresor__blob_parse(input, directory, output);
+        return;
+    case TRESOR__FORMAT_LAYOUT:
+        tresor__layout_file_parse(input, directory, output);
+        return;
 #ifdef TRESOR__SAFETENSORS
     case TRESOR__FORMAT_SAFETENSORS:
         tresor__safetensors_parse(input, directory, output);
@@ -73,6 +95,9 @@ void tresor__parse(struct tresor__parser *parser, const struct tresor__parse_inp
         tresor__safetensors_index_parse(input, directory, output);
         return;
 #endif
+    case TRESOR__FORMAT_TMAI:
+        tresor__tmai_parse(input, directory, output);
+        return;
     default:
         if (input->have_bytes < SNIFF_BYTES && input->have_bytes < input->file_size_bytes)
             tresor__parse_need(output, input, SNIFF_BYTES);

@@ -16,6 +16,9 @@ enum tresor__format {
     TRESOR__FORMAT_GGUF = 1,
     TRESOR__FORMAT_SAFETENSORS = 2,
     TRESOR__FORMAT_SAFETENSORS_INDEX = 3, /* the JSON that names the shards */
+    TRESOR__FORMAT_LAYOUT = 4, /* the JSON that places tensors in files, and these files, which nothing tells but that */
+    TRESOR__FORMAT_BLOB = 5,   /* any file, which nothing tells but the host */
+    TRESOR__FORMAT_TMAI = 6,
 };
 
 enum tresor__parse_status {
@@ -29,6 +32,7 @@ struct tresor__parse_input {
     uint64_t have_bytes;      /* how many; never more than file_size_bytes */
     uint64_t file_size_bytes; /* from stat */
     uint32_t file;            /* index of the file in the source */
+    const char *name;         /* of a BLOB's tensor; else not used */
 };
 
 struct tresor__parse_output {
@@ -63,6 +67,9 @@ struct tresor__gguf_state {
     uint64_t data_offset;
 };
 
+/** Name of a source's format: "gguf", "safetensors" or "tmai". Static text. */
+const char *tresor__format_name(uint32_t format);
+
 /** Resumable state; zero it, then call tresor__parse until it does not say NEED. */
 struct tresor__parser {
     uint32_t format; /* enum tresor__format; UNKNOWN until sniffed */
@@ -74,7 +81,8 @@ struct tresor__parser {
 /**
  * Sniff the format, then parse with it. Files are parsed in order: `file` is directory->file_count,
  * else INVALID. All have the format of the first, else SHARD. Only the first file's metadata is
- * kept. A safetensors index comes before all files and is none of them. `error.offset` is where in
+ * kept. A safetensors index or a layout comes before all files and is none of them; the parsers of a layout's files, and of a
+ * blob, begin with their format. `error.offset` is where in
  * the file the cause lies; for DUPLICATE `error.tensor` is the tensor that had the name first.
  */
 void tresor__parse(struct tresor__parser *parser, const struct tresor__parse_input *input,
@@ -85,7 +93,7 @@ void tresor__parse(struct tresor__parser *parser, const struct tresor__parse_inp
  * file
  * (`file_sizes_bytes[file]`) is TRUNCATED, with the size that the tensor wants and the bytes that
  * it got. GGUF overlaps are counted in directory->overlap_count; safetensors must cover their files
- * without hole or overlap, else MALFORMED. A tensor that an index promised and that is elsewhere or
+ * without hole or overlap, and TMAI layers with no more between them than padding, else MALFORMED. A tensor that an index promised and that is elsewhere or
  * missing is SHARD: `file` is where it should be; `tensor` is the one that is elsewhere, or NONE;
  * `wanted` is its number in directory->shard_tensors, which names it. O(n log n).
  */

@@ -32,5 +32,12 @@ void tresor__safetensors_parse(const struct tresor__parse_input *input,
 void tresor__safetensors_index_parse(const struct tresor__parse_input *input,
                                      struct tresor__directory *directory,
                                      struct tresor__parse_output *output);
+void tresor__blob_parse(const struct tresor__parse_input *input,
+                        struct tresor__directory *directory, struct tresor__parse_output *output);
+void tresor__layout_file_parse(const struct tresor__parse_input *input,
+                               struct tresor__directory *directory,
+                               struct tresor__parse_output *output);
+void tresor__tmai_parse(const struct tresor__parse_input *input,
+                        struct tresor__directory *directory, struct tresor__parse_output *output);
 
 #endif

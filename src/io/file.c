@@ -136,7 +136,8 @@ struct tresor__failure tresor__failure_of(int32_t default_code, int32_t os_errno
                                           uint64_t wanted, uint64_t got)
 {
     int32_t code = default_code;
-    if (os_errno == EACCES || os_errno == EPERM)
+    /* EBADF: what is open is not open for reading. */
+    if (os_errno == EACCES || os_errno == EPERM || os_errno == EBADF)
         code = TRESOR_ERROR_PERMISSION;
     else if (os_errno == EMFILE || os_errno == ENFILE)
         code = TRESOR_ERROR_DESCRIPTORS;

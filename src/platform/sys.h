@@ -128,6 +128,8 @@ struct tresor__sys_ring_result {
 struct tresor__sys {
     void *cookie; /* given to every row */
     int64_t (*open_file)(void *cookie, const char *path);
+    /* A descriptor more of what is open, which is the library's own. */
+    int64_t (*duplicate)(void *cookie, int descriptor);
     /* The open file once more, for reads past the page cache. */
     int64_t (*open_direct)(void *cookie, int descriptor);
     int64_t (*close)(void *cookie, int descriptor);

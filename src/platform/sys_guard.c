@@ -56,7 +56,11 @@ static void note_size(struct tresor__guard_range *range)
 {
     struct stat found;
     bool is_known = fstat(range->descriptor, &found) == 0;
-    uint64_t size_bytes = is_known ? (uint64_t)found.st_size : UINT64_MAX;
+    uint64_t size_bytes = UINT64_MAX;
+    if (is_known)
+        size_bytes = (uint64_t)found.st_size > range->offset_bytes
+                         ? (uint64_t)found.st_size - range->offset_bytes
+                         : 0;
     atomic_store(&range->size_bytes, size_bytes);
     tresor__guard_mark_end(range, size_bytes);
 }

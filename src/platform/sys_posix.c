@@ -65,6 +65,12 @@ static int64_t posix_open_file(void *cookie, const char *path)
     return or_errno(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
 }
 
+static int64_t posix_duplicate(void *cookie, int descriptor)
+{
+    (void)cookie;
+    return or_errno(fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+}
+
 /* As posix_open_file, which also says why O_NONBLOCK. */
 static int64_t posix_open_by(void *cookie, const char *path, uint32_t flags)
 {
@@ -578,6 +584,7 @@ const struct tresor__sys *tresor__sys_posix(void)
 {
     static const struct tresor__sys table = {
         .open_file = posix_open_file,
+        .duplicate = posix_duplicate,
         .open_direct = posix_open_direct,
         .close = posix_close,
         .stat = posix_stat,

@@ -22,9 +22,17 @@ static char *copy_path(const struct tresor_allocator *allocator, const char *fol
     return path;
 }
 
+/* What is the library's from the beginning is given back whatever becomes of the open. */
+static int handed_over(const struct tresor__origin *origin)
+{
+    if (!tresor__origin_has_file(origin))
+        return TRESOR__NO_DESCRIPTOR;
+    return origin->is_owned ? origin->descriptor : -1;
+}
+
 int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allocator *allocator,
                            struct tresor__io *io, uint16_t source, const uint64_t hash_key[2],
-                           const char *path)
+                           const struct tresor__origin *origin, const char *path)
 {
     *model = (struct tresor__model){.allocator = *allocator, .io = io, .source = source};
     model->files = tresor__allocate(allocator, sizeof *model->files);
@@ -33,6 +41,9 @@ int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allo
     model->file_count = 1;
     model->file_total = 1;
     model->files[0] = closed_file;
+    model->files[0].origin = *origin;
+    model->files[0].descriptor = handed_over(origin);
+    model->is_mappable = tresor__origin_is_mappable(origin, io->page_bytes);
     model->files[0].path = copy_path(allocator, "", 0, path, &model->files[0].path_bytes);
     if (!model->files[0].path) {
         tresor__free(allocator, model->files, sizeof *model->files);
@@ -80,6 +91,8 @@ int32_t tresor__model_open_code(const struct tresor__model *model, int32_t os_er
     case ELOOP:
     case ENAMETOOLONG:
         return TRESOR_ERROR_NOT_FOUND;
+    case EBADF: /* a host's descriptor */
+        return TRESOR_ERROR_INVALID;
     case EISDIR:
     case EINVAL:
     case ENXIO:
@@ -153,8 +166,8 @@ static void list_gguf(struct tresor__model *model)
     tresor__directory_init(&model->directory, &allocator, key);
 }
 
-/* The files that a safetensors index names, in its own folder. */
-static void list_safetensors(struct tresor__model *model)
+/* The files that a safetensors index or a layout names, in its own folder. */
+static void list_named(struct tresor__model *model)
 {
     uint32_t count = model->directory.shard_count;
     if (count == 0 || count > TRESOR__FILES_MAX) {
@@ -178,13 +191,29 @@ static void list_safetensors(struct tresor__model *model)
     }
 }
 
+/* Other files lie beside the one that was opened, and are whole files as it is. */
+static bool has_folder(const struct tresor__model *model)
+{
+    const struct tresor__origin *origin = &model->files[model->file].origin;
+    return origin->kind == TRESOR_ORIGIN_PATH && origin->offset_bytes == 0 &&
+           origin->length_bytes == 0;
+}
+
 /* The opened file tells what the source is; every other file must be what the first one says. */
 static void end_of_header(struct tresor__model *model)
 {
     bool is_opened_one = model->format == TRESOR__FORMAT_UNKNOWN;
-    if (is_opened_one && model->parsed.format == TRESOR__FORMAT_SAFETENSORS_INDEX) {
+    bool names_others = model->parsed.format == TRESOR__FORMAT_SAFETENSORS_INDEX ||
+                        model->parsed.format == TRESOR__FORMAT_LAYOUT ||
+                        model->parsed.split_count > 1;
+    if (is_opened_one && names_others && !has_folder(model)) {
+        fail(model, TRESOR_ERROR_UNSUPPORTED, 0, 0);
+    } else if (is_opened_one && model->parsed.format == TRESOR__FORMAT_SAFETENSORS_INDEX) {
         model->format = TRESOR__FORMAT_SAFETENSORS;
-        list_safetensors(model);
+        list_named(model);
+    } else if (is_opened_one && model->parsed.format == TRESOR__FORMAT_LAYOUT) {
+        model->format = TRESOR__FORMAT_LAYOUT;
+        list_named(model);
     } else if (is_opened_one) {
         model->format = model->parsed.format;
         if (model->parsed.split_count > 1)
@@ -206,7 +235,10 @@ int64_t tresor__model_parse(struct tresor__model *model)
         .have_bytes = file->header_have_bytes,
         .file_size_bytes = file->identity.size_bytes,
         .file = model->file,
+        .name = file->path + tresor__shards_folder(file->path),
     };
+    if (model->format == TRESOR__FORMAT_LAYOUT)
+        model->parser.format = TRESOR__FORMAT_LAYOUT;
     tresor__parse(&model->parser, &input, &model->directory, &model->parsed);
     if (model->parsed.status == TRESOR__PARSE_DONE)
         end_of_header(model);

@@ -10,6 +10,7 @@
 #include "core/allocator.h"
 #include "core/facts.h"
 #include "core/guard.h"
+#include "core/origin.h"
 #include "format/format.h"
 #include "io/file.h"
 
@@ -23,7 +24,8 @@ enum {
 };
 
 struct tresor__model_file {
-    char *path;
+    struct tresor__origin origin;
+    char *path; /* or what the origin is called, where it has none */
     uint32_t path_bytes; /* with its end */
     int descriptor;        /* -1: not open */
     int direct_descriptor; /* the same file for direct reads; -1: none */
@@ -65,6 +67,7 @@ struct tresor__model {
     uint32_t
         file_total; /* with the file that was opened to find the others, if it is none of them */
     uint32_t file;  /* the one that is being opened, parsed or reserved */
+    bool is_mappable;    /* what it was opened from is */
     bool is_other_first; /* the list of files does not begin with the one that was opened */
     struct tresor__parser parser;
     struct tresor__parse_output parsed;
@@ -88,10 +91,18 @@ struct tresor__model {
     uint64_t *guard_heard;
 };
 
-/** A model of one file, to be opened. NO_MEMORY leaves nothing. */
+/** A model of one file, to be opened from `origin`, whose texts are copied. NO_MEMORY leaves nothing. */
 int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allocator *allocator,
                            struct tresor__io *io, uint16_t source, const uint64_t hash_key[2],
-                           const char *path);
+                           const struct tresor__origin *origin, const char *path);
+
+/** How much of the current file is read first: of one without a header, as little as there can be. */
+static inline uint64_t tresor__model_first_bytes(const struct tresor__model *model)
+{
+    bool has_header =
+        model->parser.format != TRESOR__FORMAT_BLOB && model->format != TRESOR__FORMAT_LAYOUT;
+    return has_header ? TRESOR__HEADER_FIRST_BYTES : 1;
+}
 
 /** Frees everything but descriptors and ranges, which are the machine's to give back. */
 void tresor__model_free(struct tresor__model *model);

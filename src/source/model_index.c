@@ -403,6 +403,7 @@ static bool make_guards(struct tresor__model *model)
         file->guard.length_bytes = file->window_bytes;
         file->guard.page_bytes = page;
         file->guard.file_bytes = file->identity.size_bytes;
+        file->guard.offset_bytes = file->origin.offset_bytes;
         file->guard.descriptor = file->descriptor;
         file->guard.replaced = model->guard_replaced + place;
         file->guard.heard = model->guard_heard + place;

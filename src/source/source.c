@@ -38,10 +38,12 @@ static bool may_release_again(const void *context, const struct tresor__input *i
     return source->retries < TRESOR__RETRIES_MAX;
 }
 
-static bool is_empty(const void *context, const struct tresor__input *input)
+/* Empty, or less than the origin promises of it. */
+static bool lacks_bytes(const void *context, const struct tresor__input *input)
 {
+    const struct tresor__model_file *file = current(context);
     (void)input;
-    return current(context)->seen.size_bytes == 0;
+    return file->seen.size_bytes == 0 || file->seen.size_bytes < file->origin.length_bytes;
 }
 
 static uint64_t read_left(const struct tresor__source *source)
@@ -115,11 +117,14 @@ static bool has_more_files(const void *context, const struct tresor__input *inpu
     return source->model.file + 1 < source->model.file_count;
 }
 
+/* What has no file is told to lack them only where they were asked for. */
 static bool wants_direct(const void *context, const struct tresor__input *input)
 {
     const struct tresor__source *source = context;
+    uint8_t direct = source->model.io->direct;
     (void)input;
-    return source->model.io->direct != TRESOR_DIRECT_OFF;
+    return direct == TRESOR_DIRECT_ON ||
+           (direct == TRESOR_DIRECT_AUTO && tresor__origin_has_file(&source->model.files[0].origin));
 }
 
 static bool has_more_windows(const void *context, const struct tresor__input *input)
@@ -262,8 +267,8 @@ static void keep_header_and_read(void *context, const struct tresor__input *inpu
     file->header_bytes = header_limit(file);
     file->header_have_bytes = 0;
     source->retries = 0;
-    source->header_want_bytes =
-        size < TRESOR__HEADER_FIRST_BYTES ? size : TRESOR__HEADER_FIRST_BYTES;
+    uint64_t first = tresor__model_first_bytes(&source->model);
+    source->header_want_bytes = size < first ? size : first;
     ask_read(source, out);
 }
 
@@ -447,14 +452,15 @@ static void refuse_direct(struct tresor__source *source, int32_t os_errno,
                                                          .slot = source->model.file});
 }
 
-/* Blocks begin at multiples of a page, so a coarser alignment is as good as none. */
+/* Blocks begin at multiples of a page from where the file does, so a coarser alignment than either's is as good as none. */
 static void keep_direct(struct tresor__source *source, const struct tresor__input *input,
                         struct tresor__outbox *out)
 {
     struct tresor__model_file *file = current(source);
     uint32_t alignment = file->io.direct.facts.alignment_bytes;
     file->direct_descriptor = (int)input->value;
-    file->io.direct.is_open = alignment > 0 && source->model.io->page_bytes % alignment == 0;
+    file->io.direct.is_open = alignment > 0 && source->model.io->page_bytes % alignment == 0 &&
+                              file->origin.offset_bytes % alignment == 0;
     if (!file->io.direct.is_open)
         refuse_direct(source, EINVAL, out);
 }
@@ -572,10 +578,13 @@ static void fail_stat(void *context, const struct tresor__input *input, struct t
          input->os_errno);
 }
 
-static void fail_empty(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+static void fail_short(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
+    struct tresor__source *source = context;
     (void)input;
-    fail(context, out, TRESOR_ERROR_TRUNCATED, 0);
+    fail(source, out, TRESOR_ERROR_TRUNCATED, 0);
+    source->error.wanted = current(source)->origin.length_bytes;
+    source->error.got = current(source)->seen.size_bytes;
 }
 
 static void fail_memory(void *context, const struct tresor__input *input,

@@ -9,12 +9,6 @@ enum {
     HUGE_PAGE_BYTES = 2 * 1024 * 1024, /* less than that at a place is not worth asking for */
 };
 
-static const struct tresor__file *file_of(const struct tresor__controller *controller,
-                                          const struct tresor__piece *piece)
-{
-    return &controller->slots[piece->tensor.source].source.model.files[piece->file].io;
-}
-
 /* Its largest interval is its own; at its ends it may share pages with neighbours that came in another way. */
 static const struct tresor__interval *main_interval(const struct tresor__ledger *ledger,
                                                     const struct tresor__span *span)
@@ -27,11 +21,14 @@ static const struct tresor__interval *main_interval(const struct tresor__ledger 
     return &ledger->intervals[best];
 }
 
-static void choose_direct(const struct tresor__file *file, struct tresor_choice *choice)
+static void choose_direct(const struct tresor__model_file *of, struct tresor_choice *choice)
 {
+    const struct tresor__file *file = &of->io;
     choice->direct = choice->strategy == TRESOR_STRATEGY_READ && file->direct.is_open;
     if (choice->strategy != TRESOR_STRATEGY_READ)
         choice->direct_reason = TRESOR_REASON_STRATEGY;
+    else if (!tresor__origin_has_file(&of->origin))
+        choice->direct_reason = TRESOR_REASON_SOURCE;
     else if (!file->direct.is_open && file->direct.os_errno != 0)
         choice->direct_reason = TRESOR_REASON_SYSTEM;
     else
@@ -60,7 +57,9 @@ static void choose_lock(const struct tresor__span *span, const struct tresor__pi
 struct tresor_choice tresor__choice_of(const struct tresor__controller *controller,
                                        const struct tresor__piece *piece)
 {
-    const struct tresor__file *file = file_of(controller, piece);
+    const struct tresor__model *model = &controller->slots[piece->tensor.source].source.model;
+    const struct tresor__model_file *of = &model->files[piece->file];
+    const struct tresor__file *file = &of->io;
     const struct tresor__span *span = &file->ledger.spans[piece->index];
     struct tresor_choice choice = {0};
     if (!tresor__tensor_is_there(&piece->tensor))
@@ -73,8 +72,9 @@ struct tresor_choice tresor__choice_of(const struct tresor__controller *controll
                                                                : TRESOR__BACKING_FILE)
                                  ? TRESOR_REASON_RESIDENT
                              : piece->tensor.is_asked ? TRESOR_REASON_REQUEST
-                                                      : TRESOR_REASON_DEFAULT;
-    choose_direct(file, &choice);
+                             : model->is_mappable     ? TRESOR_REASON_DEFAULT
+                                                      : TRESOR_REASON_SOURCE;
+    choose_direct(of, &choice);
     choose_huge_pages(file, piece, &choice);
     choose_lock(span, piece, &choice);
     return choice;

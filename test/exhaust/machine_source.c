@@ -25,6 +25,7 @@ enum {
     DESCRIPTOR = 1 << 17,
     BROKEN = 1 << 18, /* an error came before */
     WISHES = 1 << 19, /* direct reads are wanted */
+    SHORT = 1 << 21,  /* the file has less than its origin promises */
     COARSE = 1 << 20, /* their alignment is more than a page */
 };
 
@@ -88,6 +89,8 @@ static void hold(uint32_t state, uint32_t knobs)
     file->seen = file->identity;
     if (knobs & CHANGED)
         file->seen.changed_ns++;
+    if (knobs & SHORT)
+        file->origin.length_bytes = HEADER_BYTES + 1;
     if (knobs & EMPTY)
         file->seen.size_bytes = 0;
 }
@@ -166,7 +169,7 @@ int main(void)
     static const uint32_t knobs[] = {
         [SOURCE_FREE] = TIRED | TRANSIENT,
         [SOURCE_OPENING] = CANCELLED | TRANSIENT | TIRED | LATER | MORE,
-        [SOURCE_SIZING] = CANCELLED | TRANSIENT | EMPTY,
+        [SOURCE_SIZING] = CANCELLED | TRANSIENT | EMPTY | SHORT,
         [SOURCE_PREPARING] = TIRED | CANCELLED | LATER,
         [SOURCE_READING] = CANCELLED | TRANSIENT | TIRED | READ_VALUES,
         [SOURCE_PARSING] = TIRED | CANCELLED | NEED | TOO_MUCH | FAILED | LATER,
@@ -186,7 +189,7 @@ int main(void)
         {"is_cancelled", .all = CANCELLED},
         {"may_retry", .all = TRANSIENT, .none = TIRED},
         {"may_release_again", .none = TIRED},
-        {"is_empty", .all = EMPTY},
+        {"lacks_bytes", .any = EMPTY | SHORT},
         {"is_impossible", .any = READ_OVER | READ_NEGATIVE},
         {"is_end_of_file", .all = READ_ZERO},
         {"is_short", .any = READ_ZERO | READ_SHORT},

@@ -62,8 +62,27 @@ static uint32_t verify(void)
 
 /* --- what a host asks --- */
 
+static struct tresor_file_info first_file(void)
+{
+    struct tresor_file_info info = {.size_bytes = sizeof info};
+    tresor_source_get_file(run.session.context, run.session.source, 0, &info);
+    return info;
+}
+
+/* To map, where there is something to map. */
+static uint32_t mapping(void)
+{
+    return first_file().is_mappable ? TRESOR_STRATEGY_MMAP : TRESOR_STRATEGY_READ;
+}
+
 static void advise_everything(void)
 {
+    bool is_file = first_file().origin <= TRESOR_ORIGIN_DESCRIPTOR;
+    if (!is_file && session_do(&run.session, TRESOR_VERB_ADVISE, session_all(&run.session),
+                               TRESOR_ADVICE_NORMAL) != TRESOR_ERROR_UNSUPPORTED)
+        violate("what is no file was advised on");
+    if (!is_file)
+        return;
     for (uint32_t advice = TRESOR_ADVICE_NORMAL; advice <= TRESOR_ADVICE_DONTNEED; advice++)
         count(session_do(&run.session, TRESOR_VERB_ADVISE, session_all(&run.session), advice));
 }
@@ -157,7 +176,7 @@ static void copy_tensor(uint32_t tensor)
                                length, memory, NULL, &request);
     if (session_note(&run.session, code, request) != TRESOR_OK)
         return;
-    const struct model_part *part = model_set_part(run.scenario->set, file.path);
+    const struct model_part *part = session_part(&run.session, run.scenario->set, file.path);
     if (count(session_finish(&run.session, request, NULL)) == TRESOR_OK &&
         memcmp(memory, part->bytes.data + info.offset_bytes + from, (size_t)length))
         violate("a copy that succeeded has other bytes");
@@ -192,7 +211,7 @@ static void load_mixed(void)
         items[i % 2][counts[i % 2]++] = session_tensor(&run.session, i);
     for (uint32_t i = 0; i < 2; i++)
         codes[i] = session_submit(&run.session, TRESOR_VERB_LOAD, items[i], counts[i],
-                                  TRESOR_STRATEGY_MMAP + i, &requests[i]);
+                                  i ? TRESOR_STRATEGY_READ : mapping(), &requests[i]);
     for (uint32_t i = 0; i < 2; i++)
         if (codes[i] == TRESOR_OK)
             count(session_finish(&run.session, requests[i], NULL));
@@ -290,7 +309,7 @@ static void load_in_turn(uint64_t budget_bytes)
         struct tresor_request request = {0};
         struct tresor_item item = session_tensor(&run.session, i);
         struct tresor_request_options options = {
-            .size_bytes = sizeof options, .strategy = TRESOR_STRATEGY_MMAP + i % 2};
+            .size_bytes = sizeof options, .strategy = i % 2 ? TRESOR_STRATEGY_READ : mapping()};
         int32_t code = tresor_load(run.session.context, &item, 1, &options, &request);
         if (session_note(&run.session, count(code), request) != TRESOR_OK)
             continue;
@@ -380,10 +399,10 @@ static void use_source(void)
 {
     keep_addresses();
     advise_everything();
-    load(TRESOR_STRATEGY_MMAP);
+    load(mapping());
     advise_everything();
     swap(TRESOR_STRATEGY_READ);
-    swap(TRESOR_STRATEGY_MMAP);
+    swap(mapping());
     evict_in_use();
     lock();
     unlock();
@@ -424,6 +443,14 @@ static void conclude(struct scenario *scenario)
     faulty_sys_clean(&run.faulty);
 }
 
+static int32_t open_source(void)
+{
+    struct scenario *scenario = run.scenario;
+    if (scenario->host)
+        return host_origin_open(scenario->host, &run.session, &run.faulty);
+    return session_open(&run.session, model_set_path(scenario->set));
+}
+
 void scenario_run(struct scenario *scenario)
 {
     memset(&run.memory, 0, sizeof run.memory);
@@ -457,8 +484,7 @@ void scenario_run(struct scenario *scenario)
     if (scenario->reads == FAULTY_READS_BYTE)
         run.session.steps_max = UINT64_C(1000000);
     run.session.lose_event = scenario->lose_event;
-    if (count(code) == TRESOR_OK &&
-        count(session_open(&run.session, model_set_path(scenario->set))) == TRESOR_OK)
+    if (count(code) == TRESOR_OK && count(open_source()) == TRESOR_OK)
         use_source();
     if (scenario->arm)
         scenario->arm(false);

@@ -8,6 +8,7 @@
 
 #include "support/failing_allocator.h"
 #include "support/faulty_sys.h"
+#include "support/host_origin.h"
 #include "support/session.h"
 
 struct scenario {
@@ -23,6 +24,7 @@ struct scenario {
     bool allocations_stay_failed;
     uint64_t lose_free;
     uint64_t lose_event;
+    struct host_origin *host; /* who has the model; NULL: it is opened by its path */
     uint32_t backend; /* enum tresor_backend; 0: sync */
     uint32_t direct;  /* enum tresor_direct; DEFAULT: off */
     bool default_allocator; /* malloc and free instead of an allocator of the test's */

@@ -31,4 +31,7 @@ void fuzz_check_directory(const struct tresor__directory *directory, uint64_t fi
 /** Check what a safetensors index says. */
 void fuzz_check_shards(const struct tresor__directory *directory);
 
+/** Check what a layout says; with sizes, also that its files have what it says. */
+void fuzz_check_layout(const struct tresor__directory *directory, const uint64_t *file_sizes);
+
 #endif

@@ -139,6 +139,76 @@ def index_files():
     yield "more_behind", index(['"a":"1"']) + b"{}"
 
 
+def laid(name="a", dtype="u8", shape="[4]", file="a.bin", offset=0, size=4):
+    return (f'{{"name":"{name}","dtype":"{dtype}","shape":{shape},"file":"{file}","offset":{offset},'
+            f'"size":{size}}}')
+
+
+def layout(rows, version=1, more=""):
+    return (f'{{"tresor_layout":{version},"tensors":[' + ",".join(rows) + f"]{more}}}\n").encode()
+
+
+def layout_files():
+    yield "one_tensor", layout([laid()])
+    yield "two_files", layout([laid(file="b.bin"), laid("b"), laid("c", file="b.bin", offset=4)])
+    yield "overlap", layout([laid(), laid("b", offset=2)])
+    yield "quantized", layout([laid(dtype="q4_0", shape="[2,32]", size=36)])
+    yield "half_a_block", layout([laid(dtype="q4_0", shape="[32,2]", size=36)])
+    yield "scalar", layout([laid(dtype="f32", shape="[]")])
+    yield "no_elements", layout([laid(shape="[0,7]", offset=1 << 40, size=0)])
+    yield "ranks", layout([laid(shape=str([1] * 9), size=1)])
+    yield "same_names", layout([laid(), laid(offset=8)])
+    yield "no_name", layout([laid("")])
+    yield "nul_in_name", layout([laid("a\\u0000")])
+    yield "other_size", layout([laid(size=5)])
+    yield "past_the_end", layout([laid(offset=1 << 30)])
+    yield "end_wraps", layout([laid(offset=(1 << 63) - 2)])
+    yield "too_large", layout([laid(offset=1 << 64)])
+    yield "negative", layout([laid(offset=-1)])
+    yield "product_wraps", layout([laid(shape=str([1 << 32, 1 << 32]), size=0)])
+    yield "unknown_type", layout([laid(dtype="u9")])
+    yield "upward", layout([laid(file="../a.bin")])
+    yield "absolute", layout([laid(file="/a.bin")])
+    yield "dots", layout([laid(file="..")])
+    yield "nul_in_file", layout([laid(file="a\\u0000")])
+    yield "no_tensors", layout([])
+    yield "no_list", b'{"tresor_layout":1,"tensors":{}}'
+    yield "no_row", b'{"tresor_layout":1,"tensors":[[1]]}'
+    yield "no_version", b'{"tresor_layout":"1","tensors":[]}'
+    yield "version", layout([laid()], 2)
+    yield "more_members", layout([laid()], 1, ',"x":1')
+    yield "cut", layout([laid()])[:50]
+
+
+def layers(*rows, data=64, count=None, version=1, magic=b"IAMT", name=b"model", unused=0):
+    head = magic + u32(version) + u32(len(rows) if count is None else count) + u32(unused) + name.ljust(240, b"\0")
+    return head + b"".join(u32(at) + u32(size) + u32(bits) + bytes(20) for at, size, bits in rows) + bytes(data)
+
+
+def tmai_files():
+    yield "empty", layers(data=0)
+    yield "one_layer", layers((288, 64, 4))
+    yield "two_layers", layers((320, 32, 8), (352, 32, 16))
+    yield "any_order", layers((352, 32, 32), (320, 32, 2))
+    yield "padding", layers((320, 1, 1), (384, 64, 32), data=128)
+    yield "pages", layers((4096, 4096, 4), (8192, 4, 32), data=12288 - 320)
+    yield "hole", layers((320, 1, 4), (321 + 4096, 1, 4), data=4098)
+    yield "overlap", layers((320, 33, 4), (352, 32, 4))
+    yield "on_the_table", layers((287, 1, 4))
+    yield "past_the_end", layers((288, 65, 4))
+    yield "end_wraps", layers(((1 << 32) - 32, 96, 4))
+    yield "counts_too_large", layers(count=(1 << 32) - 1)
+    yield "no_bytes", layers((288, 0, 4))
+    yield "precision_0", layers((288, 64, 0))
+    yield "precision_3", layers((288, 64, 3))
+    yield "unaligned", layers((290, 60, 32))
+    yield "version_2", layers((288, 64, 4), version=2)
+    yield "other_order", layers((288, 64, 4), magic=b"TMAI", version=1 << 24)
+    yield "endless_name", layers((288, 64, 4), name=b"a" * 64)
+    yield "unused", layers((288, 64, 4), unused=1)
+    yield "cut", layers((288, 64, 4))[:270]
+
+
 def script_files():
     """The knobs, then choices, of which more and more are left to the seed."""
     yield "nothing", b""
@@ -170,6 +240,10 @@ def trace_files():
     yield "nothing", b""
     yield "open", lines(call % "open" + ', "path": "m.gguf"',
                         '{"returned": "open", "code": 0, "source": "0x1000000000000001", "request": "0x2000000000000001"')
+    yield "open_with", lines(call % "open_with" + ', "path": "m.apk", "origin": 0, "descriptor": 0, "offset_bytes": 8192, '
+                             '"length_bytes": 1000, "content": 1')
+    yield "open_with_memory", lines(call % "open_with" + ', "path": "m", "origin": 2, "descriptor": 7, "offset_bytes": '
+                                    '"0xffffffffffffffff", "length_bytes": 0, "content": 0')
     yield "path", lines(call % "open" + ', "path": "a%0A%C3%A9%25"')
     yield "path_cut", lines(call % "open" + ', "path": "a%0"')
     yield "path_nul", lines(call % "open" + ', "path": "a%00"')
@@ -199,8 +273,8 @@ def trace_files():
 
 
 def main():
-    for name, files in {"gguf": gguf_files, "safetensors": safetensors_files, "index": index_files,
-                        "script": script_files, "trace": trace_files}.items():
+    for name, files in {"gguf": gguf_files, "safetensors": safetensors_files, "index": index_files, "layout": layout_files,
+                        "script": script_files, "tmai": tmai_files, "trace": trace_files}.items():
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)
         for file, data in files():

@@ -151,6 +151,40 @@ size_t gguf_put_good_file(struct bytes *bytes)
     return header;
 }
 
+void tmai_put_header(struct bytes *bytes, uint32_t version, uint32_t layers)
+{
+    const size_t start = bytes->size;
+    bytes_put_text(bytes, "IAMT");
+    bytes_put_u32(bytes, version);
+    bytes_put_u32(bytes, layers);
+    bytes_put_u32(bytes, 0);
+    bytes_put_text(bytes, "model");
+    bytes_put_zeros(bytes, start + 256 - bytes->size);
+}
+
+void tmai_put_layer(struct bytes *bytes, uint32_t offset, uint32_t size, uint32_t precision)
+{
+    bytes_put_u32(bytes, offset);
+    bytes_put_u32(bytes, size);
+    bytes_put_u32(bytes, precision);
+    bytes_put_zeros(bytes, 5 * sizeof(uint32_t));
+}
+
+size_t tmai_put_good_file(struct bytes *bytes)
+{
+    const uint32_t data = 256 + 6 * 32;
+    tmai_put_header(bytes, 1, 6);
+    tmai_put_layer(bytes, data + 4096, 100, 16);
+    tmai_put_layer(bytes, data, 7, 4);
+    tmai_put_layer(bytes, data + 8, 1, 8);
+    tmai_put_layer(bytes, data + 12, 16, 32);
+    tmai_put_layer(bytes, data + 28, 3, 1);
+    tmai_put_layer(bytes, data + 31, 5, 2);
+    const size_t header = bytes->size;
+    bytes_put_zeros(bytes, 4096 + 100 + 20);
+    return header;
+}
+
 void safetensors_put_header(struct bytes *bytes, const char *json)
 {
     bytes_put_u64(bytes, strlen(json));

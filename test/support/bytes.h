@@ -37,6 +37,13 @@ void gguf_put_tensor(struct bytes *bytes, const char *name, uint32_t rank, const
  * Returns its header's size. */
 size_t gguf_put_good_file(struct bytes *bytes);
 
+/** A TMAI header of that many layers, named "model"; the descriptors and the data follow. */
+void tmai_put_header(struct bytes *bytes, uint32_t version, uint32_t layers);
+void tmai_put_layer(struct bytes *bytes, uint32_t offset, uint32_t size, uint32_t precision);
+
+/** A good file with layers of every precision, in another order than they lie, with padding. Returns its header's size. */
+size_t tmai_put_good_file(struct bytes *bytes);
+
 /** The 8 bytes of the length, then the text. */
 void safetensors_put_header(struct bytes *bytes, const char *json);
 

@@ -40,6 +40,12 @@ static int64_t open_file(void *cookie, const char *path)
     return -ENOENT;
 }
 
+/* Descriptors of one file are alike here. */
+static int64_t duplicate(void *cookie, int descriptor)
+{
+    return file_of(self(cookie), descriptor) ? descriptor : -EBADF;
+}
+
 /* Its files are for reading. */
 static int64_t open_by(void *cookie, const char *path, uint32_t flags)
 {
@@ -798,6 +804,7 @@ void fake_sys_init(struct fake_sys *fake)
     fake->sys = (struct tresor__sys){
         .cookie = fake,
         .open_file = open_file,
+        .duplicate = duplicate,
         .open_direct = open_direct,
         .close = close_descriptor,
         .stat = stat_file,

@@ -47,6 +47,7 @@ static const int32_t read_text_errors[] = {EACCES, EINTR, EIO, EMFILE, ENODEV, E
 static const int32_t watch_open_errors[] = {EACCES, EBUSY,  EINTR,  EINVAL, EMFILE,     ENFILE, ENODEV,
                                             ENOENT, ENOMEM, ENOSYS, EPERM,  EOPNOTSUPP, EIO};
 static const int32_t watch_wait_errors[] = {EINTR, EINVAL, ENOMEM};
+static const int32_t duplicate_errors[] = {EBADF, EMFILE, EINTR, ENOMEM};
 static const int32_t guard_open_errors[] = {EBUSY, ENOSYS};
 static const int32_t place_memory_errors[] = {EFAULT, EINVAL, EIO, ENOMEM, ENOSYS, EPERM};
 
@@ -105,6 +106,7 @@ static const struct row rows[FAULTY_ROWS] = {
     [FAULTY_WATCH_OPEN] = ROW("watch_open", watch_open_errors),
     [FAULTY_WATCH_WAIT] = ROW("watch_wait", watch_wait_errors),
     [FAULTY_GUARD_OPEN] = ROW("guard_open", guard_open_errors),
+    [FAULTY_DUPLICATE] = ROW("duplicate", duplicate_errors),
     [FAULTY_PLACE_MEMORY] = ROW("place_memory", place_memory_errors),
     [FAULTY_OPEN_BY] = ROW("open_by", open_by_errors),
     [FAULTY_WRITE] = ROW("write", write_errors),

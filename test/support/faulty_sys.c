@@ -139,6 +139,29 @@ static int64_t open_file(void *cookie, const char *path)
     return result;
 }
 
+static bool is_shown(const struct faulty_sys *faulty, int descriptor)
+{
+    for (uint32_t i = 0; i < faulty->host_descriptor_count; i++)
+        if (faulty->host_descriptors[i] == descriptor)
+            return true;
+    return false;
+}
+
+static int64_t duplicate(void *cookie, int descriptor)
+{
+    FAULTY_ENTER(faulty, cookie);
+    struct faulty_call call = {.row = FAULTY_DUPLICATE, .descriptor = descriptor};
+    int64_t result;
+    if (!is_shown(faulty, descriptor))
+        faulty_violate(faulty, "a descriptor was duplicated that is not the host's");
+    if (faulty_decide(faulty, &call, &result) != FAULTY_CARRY_OUT)
+        return faulty->plan.lost ? -EBADF : result;
+    result = faulty->under->duplicate(faulty->under->cookie, descriptor);
+    if (result >= 0)
+        note_open(faulty, result);
+    return result;
+}
+
 static int64_t open_by(void *cookie, const char *path, uint32_t flags)
 {
     FAULTY_ENTER(faulty, cookie);
@@ -707,6 +730,7 @@ void faulty_sys_init(struct faulty_sys *faulty, const struct tresor__sys *under)
     faulty->sys = (struct tresor__sys){
         .cookie = faulty,
         .open_file = open_file,
+        .duplicate = duplicate,
         .open_direct = open_direct,
         .close = close_descriptor,
         .stat = stat_file,
@@ -796,6 +820,23 @@ void faulty_sys_take_back(struct faulty_sys *faulty, const void *address, size_t
 {
     pthread_mutex_lock(&faulty->lock);
     range_set_remove(&faulty->lent, faulty_pages_of(faulty, address, length));
+    pthread_mutex_unlock(&faulty->lock);
+}
+
+void faulty_sys_show(struct faulty_sys *faulty, int descriptor, bool handed_over)
+{
+    pthread_mutex_lock(&faulty->lock);
+    if (!is_shown(faulty, descriptor) && faulty->host_descriptor_count < FAULTY_DESCRIPTORS)
+        faulty->host_descriptors[faulty->host_descriptor_count++] = descriptor;
+    if (handed_over)
+        note_open(faulty, descriptor);
+    pthread_mutex_unlock(&faulty->lock);
+}
+
+void faulty_sys_hide(struct faulty_sys *faulty, int descriptor)
+{
+    pthread_mutex_lock(&faulty->lock);
+    note_closed(faulty, descriptor);
     pthread_mutex_unlock(&faulty->lock);
 }
 

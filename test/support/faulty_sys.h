@@ -53,6 +53,7 @@ enum faulty_row {
     FAULTY_WATCH_OPEN,
     FAULTY_WATCH_WAIT,
     FAULTY_GUARD_OPEN,
+    FAULTY_DUPLICATE, /* only of a descriptor of the host's */
     FAULTY_OPEN_BY, /* from here on only the faces of other loaders ask */
     FAULTY_WRITE,
     FAULTY_MAP_VIEW,
@@ -135,6 +136,8 @@ struct faulty_sys {
     struct faulty_ring_read ring_reads[FAULTY_RING_READS];
     uint32_t ring_read_count;
     uint32_t ring_count; /* made and not closed */
+    int host_descriptors[FAULTY_DESCRIPTORS]; /* the host's own, which may be duplicated */
+    uint32_t host_descriptor_count;
     struct range_set mapped;
     struct range_set locked;
     struct range_set lent; /* the host's own memory, which a ring may be told to read into */
@@ -156,6 +159,11 @@ const char *faulty_sys_check(struct faulty_sys *faulty);
 /** Memory of the host's own that a COPY may go to, from the start of a page on, until it is taken back. */
 void faulty_sys_lend(struct faulty_sys *faulty, const void *address, size_t length);
 void faulty_sys_take_back(struct faulty_sys *faulty, const void *address, size_t length);
+
+/** A descriptor of the host's that is open, and may be duplicated; `handed_over`: it is the library's to close. */
+void faulty_sys_show(struct faulty_sys *faulty, int descriptor, bool handed_over);
+/** One that was not handed over after all. */
+void faulty_sys_hide(struct faulty_sys *faulty, int descriptor);
 
 /** Give back what is still held, so that the next run does not suffer from this one. */
 void faulty_sys_clean(struct faulty_sys *faulty);

@@ -216,6 +216,107 @@ static void put_alignment_2_31(struct bytes *bytes)
     put_data(bytes);
 }
 
+/* --- TMAI --- */
+
+static void put_layers(struct bytes *bytes, uint32_t claimed, const uint32_t (*layers)[3],
+                       uint32_t count, size_t data_bytes)
+{
+    tmai_put_header(bytes, 1, claimed);
+    for (uint32_t i = 0; i < count; i++)
+        tmai_put_layer(bytes, layers[i][0], layers[i][1], layers[i][2]);
+    bytes_put_zeros(bytes, data_bytes);
+}
+
+static void put_layers_unbacked(struct bytes *bytes)
+{
+    put_layers(bytes, UINT32_MAX, NULL, 0, 64);
+}
+
+/* As many as wrap to none where the size of the table has 32 bits. */
+static void put_layers_wrap(struct bytes *bytes)
+{
+    put_layers(bytes, UINT32_C(1) << 27, NULL, 0, 64);
+}
+
+static void put_layer_on_header(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{0, 64, 4}}, 1, 64);
+}
+
+static void put_layer_on_table(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{287, 64, 4}}, 1, 64);
+}
+
+/* Offset and size come to 64 where their sum has 32 bits. */
+static void put_layer_end_wraps(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{UINT32_MAX - 31, 96, 4}}, 1, 64);
+}
+
+static void put_layer_past_the_end(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{288, 65, 4}}, 1, 64);
+}
+
+static void put_layers_overlap(struct bytes *bytes)
+{
+    put_layers(bytes, 2, (const uint32_t[][3]){{320, 64, 4}, {383, 64, 4}}, 2, 127);
+}
+
+static void put_layer_twice(struct bytes *bytes)
+{
+    put_layers(bytes, 2, (const uint32_t[][3]){{320, 64, 4}, {320, 64, 4}}, 2, 64);
+}
+
+static void put_layer_hole(struct bytes *bytes)
+{
+    put_layers(bytes, 2, (const uint32_t[][3]){{320, 64, 4}, {384 + 4096, 64, 4}}, 2, 8192);
+}
+
+static void put_layer_trailer(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{288, 64, 4}}, 1, 64 + 4096);
+}
+
+static void put_layer_empty(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{288, 0, 4}}, 1, 64);
+}
+
+static void put_precision_0(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{288, 64, 0}}, 1, 64);
+}
+
+static void put_precision_negative(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{288, 64, UINT32_MAX}}, 1, 64);
+}
+
+static void put_layer_unaligned(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{290, 64, 32}}, 1, 66);
+}
+
+static void put_endless_name(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{288, 64, 4}}, 1, 64);
+    memset(bytes->data + 16, 'a', 64);
+}
+
+static void put_other_order(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{288, 64, 4}}, 1, 64);
+    memcpy(bytes->data, "TMAI\0\0\0\1", 8);
+}
+
+static void put_offset_of_64_bits(struct bytes *bytes)
+{
+    put_layers(bytes, 1, (const uint32_t[][3]){{288, 64, 4}}, 1, 64);
+    bytes->data[256 + 12] = 1;
+}
+
 #ifdef TRESOR__SAFETENSORS
 
 /* --- safetensors --- */
@@ -315,6 +416,39 @@ static void put_way_out(struct bytes *bytes)
     bytes_put_text(bytes, "{\"weight_map\":{\"a\":\"../../etc/passwd\"}}");
 }
 
+/* --- layouts --- */
+
+static void put_layout(struct bytes *bytes, const char *shape, const char *file, const char *place)
+{
+    bytes_put_text(bytes, "{\"tresor_layout\":1,\"tensors\":[{\"name\":\"a\",\"dtype\":\"u8\",\"shape\":");
+    bytes_put_text(bytes, shape);
+    bytes_put_text(bytes, ",\"file\":\"");
+    bytes_put_text(bytes, file);
+    bytes_put_text(bytes, "\",");
+    bytes_put_text(bytes, place);
+    bytes_put_text(bytes, "}]}");
+}
+
+static void put_layout_way_out(struct bytes *bytes)
+{
+    put_layout(bytes, "[1]", "../../etc/passwd", "\"offset\":0,\"size\":1");
+}
+
+static void put_layout_end_wraps(struct bytes *bytes)
+{
+    put_layout(bytes, "[2]", "a", "\"offset\":9223372036854775806,\"size\":2");
+}
+
+static void put_layout_shape_wraps(struct bytes *bytes)
+{
+    put_layout(bytes, "[4294967296,4294967296]", "a", "\"offset\":0,\"size\":0");
+}
+
+static void put_layout_other_size(struct bytes *bytes)
+{
+    put_layout(bytes, "[1]", "a", "\"offset\":0,\"size\":1000000");
+}
+
 #endif
 
 static const struct hostile_file files[] = {
@@ -353,6 +487,27 @@ static const struct hostile_file files[] = {
     {"duplicate keys", "two tensors of one name", put_same_tensors, TRESOR_ERROR_DUPLICATE},
     {"duplicate keys", "two alignments", put_same_keys, TRESOR_ERROR_DUPLICATE},
     {"NUL in a name", "a name that ends before it ends", put_nul_in_name, TRESOR_ERROR_MALFORMED},
+    {"layers unbacked", "2^32-1 layers", put_layers_unbacked, TRESOR_ERROR_TRUNCATED},
+    {"layers unbacked", "2^27 layers, whose table wraps", put_layers_wrap, TRESOR_ERROR_TRUNCATED},
+    {"header as weights", "a layer at the file's start", put_layer_on_header,
+     TRESOR_ERROR_MALFORMED},
+    {"header as weights", "a layer at the table's last byte", put_layer_on_table,
+     TRESOR_ERROR_MALFORMED},
+    {"layer end wrap", "a layer that ends at 2^32+64", put_layer_end_wraps, TRESOR_ERROR_TRUNCATED},
+    {"layer past the end", "a layer with a byte too many", put_layer_past_the_end,
+     TRESOR_ERROR_TRUNCATED},
+    {"layers overlap", "a byte of two layers", put_layers_overlap, TRESOR_ERROR_MALFORMED},
+    {"layers overlap", "the same layer twice", put_layer_twice, TRESOR_ERROR_MALFORMED},
+    {"layers with a hole", "a page of no layer", put_layer_hole, TRESOR_ERROR_MALFORMED},
+    {"layers with a hole", "a page behind the last layer", put_layer_trailer,
+     TRESOR_ERROR_MALFORMED},
+    {"layer of no bytes", "a layer of no bytes", put_layer_empty, TRESOR_ERROR_MALFORMED},
+    {"precision", "elements of 0 bits", put_precision_0, TRESOR_ERROR_UNSUPPORTED},
+    {"precision", "elements of -1 bits", put_precision_negative, TRESOR_ERROR_UNSUPPORTED},
+    {"layer unaligned", "elements of 4 bytes at 290", put_layer_unaligned, TRESOR_ERROR_MALFORMED},
+    {"endless name", "a model's name without an end", put_endless_name, TRESOR_ERROR_MALFORMED},
+    {"other byte order", "a file of the other byte order", put_other_order, TRESOR_ERROR_VERSION},
+    {"unused words", "an offset of 64 bits", put_offset_of_64_bits, TRESOR_ERROR_MALFORMED},
 #ifdef TRESOR__SAFETENSORS
     {"100 MB header", "a header of 100000001 bytes", put_over_100_mb, TRESOR_ERROR_LIMIT},
     {"100 MB header", "a header of 100000000 bytes in a file of 70", put_100_mb,
@@ -374,6 +529,14 @@ static const struct hostile_file files[] = {
     {"bad UTF-8", "a name that is no text", put_bad_utf8, TRESOR_ERROR_MALFORMED},
     {"path traversal", "an index whose shard is ../../etc/passwd", put_way_out,
      TRESOR_ERROR_SHARD},
+    {"path traversal", "a layout whose file is ../../etc/passwd", put_layout_way_out,
+     TRESOR_ERROR_SHARD},
+    {"offset wrap", "a layout's tensor at 2^63-2 of 2 bytes", put_layout_end_wraps,
+     TRESOR_ERROR_MALFORMED},
+    {"shape product wrap", "a layout's shape of 2^32 by 2^32", put_layout_shape_wraps,
+     TRESOR_ERROR_MALFORMED},
+    {"size mismatch", "a layout's tensor of one byte that is said to have 1000000",
+     put_layout_other_size, TRESOR_ERROR_MALFORMED},
 #endif
 };
 

@@ -24,7 +24,8 @@ int32_t model_make(struct tresor__model *model, const struct tresor_allocator *a
                    struct tresor__io *io, const struct model_layout *layout)
 {
     static const uint64_t key[2] = {1, 2};
-    assert_error(tresor__model_init(model, allocator, io, layout->source, key, "m"), TRESOR_OK);
+    static const struct tresor__origin origin;
+    assert_error(tresor__model_init(model, allocator, io, layout->source, key, &origin, "m"), TRESOR_OK);
     model->files = tresor__reallocate(allocator, model->files, sizeof *model->files,
                                       layout->file_count * sizeof *model->files);
     assert_non_null(model->files);

@@ -65,7 +65,8 @@ int32_t parse_outcome(const uint8_t *data, size_t size, struct tresor_error *err
     *error = output.error;
     int32_t code = output.error.code;
     assert_int_equal(output.status == TRESOR__PARSE_FAILED, code != TRESOR_OK);
-    if (!code && output.format != TRESOR__FORMAT_SAFETENSORS_INDEX)
+    if (!code && output.format != TRESOR__FORMAT_SAFETENSORS_INDEX &&
+        output.format != TRESOR__FORMAT_LAYOUT)
         code = tresor__directory_finish(&directory, output.format, &file_size, 1, error);
     tresor__directory_free(&directory);
     return code;

@@ -108,6 +108,12 @@ int32_t session_note(struct session *session, int32_t code, struct tresor_reques
     return code;
 }
 
+const struct model_part *session_part(const struct session *session, const struct model_set *set,
+                                      const char *path)
+{
+    return session->part ? session->part : model_set_part(set, path);
+}
+
 static struct session_request *find(struct session *session, uint64_t value)
 {
     for (uint32_t i = session->request_count; i-- > 0;)
@@ -150,7 +156,7 @@ static void see_chunk(struct session *session, const struct tresor_event *event)
     if (session->set && tresor_source_get_tensor(session->context, session->source,
                                                  event->error.tensor, &tensor) == TRESOR_OK) {
         tresor_source_get_file(session->context, session->source, tensor.file, &file);
-        const struct model_part *part = model_set_part(session->set, file.path);
+        const struct model_part *part = session_part(session, session->set, file.path);
         uint64_t place = tensor.offset_bytes + event->offset_bytes;
         if (!part || place + event->bytes > part->bytes.size ||
             memcmp(event->data, part->bytes.data + place, (size_t)event->bytes) != 0)
@@ -334,7 +340,7 @@ static void compare(struct session *session, const struct model_set *set,
 {
     struct tresor_file_info file = {.size_bytes = sizeof file};
     tresor_source_get_file(session->context, session->source, tensor->file, &file);
-    const struct model_part *part = model_set_part(set, file.path);
+    const struct model_part *part = session_part(session, set, file.path);
     if (!part || tensor->offset_bytes + tensor->tensor_bytes > part->bytes.size)
         violate(session, "tensor %s is in no file", tensor->name);
     else if (data != tensor->address || (const char *)file.window + tensor->offset_bytes != data)

@@ -47,6 +47,7 @@ struct session {
     uint32_t pressure_count;
     struct tresor_event poisoned[SESSION_POISONED]; /* the newest, where there are too many */
     uint32_t poisoned_count;
+    const struct model_part *part; /* whose bytes the source has, where it was not opened by that one's path */
     uint64_t steps; /* dispatches so far */
     uint64_t steps_max;
     uint64_t event_count;
@@ -64,6 +65,10 @@ int32_t session_create(struct session *session, const struct tresor__sys *sys,
 /** Make the context on a backend that the test holds and lets go. */
 int32_t session_create_shuffled(struct session *session, struct shuffled *shuffled,
                                 const struct tresor_context_options *options);
+
+/** The part whose bytes a file of the source has, by its path. */
+const struct model_part *session_part(const struct session *session, const struct model_set *set,
+                                      const char *path);
 
 /** Note what a call answered; if it was accepted, its end is expected. Returns `code`. */
 int32_t session_note(struct session *session, int32_t code, struct tresor_request request);

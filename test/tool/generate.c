@@ -73,6 +73,11 @@ static void bad_usage_says_how_to_get_help(void **state)
         "generate --alignment 64 out.safetensors",
         "generate --vocabulary 300 out.safetensors",
         "generate --experts 1 out.gguf",
+        "generate --experts 8 out.tmai",
+        "generate --shards 2 out.tmai",
+        "generate --vocabulary 300 out.tmai",
+        "generate --alignment 8K out.tmai",
+        "generate --size 4G out.tmai",
         "generate --experts 4097 out.gguf",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -365,6 +370,43 @@ static void check_experts(const char *path, const char *const names[3], bool inn
     json_decref(report);
 }
 
+/* Every layer, and nothing that is not one but padding, at the alignment that was asked for. */
+static void check_tmai(uint32_t layers, uint64_t alignment)
+{
+    struct bytes file = read_file("out.tmai");
+    uint64_t end = 256 + layers * UINT64_C(32);
+    assert_memory_equal(file.data, "IAMT", 4);
+    assert_int_equal(number_at(file.data + 4, 4), 1);
+    assert_int_equal(number_at(file.data + 8, 4), layers);
+    for (uint32_t i = 0; i < layers; i++) {
+        const uint8_t *layer = file.data + 256 + 32 * i;
+        const uint64_t offset = number_at(layer, 4), bits = number_at(layer + 8, 4);
+        assert_int_equal(offset, (end + alignment - 1) / alignment * alignment);
+        assert_int_equal(bits, i == layers - 1 ? 32 : i == 0 ? 16 : 4);
+        end = offset + number_at(layer + 4, 4);
+    }
+    assert_int_equal(file.size, (end + alignment - 1) / alignment * alignment);
+    bytes_free(&file);
+}
+
+static void tmai_has_layers_one_behind_the_other(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 1M --tensors 7 out.tmai"), 0);
+    check_tmai(7, 32);
+    assert_int_equal(tool("generate --size 100K --tensors 5 --alignment 4K --format tmai out.tmai"), 0);
+    check_tmai(5, 4096);
+    assert_int_equal(tool("generate --size 1 --tensors 300 out.tmai"), 0);
+    check_tmai(300, 32);
+    assert_int_equal(tool("generate --size 1 --tensors 1 out.tmai"), 0);
+    check_tmai(1, 32);
+    assert_int_equal(tool("generate --size 1M --seed 7 one.tmai"), 0);
+    assert_int_equal(tool("generate --size 1M --seed 7 two.tmai"), 0);
+    assert_int_equal(tool("generate --size 1M --seed 8 three.tmai"), 0);
+    assert_true(same_files("one.tmai", "two.tmai"));
+    assert_false(same_files("one.tmai", "three.tmai"));
+}
+
 static void experts_have_a_dimension_of_their_own(void **state)
 {
     static const char *const gguf[] = {"blk.0.ffn_gate_exps.weight", "blk.1.ffn_up_exps.weight",
@@ -426,6 +468,7 @@ int main(void)
         IN_FOLDER(gguf_shards_hold_all_tensors),
         IN_FOLDER(safetensors_file_is_fully_covered),
         IN_FOLDER(safetensors_index_names_every_tensor),
+        IN_FOLDER(tmai_has_layers_one_behind_the_other),
         IN_FOLDER(experts_have_a_dimension_of_their_own),
         IN_FOLDER(shards_do_not_change_the_data),
     };

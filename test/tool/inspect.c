@@ -290,6 +290,28 @@ static void safetensors_shards_are_one_model(void **state)
 }
 #endif
 
+static void tmai_is_told_in_full(void **state)
+{
+    (void)state;
+    assert_int_equal(tool("generate --size 1M --tensors 30 m.tmai"), 0);
+    json_t *model = inspect("m.tmai");
+    assert_in_range(check_model(model), (1 << 20) - 32, 1 << 20);
+    assert_string_equal(text_at(model, "format"), "tmai");
+    assert_int_equal(integer_at(model, "version"), 1);
+    assert_int_equal(integer_at(model, "alignment"), 1);
+    assert_int_equal(json_array_size(json_object_get(model, "tensors")), 30);
+    json_t *metadata = json_object_get(model, "metadata");
+    assert_string_equal(text_at(metadata, "general.name"), "tresor generate");
+    assert_int_equal(integer_at(metadata, "layer.0.precision"), 16);
+    assert_int_equal(integer_at(metadata, "layer.29.precision"), 32);
+    json_t *first = json_array_get(json_object_get(model, "tensors"), 0);
+    assert_string_equal(text_at(first, "name"), "layer.0");
+    assert_int_equal(integer_at(first, "offset"), 256 + 30 * 32);
+    json_decref(model);
+    assert_int_equal(tool("load m.tmai"), 0);
+    assert_int_equal(tool("load --strategy read m.tmai"), 0);
+}
+
 static void lost_output_is_told(void **state)
 {
     (void)state;
@@ -321,6 +343,7 @@ int main(void)
         IN_FOLDER(safetensors_is_told_in_full),
         IN_FOLDER(safetensors_shards_are_one_model),
 #endif
+        IN_FOLDER(tmai_is_told_in_full),
         IN_FOLDER(lost_output_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,7 +121,8 @@ static void reasons_have_names(void **state)
     (void)state;
     assert_string_equal(tresor_reason_name(TRESOR_REASON_NONE), "none");
     assert_string_equal(tresor_reason_name(TRESOR_REASON_SYSTEM), "system");
-    assert_string_equal(tresor_reason_name(TRESOR_REASON_SYSTEM + 1), "unknown");
+    assert_string_equal(tresor_reason_name(TRESOR_REASON_SOURCE), "source");
+    assert_string_equal(tresor_reason_name(TRESOR_REASON_SOURCE + 1), "unknown");
 }
 
 int main(void)

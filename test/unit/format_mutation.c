@@ -85,6 +85,15 @@ static void mutated_gguf(void **state)
     bytes_free(&bytes);
 }
 
+static void mutated_tmai(void **state)
+{
+    (void)state;
+    struct bytes bytes = {0};
+    const size_t header = tmai_put_good_file(&bytes);
+    mutate_many(&bytes, header, 40000, 4);
+    bytes_free(&bytes);
+}
+
 static void mutated_safetensors(void **state)
 {
     (void)state;
@@ -114,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mutated_gguf),
+        cmocka_unit_test(mutated_tmai),
 #ifdef TRESOR__SAFETENSORS
         cmocka_unit_test(mutated_safetensors),
         cmocka_unit_test(mutated_index),

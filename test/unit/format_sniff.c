@@ -27,6 +27,8 @@ static void what_is_no_model_is_refused(void **state)
         {"G", 1, TRESOR_ERROR_TRUNCATED},
         {"GGUF", 4, TRESOR_ERROR_TRUNCATED},
         {"\x10\0\0\0\0\0\0\0", 8, TRESOR_ERROR_TRUNCATED},
+        {"IAMT", 4, TRESOR_ERROR_TRUNCATED},
+        {"TMAI", 4, TRESOR_ERROR_TRUNCATED},
         {"hello", 5, TRESOR_ERROR_FORMAT},
         {"GGML\1\0\0\0\0\0", 10, TRESOR_ERROR_FORMAT},
         {"\x7f"

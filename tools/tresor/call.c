@@ -3,6 +3,11 @@
 
 static const struct call_shape shapes[CALL_COUNT] = {
     [CALL_OPEN] = {.name = "open", .text = "path", .made = "source", .makes_request = true},
+    [CALL_OPEN_WITH] = {.name = "open_with",
+                        .text = "path",
+                        .numbers = {"origin", "descriptor", "offset_bytes", "length_bytes", "content"},
+                        .made = "source",
+                        .makes_request = true},
     [CALL_CLOSE] = {.name = "close", .handle = "source", .makes_request = true},
     [CALL_SPLIT] = {.name = "split", .handle = "source", .list = CALL_LIST_OF_TENSORS},
     [CALL_LIST] = {.name = "item_of_list",
@@ -55,6 +60,25 @@ static int32_t ask(struct tresor_context *context, request_verb *verb, const str
     return verb(context, call->items, call->count, NULL, request);
 }
 
+/** A descriptor is lent, and a replay's is not used. */
+static int32_t open_with(struct tresor_context *context, const struct call *call,
+                         struct tresor_source *source, struct tresor_request *request)
+{
+    const struct tresor_source_origin origin = {
+        .size_bytes = sizeof origin,
+        .kind = (uint32_t)call->numbers[0],
+        .path = call->text,
+        .descriptor = (int32_t)call->numbers[1],
+        .offset_bytes = call->numbers[2],
+        .length_bytes = call->numbers[3],
+    };
+    const struct tresor_source_options options = {
+        .size_bytes = sizeof options,
+        .content = (uint32_t)call->numbers[4],
+    };
+    return tresor_source_open_with(context, &origin, &options, source, request);
+}
+
 static int32_t ask_load(struct tresor_context *context, const struct call *call,
                         struct tresor_request *request)
 {
@@ -89,6 +113,10 @@ static int32_t make_request(struct tresor_context *context, const struct call *c
     switch (call->kind) {
     case CALL_OPEN:
         code = tresor_source_open(context, call->text, 0, &source, &request);
+        answer->handle = source.value;
+        break;
+    case CALL_OPEN_WITH:
+        code = open_with(context, call, &source, &request);
         answer->handle = source.value;
         break;
     case CALL_CLOSE:

@@ -10,6 +10,7 @@
 /** All that change what a context does, of those that commands make. */
 enum call_kind {
     CALL_OPEN,
+    CALL_OPEN_WITH,
     CALL_CLOSE,
     CALL_SPLIT,
     CALL_LIST,    /* tresor_item_of_list */
@@ -34,7 +35,7 @@ enum call_kind {
 };
 
 enum {
-    CALL_NUMBERS = 3,
+    CALL_NUMBERS = 5,
 };
 
 struct call {

@@ -29,11 +29,24 @@ static int32_t make_request(const struct opened *opened, const struct call *call
     return answer.code;
 }
 
-int32_t calls_open(const struct opened *opened, const char *path, struct tresor_source *source,
-                   struct tresor_request *request)
+static bool is_whole_file(const struct model_place *place)
+{
+    return !place->has_descriptor && !place->is_blob && place->offset_bytes == 0 &&
+           place->length_bytes == 0;
+}
+
+int32_t calls_open(const struct opened *opened, const struct model_place *place,
+                   struct tresor_source *source, struct tresor_request *request)
 {
     struct call_answer answer;
-    calls_make(opened, &(struct call){.kind = CALL_OPEN, .text = path}, &answer);
+    const struct call call = {
+        .kind = is_whole_file(place) ? CALL_OPEN : CALL_OPEN_WITH,
+        .text = place->path,
+        .numbers = {place->has_descriptor ? TRESOR_ORIGIN_DESCRIPTOR : TRESOR_ORIGIN_PATH,
+                    place->descriptor, place->offset_bytes, place->length_bytes,
+                    place->is_blob ? TRESOR_CONTENT_BLOB : TRESOR_CONTENT_MODEL},
+    };
+    calls_make(opened, &call, &answer);
     source->value = answer.handle;
     request->value = answer.request;
     return answer.code;

@@ -12,8 +12,8 @@
 /** The call as it is, or recorded. */
 void calls_make(const struct opened *opened, const struct call *call, struct call_answer *answer);
 
-int32_t calls_open(const struct opened *opened, const char *path, struct tresor_source *source,
-                   struct tresor_request *request);
+int32_t calls_open(const struct opened *opened, const struct model_place *place,
+                   struct tresor_source *source, struct tresor_request *request);
 int32_t calls_close(const struct opened *opened, struct tresor_request *request);
 int32_t calls_split(const struct opened *opened, const uint32_t *tensors, size_t count);
 int32_t calls_item_of_list(const struct opened *opened, const uint32_t *tensors, size_t count,

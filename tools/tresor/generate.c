@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define SHARDS_MAX 65535 /* split.count has 16 bits */
 #define ALIGNMENT_BYTES_DEFAULT 32
 #define ALIGNMENT_BYTES_MAX (1 << 20)
+#define TMAI_ALIGNMENT_BYTES_MAX 4096 /* more would leave holes that are no padding */
 #define VOCABULARY_DEFAULT 259 /* one token per byte, and unknown, begin and end */
 #define VOCABULARY_LEAST 3
 #define VOCABULARY_MAX (1 << 24)
@@ -37,15 +39,17 @@ enum {
 };
 
 static const struct option_row rows[] = {
-    {KEY_FORMAT, "format", "FORMAT", "gguf or safetensors; else told by the end of OUT"},
-    {KEY_SIZE, "size", "SIZE", "about how many bytes of tensors (default 256M)"},
+    {KEY_FORMAT, "format", "FORMAT", "gguf, safetensors or tmai; else told by the end of OUT"},
+    {KEY_SIZE, "size", "SIZE", "about how many bytes of tensors (default 256M); a TMAI file\n"
+     "ends before 4G"},
     {KEY_TENSORS, "tensors", "N", "exactly how many tensors (default: 9 per layer and 3)"},
     {KEY_SHARDS, "shards", "N",
      "how many files; with more than one OUT is their base name,\n"
      "and they are called like NAME-00001-of-00003.gguf"},
     {KEY_SEED, "seed", "SEED", "the same seed makes the same bytes (default 0)"},
     {KEY_ALIGNMENT, "alignment", "SIZE",
-     "of tensors in GGUF files: a power of two from 8 to 1M (default 32)"},
+     "of tensors in GGUF files: a power of two from 8 to 1M (default 32);\n"
+     "of layers in TMAI files: at most 4K"},
     {KEY_VOCABULARY, "vocabulary", "N", "tokens in the metadata of GGUF files (default 259)"},
     {KEY_EXPERTS, "experts", "N",
      "a mixture of so many experts: the feed-forward tensors have three\n"
@@ -55,7 +59,8 @@ static const struct option_row rows[] = {
 static const struct command_usage usage = {
     .command = "generate",
     .operands = "OUT",
-    .about = "Write pseudo-random tensors with the names and proportions of a llama model.\n"
+    .about = "Write pseudo-random tensors with the names and proportions of a llama model, or, as TMAI has\n"
+             "them, layers of bytes.\n"
              "Files get their names only when all are complete. Sizes may end in K, M, G or T.",
     .options = rows,
     .option_count = sizeof rows / sizeof rows[0],
@@ -63,13 +68,15 @@ static const struct command_usage usage = {
 
 static const char *suffix_of(enum generate_format format)
 {
-    return format == GENERATE_GGUF ? ".gguf" : ".safetensors";
+    return format == GENERATE_GGUF ? ".gguf" : ".safetensors"; /* TMAI files have no shards */
 }
 
 static enum generate_format format_of_name(const char *name)
 {
     if (strcmp(name, "gguf") == 0)
         return GENERATE_GGUF;
+    if (strcmp(name, "tmai") == 0)
+        return GENERATE_TMAI;
     return strcmp(name, "safetensors") == 0 ? GENERATE_SAFETENSORS : GENERATE_NO_FORMAT;
 }
 
@@ -78,7 +85,7 @@ static bool take_format(const struct option_reader *reader, struct generate_opti
     options->format = format_of_name(reader->value);
     if (options->format != GENERATE_NO_FORMAT)
         return true;
-    options_wrong(reader, "--format: '%s' is not gguf or safetensors", reader->value);
+    options_wrong(reader, "--format: '%s' is not gguf, safetensors or tmai", reader->value);
     return false;
 }
 
@@ -127,6 +134,23 @@ static enum generate_format format_of_path(const char *path)
     return dot ? format_of_name(dot + 1) : GENERATE_NO_FORMAT;
 }
 
+/** Whether the format has what the options ask for. */
+static bool fits_format(const struct option_reader *reader, const struct generate_options *options)
+{
+    const char *fault = NULL;
+    if (options->format == GENERATE_SAFETENSORS && options->alignment_bytes)
+        fault = "--alignment is for GGUF and TMAI files only";
+    else if (options->format != GENERATE_GGUF && options->vocabulary)
+        fault = "--vocabulary is for GGUF files only";
+    else if (options->format == GENERATE_TMAI && options->alignment_bytes > TMAI_ALIGNMENT_BYTES_MAX)
+        fault = "--alignment: layers of TMAI files are aligned to 4K at most";
+    else if (options->format == GENERATE_TMAI && (options->shard_count > 1 || options->expert_count))
+        fault = "--shards and --experts: TMAI files have neither";
+    if (fault)
+        options_wrong(reader, "%s", fault);
+    return !fault;
+}
+
 /** Check what concerns several options, and fill in what was not said. */
 static bool complete(const struct option_reader *reader, struct generate_options *options)
 {
@@ -142,10 +166,8 @@ static bool complete(const struct option_reader *reader, struct generate_options
         options_wrong(reader, "'%s' tells no format; give --format", options->path);
         return false;
     }
-    if (options->format != GENERATE_GGUF && (options->alignment_bytes || options->vocabulary)) {
-        options_wrong(reader, "--alignment and --vocabulary are for GGUF files only");
+    if (!fits_format(reader, options))
         return false;
-    }
     if (!options->alignment_bytes)
         options->alignment_bytes = ALIGNMENT_BYTES_DEFAULT;
     if (!options->vocabulary)
@@ -180,7 +202,9 @@ static bool write_files(struct output *output, const struct generate_options *op
     for (uint32_t i = 0; i < options->shard_count; i++) {
         if (!output_open(output, i))
             return false;
-        if (options->format == GENERATE_GGUF)
+        if (options->format == GENERATE_TMAI)
+            write_tmai(output, options, model);
+        else if (options->format == GENERATE_GGUF)
             write_gguf(output, options, model, &shards[i]);
         else
             write_safetensors(output, options, model, &shards[i]);
@@ -226,6 +250,14 @@ static int generate(const struct generate_options *options, const struct model *
     return done ? TOOL_DONE : TOOL_BAD_FILE;
 }
 
+static bool make_tensors(struct model *model, const struct generate_options *options)
+{
+    if (options->format == GENERATE_TMAI)
+        return layers_make(model, options->size_bytes, options->tensor_count);
+    return model_make(model, options->format, options->size_bytes, options->tensor_count,
+                      options->expert_count);
+}
+
 /** Make the model that the options ask for, and write it. */
 static int generate_model(const struct option_reader *reader,
                           const struct generate_options *options)
@@ -233,14 +265,14 @@ static int generate_model(const struct option_reader *reader,
     struct model model;
     int code = TOOL_BAD_FILE;
     struct shard *shards = calloc(options->shard_count, sizeof *shards);
-    if (!shards ||
-        !model_make(&model, options->format, options->size_bytes, options->tensor_count,
-                    options->expert_count)) {
+    if (!shards || !make_tensors(&model, options)) {
         fputs("tresor: out of memory\n", stderr);
         free(shards);
         return code;
     }
-    if (options->shard_count > model.tensor_count)
+    if (options->format == GENERATE_TMAI && tmai_bytes(&model, options->alignment_bytes) > UINT32_MAX)
+        code = options_wrong(reader, "--size: a TMAI file ends before 4G");
+    else if (options->shard_count > model.tensor_count)
         code = options_wrong(reader, "--shards: %" PRIu32 " are more than the %" PRIu32 " tensors",
                              options->shard_count, model.tensor_count);
     else

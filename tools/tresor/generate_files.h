@@ -48,6 +48,12 @@ bool write_gguf(struct output *output, const struct generate_options *options,
 bool write_safetensors(struct output *output, const struct generate_options *options,
                        const struct model *model, const struct shard *shard);
 
+bool write_tmai(struct output *output, const struct generate_options *options,
+                const struct model *model);
+
+/** Bytes of the whole TMAI file. */
+uint64_t tmai_bytes(const struct model *model, uint32_t alignment_bytes);
+
 /** Write the JSON that tells which shard has which tensor into the open file. */
 bool write_safetensors_index(struct output *output, const struct model *model,
                              const struct shard *shards, uint32_t shard_count);

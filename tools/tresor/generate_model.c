@@ -67,6 +67,7 @@ static const struct element_traits traits[] = {
     [ELEMENT_BF16] = {"BF16", TRESOR_DTYPE_BF16, 1, 2},
     [ELEMENT_Q4_0] = {NULL, TRESOR_DTYPE_Q4_0, 32, 18},
     [ELEMENT_Q8_0] = {NULL, TRESOR_DTYPE_Q8_0, 32, 34},
+    [ELEMENT_BYTES] = {NULL, TRESOR_DTYPE_U8, 1, 1},
 };
 
 const struct element_traits *element_traits(enum element element)
@@ -262,7 +263,7 @@ static void squeeze(struct model *model, uint64_t size_bytes)
 }
 
 /** Layers as models have them: the length of the embedding is some 128 times their count. */
-static uint32_t plausible_layers(uint64_t size_bytes)
+uint32_t model_plausible_layers(uint64_t size_bytes)
 {
     const uint64_t bytes_of_one_layer = 155000;
     uint64_t layers = 1;
@@ -308,7 +309,7 @@ bool model_make(struct model *model, enum generate_format format, uint64_t size_
 {
     const uint32_t others = 3;
     if (tensor_count == 0)
-        tensor_count = plausible_layers(size_bytes) * LAYER_ROLES + others;
+        tensor_count = model_plausible_layers(size_bytes) * LAYER_ROLES + others;
     *model = (struct model){.tensor_count = tensor_count, .expert_count = expert_count};
     if (tensor_count > others)
         model->layer_count = (tensor_count - others + LAYER_ROLES - 1) / LAYER_ROLES;

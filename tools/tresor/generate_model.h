@@ -10,6 +10,7 @@ enum generate_format {
     GENERATE_NO_FORMAT = 0,
     GENERATE_GGUF,
     GENERATE_SAFETENSORS,
+    GENERATE_TMAI,
 };
 
 enum element {
@@ -18,6 +19,7 @@ enum element {
     ELEMENT_BF16,
     ELEMENT_Q4_0,
     ELEMENT_Q8_0,
+    ELEMENT_BYTES, /* any */
 };
 
 /** How an element type is stored and what the formats call it. */
@@ -61,6 +63,15 @@ struct model {
  */
 bool model_make(struct model *model, enum generate_format format, uint64_t size_bytes,
                 uint32_t tensor_count, uint32_t expert_count);
+
+/** Layers as models of that size have them. */
+uint32_t model_plausible_layers(uint64_t size_bytes);
+
+/**
+ * As model_make, of opaque layers about equal in size, as TMAI files have them; with a `layer_count` of 0 as many as is
+ * plausible.
+ */
+bool layers_make(struct model *model, uint64_t size_bytes, uint32_t layer_count);
 
 void model_free(struct model *model);
 

@@ -75,6 +75,7 @@ static struct bits bits_of(enum element element)
         return (struct bits){UINT64_C(0x8FFF8FFF8FFF8FFF), UINT64_C(0x3000300030003000)};
     case ELEMENT_Q4_0:
     case ELEMENT_Q8_0:
+    case ELEMENT_BYTES:
         break;
     }
     return (struct bits){UINT64_MAX, 0};

@@ -29,6 +29,7 @@ static const struct option_row rows[] = {
     MODEL_OPTION_BACKEND(KEY_BACKEND),
     MODEL_OPTION_DIRECT(KEY_DIRECT),
     MODEL_OPTION_TENSOR(KEY_TENSOR),
+    MODEL_OPTIONS_PLACE,
 };
 
 static const struct command_usage usage = {
@@ -149,10 +150,17 @@ static void hash_selection(struct hashing *hashing, const struct selection *sele
     }
 }
 
+static bool hash_is_possible(const struct option_reader *reader,
+                             const struct model_options *options, const struct opened *opened)
+{
+    uint32_t strategy;
+    return model_options_strategy(reader, options, opened, &strategy);
+}
+
 static int hash(const struct option_reader *reader, const struct model_options *options)
 {
     struct opened opened;
-    struct selection selection;
+    struct selection selection = {0};
     const struct tresor_context_options context_options = {
         .size_bytes = sizeof context_options,
         .strategy = options->strategy,
@@ -165,9 +173,11 @@ static int hash(const struct option_reader *reader, const struct model_options *
         .degraded = {.opened = &opened},
     };
     int code = TOOL_BAD_FILE;
-    if (opened_begin(&opened, options->path, &context_options, NULL)) {
+    if (opened_begin(&opened, &options->place, &context_options, NULL)) {
         interrupt_catch();
-        code = select_tensors(reader, options, &opened, &selection);
+        code = hash_is_possible(reader, options, &opened)
+                   ? select_tensors(reader, options, &opened, &selection)
+                   : TOOL_USAGE;
         if (code == TOOL_DONE)
             hash_selection(&hashing, &selection);
         if (hashing.failures.count > 0)
@@ -188,6 +198,8 @@ static bool take_option(const struct option_reader *reader, int key, struct mode
         return model_options_take_backend(reader, options);
     if (key == KEY_DIRECT)
         return model_options_take_direct(reader, options);
+    if (key != KEY_TENSOR)
+        return model_options_take_place(reader, key, options);
     model_options_take_pattern(reader, options);
     return true;
 }

@@ -11,6 +11,7 @@ enum {
 };
 
 static const struct option_row rows[] = {
+    MODEL_OPTIONS_PLACE,
     {KEY_JSON, "json", NULL, "print one JSON object"},
 };
 
@@ -30,11 +31,11 @@ static const struct command_usage usage = {
     .option_count = sizeof rows / sizeof rows[0],
 };
 
-static int inspect(const char *path, bool is_json)
+static int inspect(const struct model_place *place, bool is_json)
 {
     struct opened opened;
     struct tresor_error error;
-    if (opened_begin(&opened, path, NULL, NULL))
+    if (opened_begin(&opened, place, NULL, NULL))
         error = error_of_code(is_json ? inspect_print_json(&opened) : inspect_print_text(&opened));
     else
         error = opened.error;
@@ -47,13 +48,17 @@ static int inspect(const char *path, bool is_json)
 int command_inspect(int argc, char **argv)
 {
     struct option_reader reader;
-    const char *path;
+    struct model_options options = {0};
     bool is_json = false;
     options_begin(&reader, &usage, argc, argv);
     int key;
-    while ((key = options_next(&reader)) >= 0)
-        is_json = true; /* the only option */
+    while ((key = options_next(&reader)) >= 0) {
+        is_json = is_json || key == KEY_JSON;
+        if (key != KEY_JSON && !model_options_take_place(&reader, key, &options))
+            return TOOL_USAGE;
+    }
     if (key == OPTIONS_STOP)
         return reader.exit_code;
-    return model_options_take_path(&reader, &path) ? inspect(path, is_json) : TOOL_USAGE;
+    return model_options_take_path(&reader, &options) ? inspect(&options.place, is_json)
+                                                      : TOOL_USAGE;
 }

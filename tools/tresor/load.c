@@ -39,6 +39,7 @@ static const struct option_row rows[] = {
      "live on, and tell, where a file becomes shorter under tensors that\n"
      "are used, rather than die of SIGBUS"},
     MODEL_OPTION_TENSOR(KEY_TENSOR),
+    MODEL_OPTIONS_PLACE,
     {KEY_SPLIT, "split", NULL,
      "split tensors of three dimensions, like experts, and load their\n"
      "slices one by one: what is counted then are slices too"},
@@ -83,7 +84,7 @@ static int load_and_report(const struct option_reader *reader, const struct load
                            struct load_result *result)
 {
     struct trace trace;
-    if (!trace_begin(&trace, options->trace_path, options->trace_times, options->model.path))
+    if (!trace_begin(&trace, options->trace_path, options->trace_times, options->model.place.path))
         return TOOL_BAD_FILE;
     int code = load_recorded(reader, options, &trace, result);
     if (options->is_json && code != TOOL_USAGE)
@@ -98,7 +99,7 @@ static int load_and_report(const struct option_reader *reader, const struct load
 static int load(const struct option_reader *reader, const struct load_options *options)
 {
     struct load_result result = {
-        .path = options->model.path,
+        .path = options->model.place.path,
         .strategy = tresor_strategy_name(options->model.strategy),
         .lock_wanted = options->lock,
         .cold_wanted = options->cold,
@@ -163,7 +164,7 @@ static bool take_option(const struct option_reader *reader, int key, struct load
         options->is_json = true;
         return true;
     default:
-        return false;
+        return model_options_take_place(reader, key, &options->model);
     }
 }
 
@@ -179,6 +180,8 @@ static int run(struct option_reader *reader, struct load_options *options)
     if (!model_options_finish(reader, &options->model) ||
         !walk_options_finish(reader, &options->walk, options->lock))
         return TOOL_USAGE;
+    if (options->cold && options->model.place.has_descriptor)
+        return options_wrong(reader, "--cold needs FILE, by whose path it is opened once more");
     if (options->trace_times && !options->trace_path)
         return options_wrong(reader, "--trace-times needs --trace, whose times they are");
     return load(reader, options);

@@ -63,14 +63,14 @@ static void load_item(const struct opened *opened, struct tresor_item item,
 
 /** What is loaded are tensors that were used at least once. */
 static void walk_item(const struct load_options *options, const struct opened *opened,
-                      struct tresor_item item, struct load_result *result)
+                      struct tresor_item item, uint32_t strategy, struct load_result *result)
 {
     struct progress progress = {0};
     struct walk walk = {
         .opened = opened,
         .options = &options->walk,
         .item = item,
-        .strategy = options->model.strategy,
+        .strategy = strategy,
         .failures = &result->failures,
         .degraded = &result->degraded,
         .progress = &progress,
@@ -113,6 +113,10 @@ static int load_opened(const struct option_reader *reader, const struct load_opt
                        const struct opened *opened, struct load_result *result)
 {
     struct tresor_item item;
+    uint32_t strategy;
+    if (!model_options_strategy(reader, &options->model, opened, &strategy))
+        return TOOL_USAGE;
+    result->strategy = tresor_strategy_name(strategy);
     const int32_t split = options->split ? load_split(opened) : TRESOR_OK;
     if (split != TRESOR_OK) {
         const struct tresor_error error = error_of_code(split);
@@ -126,7 +130,7 @@ static int load_opened(const struct option_reader *reader, const struct load_opt
         load_evict_files(opened, &result->cold);
     interrupt_catch();
     if (result->walk.is_wanted)
-        walk_item(options, opened, item, result);
+        walk_item(options, opened, item, strategy, result);
     else
         load_item(opened, item, result);
     if (options->lock && !interrupt_signal())
@@ -170,7 +174,7 @@ int load_run(const struct option_reader *reader, const struct load_options *opti
     int code = TOOL_BAD_FILE;
     result->failures.opened = &opened;
     result->degraded.opened = &opened;
-    if (opened_begin(&opened, options->model.path, &context_options, recorder))
+    if (opened_begin(&opened, &options->model.place, &context_options, recorder))
         code = load_opened(reader, options, &opened, result);
     else if (!opened.context && options->model.numa != TRESOR_NUMA_DEFAULT &&
              opened.error.code == TRESOR_ERROR_UNSUPPORTED)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model_options.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ bool model_options_take_strategy(const struct option_reader *reader, struct mode
 {
     static const struct choice choices[] = {{"mmap", TRESOR_STRATEGY_MMAP},
                                             {"read", TRESOR_STRATEGY_READ}};
+    options->is_strategy_asked = true;
     if (choose(reader, choices, sizeof choices / sizeof choices[0], &options->strategy))
         return true;
     options_wrong(reader, "--strategy: '%s' is not mmap or read", reader->value);
@@ -101,14 +103,40 @@ void model_options_take_pattern(const struct option_reader *reader, struct model
     options->patterns[options->pattern_count++] = reader->value;
 }
 
-bool model_options_take_path(const struct option_reader *reader, const char **path)
+bool model_options_take_place(const struct option_reader *reader, int key,
+                              struct model_options *options)
 {
+    struct model_place *place = &options->place;
+    switch (key) {
+    case MODEL_KEY_DESCRIPTOR:
+        place->has_descriptor = true;
+        return options_u32(reader, 0, INT32_MAX, &place->descriptor);
+    case MODEL_KEY_OFFSET:
+        return options_size(reader, 0, INT64_MAX / 2, &place->offset_bytes);
+    case MODEL_KEY_LENGTH:
+        return options_size(reader, 1, INT64_MAX / 2, &place->length_bytes);
+    default:
+        place->is_blob = true;
+        return true;
+    }
+}
+
+bool model_options_take_path(const struct option_reader *reader, struct model_options *options)
+{
+    if (options->place.has_descriptor) {
+        snprintf(options->descriptor_name, sizeof options->descriptor_name, "descriptor %" PRIu32,
+                 options->place.descriptor);
+        options->place.path = options->descriptor_name;
+        if (reader->operand_count > 0)
+            options_wrong(reader, "FILE and --descriptor are both given");
+        return reader->operand_count == 0;
+    }
     if (reader->operand_count != 1 || !*reader->operands[0]) {
         options_wrong(reader, reader->operand_count > 1 ? "more than one FILE was given"
                                                         : "FILE, the model, is missing");
         return false;
     }
-    *path = reader->operands[0];
+    options->place.path = reader->operands[0];
     return true;
 }
 
@@ -125,10 +153,21 @@ static void settle_direct(const struct option_reader *reader, struct model_optio
 
 bool model_options_finish(const struct option_reader *reader, struct model_options *options)
 {
-    if (!model_options_take_path(reader, &options->path))
+    if (!model_options_take_path(reader, options))
         return false;
     settle_direct(reader, options);
     return true;
+}
+
+bool model_options_strategy(const struct option_reader *reader, const struct model_options *options,
+                            const struct opened *opened, uint32_t *strategy)
+{
+    *strategy = opened_is_mappable(opened) ? options->strategy : TRESOR_STRATEGY_READ;
+    if (*strategy == options->strategy || !options->is_strategy_asked)
+        return true;
+    options_wrong(reader, "--strategy mmap: '%s' cannot be mapped where it is, only read",
+                  opened->path);
+    return false;
 }
 
 /** Mark what a pattern matches. Returns an error code. */

@@ -38,8 +38,29 @@
             "may be given several times"                                                           \
     }
 
+/* The four rows of where a model is. */
+#define MODEL_OPTIONS_PLACE                                                                        \
+    {MODEL_KEY_DESCRIPTOR, "descriptor", "N",                                                      \
+     "the model is what descriptor N is open on, instead of FILE"},                                \
+        {MODEL_KEY_OFFSET, "offset", "SIZE",                                                       \
+         "the model begins there in the file; where that is no multiple\n"                         \
+         "of a page it can only be read"},                                                         \
+        {MODEL_KEY_LENGTH, "length", "SIZE", "and is that long, not up to the file's end"},        \
+    {                                                                                              \
+        MODEL_KEY_BLOB, "blob", NULL, "any file: one tensor of bytes, named like the file"         \
+    }
+
+enum {
+    MODEL_KEY_DESCRIPTOR = 1000,
+    MODEL_KEY_OFFSET,
+    MODEL_KEY_LENGTH,
+    MODEL_KEY_BLOB,
+};
+
 struct model_options {
-    const char *path;
+    struct model_place place;
+    char descriptor_name[32];
+    bool is_strategy_asked;
     uint32_t strategy; /* enum tresor_strategy */
     uint32_t backend;  /* enum tresor_backend */
     uint32_t direct;   /* enum tresor_direct */
@@ -75,12 +96,21 @@ bool model_options_take_numa(const struct option_reader *reader, struct model_op
 /** The argument of --tensor. */
 void model_options_take_pattern(const struct option_reader *reader, struct model_options *options);
 
-/** The one operand, FILE; false after options_wrong. */
-bool model_options_take_path(const struct option_reader *reader, const char **path);
+/** An option of MODEL_OPTIONS_PLACE. False after options_wrong. */
+bool model_options_take_place(const struct option_reader *reader, int key,
+                              struct model_options *options);
+
+/** The one operand, FILE, where the model is in no descriptor; false after options_wrong. */
+bool model_options_take_path(const struct option_reader *reader, struct model_options *options);
 
 /** After all options: the path, and what of the options fits together. False after options_wrong.
  */
 bool model_options_finish(const struct option_reader *reader, struct model_options *options);
+
+/** The strategy for a model that is open: to read where it cannot be mapped. False, after options_wrong, where it was to be mapped
+ * all the same. */
+bool model_options_strategy(const struct option_reader *reader, const struct model_options *options,
+                            const struct opened *opened, uint32_t *strategy);
 
 /**
  * The tensors that any of the patterns matches. TOOL_DONE; or TOOL_USAGE, after a message that

@@ -14,10 +14,10 @@ struct tresor_error error_of_code(int32_t code)
     return (struct tresor_error){.code = code, .file = TRESOR_NONE, .tensor = TRESOR_NONE};
 }
 
-static int32_t open_source(struct opened *opened)
+static int32_t open_source(struct opened *opened, const struct model_place *place)
 {
     struct tresor_request request;
-    int32_t code = calls_open(opened, opened->path, &opened->source, &request);
+    int32_t code = calls_open(opened, place, &opened->source, &request);
     if (code != TRESOR_OK)
         return code;
     struct tresor_event event = {0};
@@ -27,22 +27,29 @@ static int32_t open_source(struct opened *opened)
     return code;
 }
 
-bool opened_begin(struct opened *opened, const char *path,
+bool opened_begin(struct opened *opened, const struct model_place *place,
                   const struct tresor_context_options *options, struct recorder *recorder)
 {
     *opened = (struct opened){
-        .path = path, .recorder = recorder, .error = error_of_code(TRESOR_OK)};
+        .path = place->path, .recorder = recorder, .error = error_of_code(TRESOR_OK)};
     opened->info.size_bytes = sizeof opened->info;
     int32_t code = recorder ? recorder_create(recorder, options, &opened->context)
                             : tresor_context_create(options, &opened->context);
     if (code == TRESOR_OK)
-        code = open_source(opened);
+        code = open_source(opened, place);
     if (code == TRESOR_OK)
         code = tresor_source_get_info(opened->context, opened->source, &opened->info);
     opened->is_open = code == TRESOR_OK;
     if (code != TRESOR_OK && opened->error.code != code)
         opened->error = error_of_code(code);
     return opened->is_open;
+}
+
+bool opened_is_mappable(const struct opened *opened)
+{
+    struct tresor_file_info info = {.size_bytes = sizeof info};
+    return tresor_source_get_file(opened->context, opened->source, 0, &info) == TRESOR_OK &&
+           info.is_mappable;
 }
 
 void opened_end(struct opened *opened)

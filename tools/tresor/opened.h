@@ -9,6 +9,16 @@
 
 struct recorder;
 
+/** Where a model is. All but the path zero: it is the file of that path. */
+struct model_place {
+    const char *path;        /* or what the descriptor is called */
+    bool has_descriptor;
+    uint32_t descriptor;     /* open in this process, instead of the path */
+    uint64_t offset_bytes;   /* where it begins in the file */
+    uint64_t length_bytes;   /* 0: up to the file's end */
+    bool is_blob;            /* any bytes, one tensor */
+};
+
 struct opened {
     const char *path;
     struct recorder *recorder; /* NULL: no trace is written */
@@ -21,8 +31,11 @@ struct opened {
 
 /** Make a context and open the model, recorded unless `recorder` is NULL. False, with `error`, if it
  * could not be; close it all the same. */
-bool opened_begin(struct opened *opened, const char *path,
+bool opened_begin(struct opened *opened, const struct model_place *place,
                   const struct tresor_context_options *options, struct recorder *recorder);
+
+/** False where the model's bytes cannot be mapped where they are. It is open. */
+bool opened_is_mappable(const struct opened *opened);
 
 /** Close the model and free the context. */
 void opened_end(struct opened *opened);

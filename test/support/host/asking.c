@@ -77,7 +77,10 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
     bool has_room = verb == TRESOR_VERB_LOAD     ? !host_may_be_too_big(host, items, count)
                     : verb == TRESOR_VERB_STREAM ? host_has_stage_room(host)
                                                  : true;
-    if (code == TRESOR_ERROR_TOO_BIG && !has_room)
+    bool may_map = verb == TRESOR_VERB_SWAP || /* whose strategy is its own */
+                   (verb == TRESOR_VERB_LOAD && strategy == TRESOR_STRATEGY_MMAP);
+    if ((code == TRESOR_ERROR_TOO_BIG && !has_room) ||
+        (may_map && host_may_refuse(host, source, code)))
         return NULL;
     host_expect(host, code,
                 host_is_full(host) || items_named(host) + count > host->options.items_max,

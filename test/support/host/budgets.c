@@ -214,7 +214,8 @@ void host_plan(struct host *host)
         options.window_bytes = host_draw(host, 400000);
     int32_t code = tresor_plan(host->context, steps, count, &options, &request);
     if ((code == TRESOR_ERROR_TOO_BIG && is_a_step_too_big(host, steps, count)) ||
-        (code == TRESOR_ERROR_BUSY && has_plan(host, index)))
+        (code == TRESOR_ERROR_BUSY && has_plan(host, index)) ||
+        (options.strategy == TRESOR_STRATEGY_MMAP && host_may_refuse(host, index, code)))
         return;
     host_expect(host, code, host_is_full(host), "plan");
     struct host_request *made = host_note(host, code, request, TRESOR_VERB_PLAN, index);

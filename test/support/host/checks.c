@@ -35,6 +35,9 @@ bool host_may_end(const struct host *host, const struct host_request *request, i
         return code == TRESOR_ERROR_NOT_RESIDENT || code == TRESOR_ERROR_LOCK_LIMIT;
     case TRESOR_VERB_LOAD:
         return may_load_end(request, code);
+    case TRESOR_VERB_ADVISE:
+        return code == TRESOR_ERROR_UNSUPPORTED &&
+               request->origin >= TRESOR_ORIGIN_MEMORY;
     case TRESOR_VERB_BUDGET:
         return code == TRESOR_ERROR_BUSY && request->may_lack_room;
     case TRESOR_VERB_STREAM:
@@ -52,6 +55,8 @@ static const struct bytes *bytes_of(const struct host *host, const struct host_s
 {
     const struct tresor__slot *slot =
         &host->context->controller.slots[tresor__handle_slot(source->handle.value)];
+    if (source->origin >= TRESOR_ORIGIN_MEMORY)
+        return &host->models->sets[source->model].parts[0].bytes;
     uint64_t inode = slot->source.model.files[file].identity.inode;
     return inode >= 1 && inode <= host->fake->file_count ? host->fake->files[inode - 1].bytes : NULL;
 }
@@ -133,6 +138,8 @@ void host_check_held(struct host *host)
     const char *held = faulty_sys_check(&host->faulty);
     if (held)
         host_violate(host, "%s", held);
+    if (host->lent != 0)
+        host_violate(host, "%u origins were not released", (unsigned)host->lent);
     if (host->memory.outstanding_bytes != 0)
         host_violate(host, "held: %jd allocated bytes", (intmax_t)host->memory.outstanding_bytes);
 }

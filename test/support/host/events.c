@@ -104,7 +104,8 @@ static void see_end(struct host *host, struct host_request *request,
 static void see_degraded(struct host *host, const struct tresor_event *event)
 {
     uint32_t alignment = host->fake->direct_alignment_bytes;
-    bool is_refused = alignment == 0 || alignment > FAKE_PAGE_BYTES || host->is_disturbed;
+    bool is_refused = alignment == 0 || alignment > FAKE_PAGE_BYTES || host->is_disturbed ||
+                      host->options.direct == TRESOR_DIRECT_ON; /* also of what is no file */
     bool is_ring_refused = host->plan.backend == TRESOR_BACKEND_URING &&
                            (host->fake->has_no_ring || host->is_disturbed);
     if (event->flags == TRESOR_DEGRADED_BACKEND ? !is_ring_refused

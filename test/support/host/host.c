@@ -200,7 +200,12 @@ struct host_request *host_note(struct host *host, int32_t code, struct tresor_re
     if (code != TRESOR_OK)
         return NULL;
     struct host_request *made = &host->requests[host->request_count++];
-    *made = (struct host_request){.value = request.value, .verb = verb, .source = source};
+    *made = (struct host_request){
+        .value = request.value,
+        .verb = verb,
+        .source = source,
+        .origin = source < HOST_SOURCES ? host->sources[source].origin : 0,
+    };
     host->live_count++;
     host_note_use(host);
     if (host->live_count > host->options.requests_max)

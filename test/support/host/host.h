@@ -3,6 +3,7 @@
 #ifndef TEST_SUPPORT_HOST_HOST_H
 #define TEST_SUPPORT_HOST_HOST_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <tresor/tresor.h>
@@ -69,6 +70,7 @@ enum host_source_state {
 
 struct host_source {
     enum host_source_state state;
+    uint32_t origin; /* enum tresor_origin_kind */
     struct tresor_source handle;
     uint32_t model;
     uint32_t uses; /* of its items */
@@ -91,6 +93,7 @@ struct host_request {
     uint64_t value;
     enum tresor_verb verb;
     uint32_t source;
+    uint32_t origin; /* of the source, which may be another's by the request's end */
     uint32_t named; /* items */
     bool wants_items;
     bool wants_pins;
@@ -142,6 +145,8 @@ struct host {
     bool is_disturbed; /* something but a cancel may make requests fail */
     uint64_t transitions;
     uint64_t digest;  /* of all steps and events, in their order */
+    _Atomic uint32_t lent; /* memory and functions that are the library's until it releases them */
+    _Atomic uint32_t reads; /* of such functions */
     uint64_t loads;   /* LOAD requests that have ended, and pieces that came to memory with them */
     uint64_t loaded;
     struct host_source sources[HOST_SOURCES];
@@ -295,6 +300,15 @@ void host_release_wrongly(struct host *host, uint32_t source);
 
 /** Take a pin over that an ITEM event brings. */
 void host_take_pin(struct host *host, uint32_t source, const struct tresor_event *event);
+
+/* --- origins.c --- */
+
+/** Open a model by its path, or as something else that the host has. As tresor_source_open answers. */
+int32_t host_open(struct host *host, struct host_source *source, uint32_t model,
+                  struct tresor_request *request);
+
+/** Whether to map what a source has may be answered by that: there is nothing to map. */
+bool host_may_refuse(const struct host *host, uint32_t source, int32_t code);
 
 /* --- checks.c --- */
 

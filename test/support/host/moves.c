@@ -44,8 +44,7 @@ static void open_source(struct host *host)
         used += host->sources[i].state != HOST_CLOSED;
     struct host_source *source = &host->sources[index];
     uint32_t model = host_draw(host, MODELS_ALL);
-    int32_t code = tresor_source_open(host->context, models_path(host->models, model), 0,
-                                      &source->handle, &request);
+    int32_t code = host_open(host, source, model, &request);
     host_expect(host, code, host_is_full(host) || used >= host->options.sources_max, "open");
     if (!host_note(host, code, request, TRESOR_VERB_OPEN, index))
         return;
