@@ -56,8 +56,9 @@ void tresor__guard_resolve(struct tresor_context *context, struct tresor__effect
     bool is_window = effect->kind == TRESOR__EFFECT_RESERVE
                          ? !(effect->flags & TRESOR__RESERVE_WRITABLE)
                          : effect->space == TRESOR__SPACE_WINDOW;
-    /* Only pages of a file can be lost. */
-    if (!context->controller.io.is_guarded || !is_window || !tresor__origin_has_file(&file->origin))
+    /* Only pages of a file can be lost, and no page of what is decoded is one. */
+    bool is_of_file = tresor__origin_has_file(&file->origin) && file->held.compression == TRESOR_COMPRESSION_NONE;
+    if (!context->controller.io.is_guarded || !is_window || !is_of_file)
         return;
     if (effect->kind == TRESOR__EFFECT_RESERVE || effect->kind == TRESOR__EFFECT_RELEASE)
         effect->record = range;

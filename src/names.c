@@ -2,6 +2,7 @@
 #include <tresor/budget.h>
 #include <tresor/choice.h>
 #include <tresor/event.h>
+#include <tresor/source.h>
 #include <tresor/strategy.h>
 
 const char *tresor_strategy_name(uint32_t strategy)
@@ -14,6 +15,12 @@ const char *tresor_policy_name(uint32_t policy)
 {
     static const char *const names[] = {"default", "lru", "lfru", "priority"};
     return policy < sizeof names / sizeof names[0] ? names[policy] : "unknown";
+}
+
+const char *tresor_compression_name(uint32_t compression)
+{
+    static const char *const names[] = {"none", "zstd", "gzip", "lz4"};
+    return compression < sizeof names / sizeof names[0] ? names[compression] : "unknown";
 }
 
 const char *tresor_reason_name(uint32_t reason)

@@ -107,6 +107,20 @@ static int32_t start(struct tresor_context *context, const struct tresor_source_
     return code;
 }
 
+static void limit_decoding(struct tresor__model *model, const struct tresor_source_options *options)
+{
+    if (options->max_decoded_bytes > 0)
+        model->max_decoded_bytes = options->max_decoded_bytes;
+    if (options->max_ratio > 0)
+        model->max_ratio = options->max_ratio == UINT32_MAX ? UINT64_MAX : options->max_ratio;
+}
+
+/* So much is reserved with what it is rounded up by. */
+static bool are_options_valid(const struct tresor_source_options *options)
+{
+    return options->content <= TRESOR_CONTENT_BLOB && options->max_decoded_bytes <= INT64_MAX / 2;
+}
+
 static int32_t open(struct tresor_context *context, const struct tresor_source_origin *origin,
                     const struct tresor_source_options *options, struct tresor_source *source,
                     struct tresor_request *request)
@@ -120,6 +134,7 @@ static int32_t open(struct tresor_context *context, const struct tresor_source_o
     code = start(context, origin, options->content, index, slot);
     if (code != TRESOR_OK)
         return code;
+    limit_decoding(&slot->source.model, options);
     if (slot->generation == 0)
         slot->generation = tresor__generation_next(0);
     struct tresor__request *made = tresor__requests_take(controller, TRESOR_VERB_OPEN, index);
@@ -146,8 +161,7 @@ int32_t tresor_source_open_with(struct tresor_context *context,
     code = tresor__options_copy(&origin, sizeof origin, given);
     if (code == TRESOR_OK && given_options)
         code = tresor__options_copy(&options, sizeof options, given_options);
-    if (code == TRESOR_OK &&
-        (!is_valid(&origin) || options.content > TRESOR_CONTENT_BLOB || options.reserved))
+    if (code == TRESOR_OK && (!is_valid(&origin) || !are_options_valid(&options)))
         code = TRESOR_ERROR_INVALID;
     return code == TRESOR_OK ? open(context, &origin, &options, source, request) : code;
 }

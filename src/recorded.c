@@ -20,7 +20,8 @@ int32_t tresor__context_create_recorded(const struct tresor_context_options *opt
     if (code != TRESOR_OK)
         return code;
     struct tresor_context *made = *context;
-    const struct tresor__controller *controller = &made->controller;
+    struct tresor__controller *controller = &made->controller;
+    controller->io.is_recorded = true;
     *facts = (struct tresor__host_facts){
         .page_bytes = controller->limits.page_bytes,
         .seams_max = controller->limits.seams_max,
@@ -83,5 +84,8 @@ int32_t tresor__context_create_replayed(const struct tresor_context_options *opt
     replay->sys.cookie = replay;
     replay->sys.page_bytes = replayed_page_bytes;
     replay->sys.max_maps = replayed_max_maps;
-    return tresor__context_create_on(&replay->sys, make_replay, replay, &replayed, context);
+    int32_t code = tresor__context_create_on(&replay->sys, make_replay, replay, &replayed, context);
+    if (code == TRESOR_OK)
+        (*context)->controller.io.is_recorded = true;
+    return code;
 }

@@ -94,7 +94,7 @@ int32_t tresor_source_get_file(struct tresor_context *context, struct tresor_sou
     const struct tresor__model_file *file = &slot->source.model.files[index];
     struct tresor_file_info known = {
         .path = file->path,
-        .file_bytes = file->identity.size_bytes,
+        .file_bytes = tresor__model_file_bytes(file),
         .window = file->window,
         .window_bytes = file->window_bytes,
         .direct = file->io.direct.is_open,
@@ -103,6 +103,8 @@ int32_t tresor_source_get_file(struct tresor_context *context, struct tresor_sou
         .origin = file->origin.kind,
         .offset_bytes = file->origin.offset_bytes,
         .is_mappable = slot->source.model.is_mappable,
+        .compression = file->held.compression,
+        .stored_bytes = file->identity.size_bytes,
     };
     return tresor__info_copy(info, &known, sizeof known);
 }
@@ -145,7 +147,7 @@ int32_t tresor_source_get_metadata(struct tresor_context *context, struct tresor
         return TRESOR_ERROR_INVALID;
     const struct tresor__metadata *metadata = &model->directory.metadata[index];
     const char *base =
-        metadata->in_strings ? model->directory.strings : (const char *)model->files[0].header;
+        metadata->in_strings ? model->directory.strings : (const char *)tresor__model_header(&model->files[0]);
     struct tresor_metadata_info known = {
         .key = model->directory.strings + metadata->key_offset,
         .key_bytes = metadata->key_length,

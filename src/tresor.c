@@ -33,6 +33,7 @@ static void *address_of(struct tresor__controller *controller, const struct tres
 {
     switch (effect->space) {
     case TRESOR__SPACE_WINDOW:
+    case TRESOR__SPACE_HELD:
         return file->window + effect->place;
     case TRESOR__SPACE_HEADER:
         return file->header + effect->place;
@@ -56,6 +57,7 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
         [TRESOR__WORK_PARSE] = tresor__slot_parse,
         [TRESOR__WORK_INDEX] = tresor__slot_index,
         [TRESOR__WORK_FREE] = tresor__slot_free,
+        [TRESOR__WORK_DECODE] = tresor__slot_decode,
     };
     struct tresor__controller *controller = &context->controller;
     struct tresor__slot *slot = &controller->slots[effect->source];
@@ -68,7 +70,9 @@ static void resolve(struct tresor_context *context, struct tresor__effect *effec
     effect->address = address_of(controller, effect, file);
     effect->nodes = context->nodes.numa == TRESOR_NUMA_DEFAULT ? NULL : &context->nodes;
     bool has_target =
-        effect->kind == TRESOR__EFFECT_MOVE || effect->kind == TRESOR__EFFECT_REPLACE;
+        effect->kind == TRESOR__EFFECT_MOVE || effect->kind == TRESOR__EFFECT_REPLACE ||
+        ((effect->kind == TRESOR__EFFECT_READ || effect->kind == TRESOR__EFFECT_ADVISE) &&
+         tresor__model_is_held(file));
     effect->target = has_target ? file->window + effect->offset : NULL;
     if (effect->kind == TRESOR__EFFECT_WORK) {
         effect->work = works[effect->flags];

@@ -13,7 +13,8 @@ extern "C" {
 
 /**
  * A budget bounds the memory of a context's tensors: private pages of windows, pages of files that are mapped and
- * populated, locked ones among them, pages kept as spare, and the memory of stages once a STREAM has used it. It is counted
+ * populated, locked ones among them, pages kept as spare, what compressed files were decoded to, for as long as they are open, and
+ * the memory of stages once a STREAM has used it. It is counted
  * in whole pages, a page that tensors share once. What the context itself consists of is not in it: its machines, made
  * when it is created and when sources open, and 1 MiB for each worker where reads cannot go to their place.
  *

@@ -22,7 +22,7 @@ enum tresor_reason {
     TRESOR_REASON_STRATEGY = 4, /**< the strategy has no use of it */
     TRESOR_REASON_SIZE = 5,     /**< the tensor is too small for it */
     TRESOR_REASON_SYSTEM = 6,   /**< the system refused it: an event has said so, or will */
-    TRESOR_REASON_SOURCE = 7,   /**< there is no file behind the source, or its bytes lie askew in it (tresor_source_open_with) */
+    TRESOR_REASON_SOURCE = 7,   /**< there is no file behind the source, or its bytes lie askew in it or are compressed (tresor_source_open_with) */
 };
 
 /** What a tensor is like in memory, and why; each `_reason` is an enum tresor_reason. */

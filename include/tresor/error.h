@@ -44,6 +44,7 @@ enum tresor_error_code {
     TRESOR_ERROR_MAP_REFUSED = -25,
     TRESOR_ERROR_TOO_BIG = -26,
     TRESOR_ERROR_POISONED = -27,
+    TRESOR_ERROR_CORRUPT = -28,
 };
 
 /** The value of tresor_error.file and tresor_error.tensor where there is none. */

@@ -91,7 +91,7 @@ struct tresor_request_options {
  *
  * EVICT takes tensors out of memory. One that is acquired, locked or being loaded fails with BUSY
  * (but see TRESOR_REQUEST_WAIT); one that is not in memory is evicted already. A page that
- * neighbours share leaves with its last tensor.
+ * neighbours share leaves with its last tensor. What a compressed file was decoded to stays until its source is closed.
  *
  * LOCK locks the pages of resident tensors (mlock(2)), waiting for loads under way; a tensor that
  * is not in memory fails with NOT_RESIDENT. A refusal by the system is a LOCK_LIMIT error, with the

@@ -31,6 +31,17 @@ enum tresor_origin_kind {
     TRESOR_ORIGIN_CALLBACK = 3,   /**< what a function of the host's reads */
 };
 
+/** How a file is compressed. */
+enum tresor_compression {
+    TRESOR_COMPRESSION_NONE = 0,
+    TRESOR_COMPRESSION_ZSTD = 1,
+    TRESOR_COMPRESSION_GZIP = 2,
+    TRESOR_COMPRESSION_LZ4 = 3, /**< frames */
+};
+
+/** "none", "zstd", "gzip" or "lz4"; "unknown" for anything else. Any thread. */
+TRESOR_API const char *tresor_compression_name(uint32_t compression);
+
 /** Bits of tresor_source_origin.flags. */
 enum tresor_origin_flag {
     TRESOR_ORIGIN_OWNED = 1, /**< DESCRIPTOR: it is handed over, and closed with the source */
@@ -81,7 +92,13 @@ struct tresor_source_options {
     size_t size_bytes; /**< sizeof of this struct */
     uint64_t cookie;   /**< given back in the request's events */
     uint32_t content;  /**< enum tresor_content */
-    uint32_t reserved; /**< 0 */
+    /**
+     * A compressed file: how many times its own size it may be decoded to; 0: 1000, so that what is sent to fill the memory has
+     * to be a thousandth of it, where weights come to less than 2, and even zeros by gzip to 1032. UINT32_MAX: any.
+     */
+    uint32_t max_ratio;
+    /** And to how many bytes; 0: 64 GiB. As many addresses are reserved until it is decoded. */
+    uint64_t max_decoded_bytes;
 };
 
 /**
@@ -91,6 +108,14 @@ struct tresor_source_options {
  * file. Models of several files are opened by the path of one, from its beginning: else their DONE event says UNSUPPORTED.
  * What is longer than its file is TRUNCATED; a pipe, a folder or a device is NOT_REGULAR; a descriptor that is not
  * open is INVALID, and one that is not open for reading PERMISSION. tresor_source_check finds no change in what is no file.
+ *
+ * A file compressed with zstd (seekable too), gzip or as LZ4 frames, told by its first bytes and not by its name, is decoded when
+ * it is opened, a few MiB at a time, on workers, or, with the sync backend, inside tresor_dispatch. Its decoded bytes are private
+ * memory in its window until it is closed and are all that is kept, so that its tensors are loaded at once and evicting them
+ * gives nothing back; they count in a budget for as long, and what finds no room in what is left of it is TOO_BIG: nothing is
+ * evicted for it. It cannot be mapped, advised on, or be one of several files. Damage is CORRUPT, with `offset` in the
+ * compressed file; one that is cut TRUNCATED; more than the options allow, or a zstd window above 128 MiB, LIMIT; a compression
+ * that the build has not got FORMAT; and a zstd dictionary UNSUPPORTED. What opens a path has all this too, with the defaults.
  * Returns TRESOR_OK, INVALID, AGAIN (no slot), NO_MEMORY or THREAD; then nothing was taken over.
  */
 TRESOR_API int32_t tresor_source_open_with(struct tresor_context *context,
@@ -147,8 +172,9 @@ struct tresor_file_info {
     uint32_t direct_alignment_bytes; /**< of direct reads in memory and in the file; 0: none */
     uint32_t origin;                 /**< enum tresor_origin_kind */
     uint64_t offset_bytes;           /**< of its byte 0 in what was opened */
-    uint32_t is_mappable;            /**< 0: there is nothing to map, or it lies askew to its pages */
-    uint32_t reserved;               /**< 0 */
+    uint32_t is_mappable;            /**< 0: there is nothing to map, or it lies askew to its pages or is compressed */
+    uint32_t compression;            /**< enum tresor_compression; all else but its path and origin is of what it was decoded to */
+    uint64_t stored_bytes;           /**< how long it is where it lies: file_bytes, or as many as it is compressed to */
 };
 
 /** One tensor. */

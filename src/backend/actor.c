@@ -563,6 +563,10 @@ static int64_t act_read(const struct tresor__sys *sys, const struct tresor__effe
 {
     if (effect->is_cancelled)
         return -ECANCELED;
+    if (effect->target) {
+        memcpy(effect->address, effect->target, (size_t)effect->length);
+        return (int64_t)effect->length;
+    }
     if (!tresor__effect_has_file(effect))
         return tresor__origin_read(sys, effect, effect->address, effect->offset, effect->length);
     if (effect->flags & TRESOR__READ_CACHED)
@@ -600,7 +604,7 @@ static int64_t act_advise(const struct tresor__sys *sys, const struct tresor__ef
         [TRESOR_ADVICE_WILLNEED] = TRESOR__SYS_MEMORY_WILLNEED,
     };
     int64_t page = sys->page_bytes(sys->cookie);
-    if (!tresor__effect_has_file(effect))
+    if (!tresor__effect_has_file(effect) || effect->target)
         return -EOPNOTSUPP;
     if (effect->length == 0)
         return 0;

@@ -84,6 +84,12 @@ uint64_t tresor__host_target(const struct tresor__flight *flight,
     return 0;
 }
 
+/* What is decoded comes out of memory, and is no read of a file. */
+static uint32_t public_kind(const struct tresor__effect *effect)
+{
+    return effect->kind == TRESOR__EFFECT_READ && effect->target ? TRESOR_EFFECT_WORK : effect->kind;
+}
+
 /* Machines count from where the model begins; who makes the call counts from where the file does. */
 static uint64_t public_offset(const struct tresor__effect *effect)
 {
@@ -98,7 +104,7 @@ struct tresor_effect tresor__host_effect(const struct tresor__effect *effect,
     const struct inner inner = {.effect = *effect, .sys = sys};
     bool has_path = tresor__effect_origin(effect)->kind == TRESOR_ORIGIN_PATH;
     struct tresor_effect public = {
-        .kind = effect->kind,
+        .kind = public_kind(effect),
         .flags = public_flags(effect),
         .number = number,
         .target = target,

@@ -31,6 +31,7 @@ enum tresor__space {
     TRESOR__SPACE_HEADER = 2, /* the header's memory, at the file's own offset */
     TRESOR__SPACE_CALLER = 3, /* the caller's memory of a COPY request, at `place` */
     TRESOR__SPACE_STAGE = 4,  /* the stage of a STREAM request's chunk, at `place` */
+    TRESOR__SPACE_HELD = 6,   /* the window of a compressed file, beside what may be guarded */
     TRESOR__SPACE_SCRATCH = 5, /* behind the window, for pages on their way into it, at `place` */
 };
 
@@ -60,6 +61,7 @@ enum tresor__work {
     TRESOR__WORK_PARSE = 0,
     TRESOR__WORK_INDEX = 1,
     TRESOR__WORK_FREE = 2,
+    TRESOR__WORK_DECODE = 3,
 };
 
 /** One effect. The part up to `length` is what a trace shows; the rest is resolved when it is
@@ -81,7 +83,7 @@ struct tresor__effect {
     int descriptor;
     bool is_cancelled; /* by a backend: READ: was asked to end early; CANCEL: has found its read */
     void *address;                   /* of `place` */
-    void *target;                    /* MOVE, REPLACE: of `offset` in the window */
+    void *target;                    /* MOVE, REPLACE: of `offset` in the window; READ, ADVISE: the same where the file is held */
     const char *path;                /* OPEN */
     const struct tresor__origin *origin; /* of the file; NULL: its path, the whole of it */
     int64_t (*work)(void *argument); /* WORK */

@@ -98,10 +98,20 @@ static bool has_stage_room(const struct tresor__io *io)
 {
     const struct tresor__room *room = &io->room;
     uint64_t kept = room->committed_bytes + room->staged_bytes + room->leaked_bytes +
-                    room->scratch_bytes;
+                    room->held_bytes + room->scratch_bytes;
     uint64_t bytes = tresor__io_stage_room(io);
     uint64_t limit = room->budget_bytes > 0 ? room->budget_bytes : room->limit_bytes;
     return bytes <= tresor__room_left(room) && kept <= limit && bytes <= limit - kept;
+}
+
+uint64_t tresor__io_room_to_hold(const struct tresor__io *io)
+{
+    const struct tresor__room *room = &io->room;
+    uint64_t kept = room->committed_bytes + tresor__room_fixed(room) + room->scratch_bytes - room->stuck_bytes;
+    uint64_t limit = room->budget_bytes > 0 ? room->budget_bytes : UINT64_MAX;
+    uint64_t left = tresor__room_left(room);
+    uint64_t beside = kept < limit ? limit - kept : 0;
+    return left < beside ? left : beside;
 }
 
 bool tresor__io_has_stage(const struct tresor__io *io)

@@ -34,6 +34,7 @@ struct tresor__io {
     uint64_t lock_bytes;     /* the most that one lock asks for */
     uint64_t spare_bytes_max; /* of evicted tensors' private pages that are kept */
     bool is_guarded;          /* faults in windows are contained */
+    bool is_recorded;         /* a trace is written or repeated, which cannot tell what a decoder makes */
     bool evicts_cache;        /* the page cache shall forget what is unmapped */
     struct tresor__room room;
     bool awaits_stage_room; /* a stream's next stage has no memory yet, and finds no room for it */
@@ -126,6 +127,8 @@ enum tresor__urgency tresor__file_urgency(const struct tresor__file *file);
 /** A free block, or TRESOR_NONE. */
 uint32_t tresor__io_take_block(struct tresor__io *io);
 void tresor__io_give_block(struct tresor__io *io, uint32_t block);
+/** How many bytes a file may be decoded to beside what is there and what was admitted. Pure. */
+uint64_t tresor__io_room_to_hold(const struct tresor__io *io);
 /** Whether a stage is free, and its memory there or finding room. Pure. */
 bool tresor__io_has_stage(const struct tresor__io *io);
 /** Take the free stage that there is. */

@@ -29,7 +29,7 @@ static uint64_t interval_mapped_bytes(const struct tresor__ledger *ledger, uint3
 static void count_pages(struct tresor__ledger *ledger, uint32_t number)
 {
     struct tresor__interval *interval = &ledger->intervals[number];
-    bool charged = tresor__interval_has_pages(interval) && !interval->lent;
+    bool charged = tresor__interval_has_pages(interval) && !interval->lent && !ledger->is_held;
     if (interval->charged == charged)
         return;
     uint64_t bytes = interval_mapped_bytes(ledger, number);
@@ -55,7 +55,7 @@ static void count_leaving(struct tresor__ledger *ledger, uint32_t number, bool w
 {
     bool leaving = is_leaving(&ledger->intervals[number]);
     uint64_t bytes = interval_mapped_bytes(ledger, number);
-    if (leaving == was_leaving)
+    if (leaving == was_leaving || ledger->is_held)
         return;
     ledger->leaving_bytes += leaving ? bytes : -bytes;
     ledger->room->leaving_bytes += leaving ? bytes : -bytes;
@@ -89,6 +89,8 @@ void tresor__ledger_yield(struct tresor__ledger *ledger, uint32_t index, bool yi
 
 static void commit(struct tresor__ledger *ledger, uint32_t number, bool committed)
 {
+    if (ledger->is_held)
+        return;
     uint64_t bytes = interval_mapped_bytes(ledger, number);
     ledger->committed_bytes += committed ? bytes : -bytes;
     ledger->room->committed_bytes += committed ? bytes : -bytes;
@@ -99,7 +101,7 @@ uint64_t tresor__ledger_need(const struct tresor__ledger *ledger, uint32_t index
     const struct tresor__span *span = &ledger->spans[index];
     uint64_t bytes = 0;
     for (uint32_t i = span->first_interval; i < span->first_interval + span->interval_count; i++)
-        if (ledger->intervals[i].users == 0)
+        if (ledger->intervals[i].users == 0 && !ledger->is_held)
             bytes += interval_mapped_bytes(ledger, i);
     return bytes;
 }
@@ -109,7 +111,7 @@ uint64_t tresor__ledger_mark(struct tresor__ledger *ledger, uint32_t index, uint
     const struct tresor__span *span = &ledger->spans[index];
     uint64_t bytes = 0;
     for (uint32_t i = span->first_interval; i < span->first_interval + span->interval_count; i++) {
-        if (ledger->intervals[i].mark != mark)
+        if (ledger->intervals[i].mark != mark && !ledger->is_held)
             bytes += interval_mapped_bytes(ledger, i);
         ledger->intervals[i].mark = mark;
     }
@@ -280,6 +282,10 @@ void tresor__ledger_claim(struct tresor__ledger *ledger, uint32_t index,
                 interval->releaser = TRESOR_NONE;
             }
         }
+        if (interval->fill == TRESOR__FILL_EMPTY && ledger->is_held) {
+            interval->backing = TRESOR__BACKING_ANONYMOUS;
+            become_full(ledger, number);
+        }
         if (interval->fill == TRESOR__FILL_FULL) {
             if (interval->failed)
                 poisoned = number;
@@ -316,6 +322,11 @@ void tresor__ledger_unclaim(struct tresor__ledger *ledger, uint32_t index, bool 
             interval->fill = TRESOR__FILL_EMPTY;
         } else if (interval->fill == TRESOR__FILL_FULL) {
             cease_full(ledger, number);
+            if (ledger->is_held) {
+                interval->fill = TRESOR__FILL_EMPTY;
+                interval->backing = TRESOR__BACKING_NONE;
+                continue;
+            }
             spend(ledger, number);
             if (wait) {
                 interval->releaser = index;

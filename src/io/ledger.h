@@ -172,17 +172,23 @@ struct tresor__room {
     uint64_t leaked_bytes;    /* of the charged, those that an unmap has left */
     uint64_t staged_bytes;    /* charged besides: of stages that were used once */
     uint64_t scratch_bytes;   /* and of pages in the scratch of swaps, beside what is in the windows until they come */
+    uint64_t held_bytes;      /* charged besides: of files that are decoded, for as long as they are open */
     uint64_t stuck_bytes;     /* of those, what could not be cleared, and no chunk has replaced */
     uint64_t uncollected_bytes; /* of evicted file pages that the page cache kept, over all evictions; not charged */
     uint32_t seam_count;      /* where a map of the kernel's may end */
     uint32_t seams_max;       /* from then on no pages are moved, for that makes more of them */
 };
 
+/** What is charged and goes for nobody. */
+static inline uint64_t tresor__room_fixed(const struct tresor__room *room)
+{
+    return room->staged_bytes + room->leaked_bytes + room->stuck_bytes + room->held_bytes;
+}
+
 /** What more may be charged. While more is committed than the limit has, what is being loaded may go on. */
 static inline uint64_t tresor__room_left(const struct tresor__room *room)
 {
-    uint64_t committed =
-        room->committed_bytes + room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
+    uint64_t committed = room->committed_bytes + tresor__room_fixed(room);
     uint64_t limit = room->limit_bytes;
     if (room->budget_bytes > 0 && limit > room->budget_bytes) {
         uint64_t allowed = committed > room->budget_bytes ? committed : room->budget_bytes;
@@ -192,6 +198,7 @@ static inline uint64_t tresor__room_left(const struct tresor__room *room)
 }
 
 struct tresor__ledger {
+    bool is_held; /* all its bytes are in memory and counted elsewhere: who claims it has it, and nothing is released */
     struct tresor__interval *intervals; /* count + 1: the last holds only the end */
     uint32_t interval_count;
     struct tresor__span *spans; /* of all tensors of the source */

@@ -274,11 +274,12 @@ void tresor__ledger_check(const struct tresor__ledger *ledger)
             leaked += bytes;
         if (interval->spare)
             spare += bytes;
-        if (interval->users > 0)
+        if (interval->users > 0 && !ledger->is_held)
             committed += bytes;
-        if (interval->users > 0 && interval->yielding == interval->users)
+        if (interval->users > 0 && !ledger->is_held && interval->yielding == interval->users)
             leaving += bytes;
-        assert(interval->charged == (tresor__interval_has_pages(interval) && !interval->lent));
+        assert(interval->charged ==
+               (tresor__interval_has_pages(interval) && !interval->lent && !ledger->is_held));
         if (interval->charged)
             charged += bytes;
         lent += interval->lent;

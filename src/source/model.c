@@ -38,6 +38,8 @@ int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allo
     model->files = tresor__allocate(allocator, sizeof *model->files);
     if (!model->files)
         return TRESOR_ERROR_NO_MEMORY;
+    model->max_decoded_bytes = TRESOR__MAX_DECODED_BYTES;
+    model->max_ratio = TRESOR__MAX_RATIO;
     model->file_count = 1;
     model->file_total = 1;
     model->files[0] = closed_file;
@@ -56,14 +58,23 @@ int32_t tresor__model_init(struct tresor__model *model, const struct tresor_allo
 void tresor__model_free(struct tresor__model *model)
 {
     const struct tresor_allocator *allocator = &model->allocator;
-    for (uint32_t i = 0; i < model->file_total; i++)
+    for (uint32_t i = 0; i < model->file_total; i++) {
+        tresor__decoder_close(model->files[i].held.decoder);
         tresor__free(allocator, model->files[i].path, model->files[i].path_bytes);
+    }
     tresor__free(allocator, model->files, model->file_total * sizeof *model->files);
     tresor__free(allocator, model->guard_replaced, model->guard_words * sizeof *model->guard_replaced);
     tresor__free(allocator, model->guard_heard, model->guard_words * sizeof *model->guard_heard);
     tresor__model_free_tables(model);
     tresor__directory_free(&model->directory);
     *model = (struct tresor__model){0};
+}
+
+uint32_t tresor__model_next_plain(const struct tresor__model *model, uint32_t from)
+{
+    while (from < model->file_count && tresor__model_is_held(&model->files[from]))
+        from++;
+    return from;
 }
 
 struct tresor__model_file *tresor__model_range_holder(const struct tresor__model *model)
@@ -191,12 +202,12 @@ static void list_named(struct tresor__model *model)
     }
 }
 
-/* Other files lie beside the one that was opened, and are whole files as it is. */
+/* Other files lie beside the one that was opened, and are whole files as it is, neither a part of one nor compressed. */
 static bool has_folder(const struct tresor__model *model)
 {
     const struct tresor__origin *origin = &model->files[model->file].origin;
     return origin->kind == TRESOR_ORIGIN_PATH && origin->offset_bytes == 0 &&
-           origin->length_bytes == 0;
+           origin->length_bytes == 0 && !tresor__model_is_held(&model->files[model->file]);
 }
 
 /* The opened file tells what the source is; every other file must be what the first one says. */
@@ -231,14 +242,16 @@ int64_t tresor__model_parse(struct tresor__model *model)
 {
     const struct tresor__model_file *file = &model->files[model->file];
     struct tresor__parse_input input = {
-        .bytes = file->header,
-        .have_bytes = file->header_have_bytes,
-        .file_size_bytes = file->identity.size_bytes,
+        .bytes = tresor__model_header(file),
+        .have_bytes = tresor__model_is_held(file) ? file->held.made_bytes : file->header_have_bytes,
+        .file_size_bytes = tresor__model_file_bytes(file),
         .file = model->file,
         .name = file->path + tresor__shards_folder(file->path),
     };
     if (model->format == TRESOR__FORMAT_LAYOUT)
         model->parser.format = TRESOR__FORMAT_LAYOUT;
+    if (tresor__model_find_compression(model))
+        return 0;
     tresor__parse(&model->parser, &input, &model->directory, &model->parsed);
     if (model->parsed.status == TRESOR__PARSE_DONE)
         end_of_header(model);

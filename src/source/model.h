@@ -13,6 +13,7 @@
 #include "core/origin.h"
 #include "format/format.h"
 #include "io/file.h"
+#include "source/held.h"
 
 enum {
     TRESOR__FILES_MAX = 65535, /* GGUF's split.count is 16 bits wide */
@@ -21,7 +22,10 @@ enum {
     TRESOR__HEADER_FIRST_BYTES = 64 * 1024,
     TRESOR__HEADER_STEP_BYTES = 1024 * 1024,
     TRESOR__HEADER_MAX_BYTES = 1024 * 1024 * 1024,
+    TRESOR__MAX_RATIO = 1000, /* a bomb costs no more than that many times what it took to send it; weights do with two */
 };
+
+#define TRESOR__MAX_DECODED_BYTES (UINT64_C(64) << 30)
 
 struct tresor__model_file {
     struct tresor__origin origin;
@@ -36,6 +40,7 @@ struct tresor__model_file {
     uint8_t *header;       /* NULL: none */
     uint64_t header_bytes; /* reserved */
     uint64_t header_have_bytes;
+    struct tresor__held held;         /* where the file is compressed */
     struct tresor__guard_range guard; /* of the window, but for its scratch */
     struct tresor__file io;
 };
@@ -67,7 +72,9 @@ struct tresor__model {
     uint32_t
         file_total; /* with the file that was opened to find the others, if it is none of them */
     uint32_t file;  /* the one that is being opened, parsed or reserved */
-    bool is_mappable;    /* what it was opened from is */
+    uint64_t max_decoded_bytes; /* of one compressed file */
+    uint64_t max_ratio;         /* of them to its own size */
+    bool is_mappable;    /* what it was opened from is, and none of its files is compressed */
     bool is_other_first; /* the list of files does not begin with the one that was opened */
     struct tresor__parser parser;
     struct tresor__parse_output parsed;
@@ -107,9 +114,32 @@ static inline uint64_t tresor__model_first_bytes(const struct tresor__model *mod
 /** Frees everything but descriptors and ranges, which are the machine's to give back. */
 void tresor__model_free(struct tresor__model *model);
 
-/** What is reserved for a file: its window and, behind it, what its swaps need. */
+/** The file's bytes are decoded and stay in its window, whatever is resident of them. */
+static inline bool tresor__model_is_held(const struct tresor__model_file *file)
+{
+    return file->held.is_whole;
+}
+
+/** How long the model's file is: where it is compressed, decoded. */
+static inline uint64_t tresor__model_file_bytes(const struct tresor__model_file *file)
+{
+    return file->held.is_whole ? file->held.made_bytes : file->identity.size_bytes;
+}
+
+/** The first bytes of the file, of which its header is parsed and its metadata read. */
+static inline const uint8_t *tresor__model_header(const struct tresor__model_file *file)
+{
+    return file->held.is_whole ? file->window : file->header;
+}
+
+/** The first file from `from` on that is not held, or the number of files. */
+uint32_t tresor__model_next_plain(const struct tresor__model *model, uint32_t from);
+
+/** What is reserved for a file: its window and, behind it, what its swaps need; or what it may be decoded to. */
 static inline uint64_t tresor__model_reserved_bytes(const struct tresor__model_file *file)
 {
+    if (file->held.compression != TRESOR_COMPRESSION_NONE)
+        return file->held.reserved_bytes;
     return file->window_bytes + TRESOR__SCRATCH_BYTES;
 }
 
@@ -125,6 +155,12 @@ int32_t tresor__model_open_code(const struct tresor__model *model, int32_t os_er
  * The answer is in model->parsed. Returns 0.
  */
 int64_t tresor__model_parse(struct tresor__model *model);
+
+/** Whether the header window is that of a compressed file; then, in model->parsed, DONE or that it cannot be decoded. */
+bool tresor__model_find_compression(struct tresor__model *model);
+
+/** Decode a piece of the current file. The answer is in its `held.status`; in model->parsed, DONE or why it failed. Returns 0. */
+int64_t tresor__model_decode(struct tresor__model *model);
 
 /** After the last header: check the directory, cut the files into intervals. The answer is in
  * model->parsed. */

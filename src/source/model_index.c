@@ -284,7 +284,8 @@ static void make_file(struct tresor__model *model, uint32_t index, const uint32_
     ledger->spans = model->spans;
     ledger->order = order;
     ledger->order_count = order_count;
-    ledger->file_bytes = file->identity.size_bytes;
+    ledger->file_bytes = tresor__model_file_bytes(file);
+    ledger->is_held = tresor__model_is_held(file);
     place_spans(model, ledger);
 }
 
@@ -382,7 +383,8 @@ static void init_files(struct tresor__model *model)
     for (uint32_t i = 0; i < model->file_count; i++) {
         struct tresor__model_file *file = &model->files[i];
         tresor__file_init(&file->io, model->io, model->source, i);
-        file->window_bytes = round_up(file->identity.size_bytes, TRESOR__WINDOW_ALIGNMENT_BYTES);
+        uint64_t unit = tresor__model_is_held(file) ? model->io->page_bytes : TRESOR__WINDOW_ALIGNMENT_BYTES;
+        file->window_bytes = round_up(tresor__model_file_bytes(file), unit);
     }
 }
 
@@ -420,7 +422,7 @@ static bool check_directory(struct tresor__model *model)
     if (!sizes)
         return false;
     for (uint32_t i = 0; i < model->file_count; i++)
-        sizes[i] = model->files[i].identity.size_bytes;
+        sizes[i] = tresor__model_file_bytes(&model->files[i]);
     int32_t code = tresor__directory_finish(&model->directory, model->format, sizes,
                                             model->file_count, &model->parsed.error);
     tresor__free(&model->allocator, sizes, model->file_count * sizeof *sizes);

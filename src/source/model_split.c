@@ -44,6 +44,7 @@ static bool copy_files(const struct tresor__model *model, struct tresor__model *
         return false;
     for (uint32_t i = 0; i < model->file_count; i++) {
         next->files[i].identity = model->files[i].identity;
+        next->files[i].held = model->files[i].held;
         tresor__file_init(&next->files[i].io, model->io, model->source, i);
     }
     return true;

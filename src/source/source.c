@@ -127,9 +127,68 @@ static bool wants_direct(const void *context, const struct tresor__input *input)
            (direct == TRESOR_DIRECT_AUTO && tresor__origin_has_file(&source->model.files[0].origin));
 }
 
+/* What is held has its window, and is not read any more. */
 static bool has_more_windows(const void *context, const struct tresor__input *input)
 {
-    return has_more_files(context, input);
+    const struct tresor__source *source = context;
+    const struct tresor__model *model = &source->model;
+    (void)input;
+    return tresor__model_next_plain(model, model->file + 1) < model->file_count;
+}
+
+static bool is_all_held(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__source *source = context;
+    (void)input;
+    return tresor__model_next_plain(&source->model, 0) == source->model.file_count;
+}
+
+static bool is_compressed(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__held *held = &current(context)->held;
+    (void)input;
+    return held->compression != TRESOR_COMPRESSION_NONE && !held->is_whole;
+}
+
+static bool is_decoded(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return current(context)->held.status == TRESOR__DECODE_DONE;
+}
+
+static bool is_hungry(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return current(context)->held.status == TRESOR__DECODE_NEEDS_INPUT;
+}
+
+static bool has_pages_left(const void *context, const struct tresor__input *input)
+{
+    const struct tresor__held *held = &current(context)->held;
+    (void)input;
+    return held->made_bytes < held->mapped_bytes;
+}
+
+static uint64_t round_up(uint64_t value, uint64_t unit)
+{
+    return (value + unit - 1) / unit * unit;
+}
+
+/* Pages for what comes next: no more than may come at all, and than there is room for. */
+static uint64_t pages_bytes(const struct tresor__source *source)
+{
+    const struct tresor__held *held = &current(source)->held;
+    const struct tresor__io *io = source->model.io;
+    uint64_t room = tresor__io_room_to_hold(io) / io->page_bytes * io->page_bytes;
+    uint64_t rest = round_up(held->limit_bytes, io->page_bytes) - held->mapped_bytes;
+    uint64_t bytes = rest < TRESOR__HELD_PAGES_BYTES ? rest : TRESOR__HELD_PAGES_BYTES;
+    return bytes < room ? bytes : room;
+}
+
+static bool lacks_room(const void *context, const struct tresor__input *input)
+{
+    (void)input;
+    return pages_bytes(context) == 0;
 }
 
 static struct tresor__model_file *range_holder(const struct tresor__source *source)
@@ -162,6 +221,19 @@ static bool is_to_reopen(const void *context, const struct tresor__input *input)
 }
 
 /* --- effects --- */
+
+/* Room of the context's is taken by what is decoded, and given back with its pages. */
+static void hold_room(struct tresor__source *source, uint64_t bytes)
+{
+    source->model.io->room.held_bytes += bytes;
+    source->model.io->room.charged_bytes += bytes;
+}
+
+static void free_room(struct tresor__source *source, uint64_t bytes)
+{
+    source->model.io->room.held_bytes -= bytes;
+    source->model.io->room.charged_bytes -= bytes;
+}
 
 static struct tresor__effect *ask(struct tresor__source *source, struct tresor__outbox *out,
                                   uint8_t kind, uint8_t on_ok)
@@ -247,13 +319,21 @@ static void ask_header(void *context, const struct tresor__input *input, struct 
     effect->length = header_limit(file);
 }
 
+/* A header is read to its end; what is decoded to the file's, and is nobody's to keep then. */
+static uint16_t read_flags(const struct tresor__source *source)
+{
+    if (current(source)->held.compression == TRESOR_COMPRESSION_NONE)
+        return TRESOR__READ_ALONE;
+    return source->model.io->evicts_cache ? TRESOR__CACHE_SPARING : 0;
+}
+
 static void ask_read(struct tresor__source *source, struct tresor__outbox *out)
 {
     struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_READ, SOURCE_ON_READ_OK);
     effect->space = TRESOR__SPACE_HEADER;
-    effect->flags = TRESOR__READ_ALONE;
+    effect->flags = read_flags(source);
     effect->place = current(source)->header_have_bytes;
-    effect->offset = effect->place;
+    effect->offset = current(source)->held.input_offset + effect->place;
     effect->length = read_left(source);
 }
 
@@ -334,6 +414,149 @@ static void trim_again(void *context, const struct tresor__input *input, struct 
     release_header(source, out);
 }
 
+/* --- a compressed file --- */
+
+/* Beside what may come out one alignment more, so that there always is something to cut. */
+static void ask_hold(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    struct tresor__held *held = &current(source)->held;
+    (void)input;
+    held->reserved_bytes = round_up(held->limit_bytes, TRESOR__WINDOW_ALIGNMENT_BYTES) + TRESOR__WINDOW_ALIGNMENT_BYTES;
+    ask(source, out, TRESOR__EFFECT_RESERVE, SOURCE_ON_RESERVE_OK)->length = held->reserved_bytes;
+}
+
+static void decode_more(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    (void)input;
+    ask_work(context, out, TRESOR__WORK_DECODE);
+}
+
+static void ask_map(struct tresor__source *source, struct tresor__outbox *out)
+{
+    struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_MAP, SOURCE_ON_MAP_OK);
+    effect->flags = TRESOR__MAP_ANONYMOUS;
+    effect->space = TRESOR__SPACE_WINDOW;
+    effect->place = current(source)->held.mapped_bytes;
+    effect->offset = effect->place;
+    effect->length = source->map_bytes;
+}
+
+/* Their room is theirs from now on. */
+static void ask_pages(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->retries = 0;
+    source->map_bytes = pages_bytes(source);
+    hold_room(source, source->map_bytes);
+    ask_map(source, out);
+}
+
+static void map_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->retries++;
+    ask_map(source, out);
+}
+
+static void keep_pages(struct tresor__source *source, const struct tresor__input *input)
+{
+    struct tresor__held *held = &current(source)->held;
+    held->mapped_bytes += source->map_bytes;
+    if (input->value > 0)
+        held->nodes_errno = (int32_t)input->value;
+    source->map_bytes = 0;
+}
+
+static void keep_pages_and_decode(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    keep_pages(context, input);
+    decode_more(context, input, out);
+}
+
+static void ask_fetch(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    struct tresor__model_file *file = current(source);
+    struct tresor__held *held = &file->held;
+    (void)input;
+    held->input_offset += file->header_have_bytes;
+    held->taken_bytes = 0;
+    file->header_have_bytes = 0;
+    uint64_t left = file->identity.size_bytes - held->input_offset;
+    uint64_t room = file->header_bytes < TRESOR__HELD_INPUT_BYTES ? file->header_bytes : TRESOR__HELD_INPUT_BYTES;
+    source->header_want_bytes = left < room ? left : room;
+    source->retries = 0;
+    ask_read(source, out);
+}
+
+static void keep_input_and_decode(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    current(context)->header_have_bytes += (uint64_t)input->value;
+    decode_more(context, input, out);
+}
+
+/* Whole pages of what came out, and one where nothing did. */
+static uint64_t kept_bytes(const struct tresor__source *source)
+{
+    const struct tresor__held *held = &current(source)->held;
+    uint64_t page = source->model.io->page_bytes;
+    return held->made_bytes > 0 ? round_up(held->made_bytes, page) : page;
+}
+
+static void cut(struct tresor__source *source, struct tresor__outbox *out)
+{
+    struct tresor__effect *effect = ask(source, out, TRESOR__EFFECT_RELEASE, SOURCE_ON_RELEASE_OK);
+    effect->space = TRESOR__SPACE_HELD;
+    effect->place = kept_bytes(source);
+    effect->length = current(source)->held.reserved_bytes - effect->place;
+}
+
+static void ask_cut(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->retries = 0;
+    cut(source, out);
+}
+
+static void cut_again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    source->retries++;
+    cut(source, out);
+}
+
+static void parse_decoded(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    current(source)->held.is_whole = true;
+    source->model.is_mappable = false;
+    ask_work(source, out, TRESOR__WORK_PARSE);
+}
+
+/* What lies behind has gone, and its room with it. */
+static void forget_rest(struct tresor__source *source)
+{
+    struct tresor__held *held = &current(source)->held;
+    uint64_t kept = kept_bytes(source);
+    held->reserved_bytes = kept;
+    if (held->mapped_bytes <= kept)
+        return;
+    free_room(source, held->mapped_bytes - kept);
+    held->mapped_bytes = kept;
+}
+
+static void cut_and_parse(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    forget_rest(context);
+    parse_decoded(context, input, out);
+}
+
 static void ask_index(void *context, const struct tresor__input *input, struct tresor__outbox *out)
 {
     (void)input;
@@ -392,7 +615,7 @@ static void ask_first_window(void *context, const struct tresor__input *input,
 {
     struct tresor__source *source = context;
     (void)input;
-    source->model.file = 0;
+    source->model.file = tresor__model_next_plain(&source->model, 0);
     ask_window(source, out);
 }
 
@@ -406,8 +629,14 @@ static void keep_and_ask_window(void *context, const struct tresor__input *input
 {
     struct tresor__source *source = context;
     keep_window(source, input);
-    source->model.file++;
+    source->model.file = tresor__model_next_plain(&source->model, source->model.file + 1);
     ask_window(source, out);
+}
+
+static void keep_window_and_decode(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    keep_window(context, input);
+    decode_more(context, input, out);
 }
 
 /* --- direct reads --- */
@@ -422,14 +651,14 @@ static void keep_window_and_ask_direct(void *context, const struct tresor__input
 {
     struct tresor__source *source = context;
     keep_window(source, input);
-    source->model.file = 0;
+    source->model.file = tresor__model_next_plain(&source->model, 0);
     source->retries = 0;
     ask_direct(source, out);
 }
 
 static void ask_next_direct(struct tresor__source *source, struct tresor__outbox *out)
 {
-    source->model.file++;
+    source->model.file = tresor__model_next_plain(&source->model, source->model.file + 1);
     source->retries = 0;
     ask_direct(source, out);
 }
@@ -490,25 +719,46 @@ static void settle(void *context, const struct tresor__input *input, struct tres
                                                          .slot = source->index});
 }
 
+/* Its ledger is there by now, and with it who tells. The first such file stands for all. */
+static void tell_nodes(const struct tresor__source *source, struct tresor__outbox *out)
+{
+    for (uint32_t i = 0; i < source->model.file_count; i++) {
+        int32_t os_errno = source->model.files[i].held.nodes_errno;
+        if (os_errno == 0)
+            continue;
+        tresor__outbox_message(out, (struct tresor__message){.kind = TRESOR__MESSAGE_DEGRADED,
+                                                             .event = TRESOR_DEGRADED_NUMA,
+                                                             .code = os_errno,
+                                                             .slot = i});
+        return;
+    }
+}
+
+static void settle_open(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    tell_nodes(context, out);
+    settle(context, input, out);
+}
+
 static void keep_window_and_settle(void *context, const struct tresor__input *input,
                                    struct tresor__outbox *out)
 {
     keep_window(context, input);
-    settle(context, input, out);
+    settle_open(context, input, out);
 }
 
 static void keep_direct_and_settle(void *context, const struct tresor__input *input,
                                    struct tresor__outbox *out)
 {
     keep_direct(context, input, out);
-    settle(context, input, out);
+    settle_open(context, input, out);
 }
 
 static void refuse_direct_and_settle(void *context, const struct tresor__input *input,
                                      struct tresor__outbox *out)
 {
     refuse_direct(context, input->os_errno, out);
-    settle(context, input, out);
+    settle_open(context, input, out);
 }
 
 static void again(void *context, const struct tresor__input *input, struct tresor__outbox *out)
@@ -557,6 +807,20 @@ static void keep_window_and_fail_cancelled(void *context, const struct tresor__i
     fail_cancelled(context, input, out);
 }
 
+static void keep_pages_and_fail_cancelled(void *context, const struct tresor__input *input,
+                                          struct tresor__outbox *out)
+{
+    keep_pages(context, input);
+    fail_cancelled(context, input, out);
+}
+
+static void cut_and_fail_cancelled(void *context, const struct tresor__input *input,
+                                   struct tresor__outbox *out)
+{
+    forget_rest(context);
+    fail_cancelled(context, input, out);
+}
+
 static void keep_direct_and_fail_cancelled(void *context, const struct tresor__input *input,
                                            struct tresor__outbox *out)
 {
@@ -597,7 +861,7 @@ static void fail_at_header(struct tresor__source *source, struct tresor__outbox 
                            int32_t os_errno)
 {
     fail(source, out, code, os_errno);
-    source->error.offset = current(source)->header_have_bytes;
+    source->error.offset = current(source)->held.input_offset + current(source)->header_have_bytes;
     source->error.wanted = read_left(source);
 }
 
@@ -637,6 +901,26 @@ static void fail_header_limit(void *context, const struct tresor__input *input,
     fail(source, out, TRESOR_ERROR_LIMIT, 0);
     source->error.wanted = source->model.parsed.need_bytes;
     source->error.got = current(source)->header_bytes;
+}
+
+/* Nothing goes for it: it is opened by who has made room for it. */
+static void fail_too_big(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    (void)input;
+    fail(source, out, TRESOR_ERROR_TOO_BIG, 0);
+    source->error.wanted = current(source)->held.mapped_bytes + source->model.io->page_bytes;
+    source->error.got = current(source)->held.mapped_bytes;
+}
+
+static void fail_pages(void *context, const struct tresor__input *input, struct tresor__outbox *out)
+{
+    struct tresor__source *source = context;
+    int32_t code = tresor__failure_of(TRESOR_ERROR_NO_MEMORY, input->os_errno, 0, 0, 0).code;
+    fail(source, out, code, input->os_errno);
+    source->error.wanted = source->map_bytes;
+    free_room(source, source->map_bytes);
+    source->map_bytes = 0;
 }
 
 static void fail_changed(void *context, const struct tresor__input *input,
@@ -687,10 +971,13 @@ static void forget_range(void *context, const struct tresor__input *input,
                          struct tresor__outbox *out)
 {
     struct tresor__model_file *file = range_holder(context);
-    if (file->window)
+    if (file->window) {
         file->window = NULL;
-    else
+        free_room(context, file->held.mapped_bytes);
+        file->held.mapped_bytes = 0;
+    } else {
         file->header = NULL;
+    }
     again(context, input, out);
 }
 
@@ -745,14 +1032,16 @@ static void check(const void *context)
     assert(source->retries <= TRESOR__RETRIES_MAX);
     /* While work on the model is asked for, a worker may be changing it. */
     if (source->state == SOURCE_FREE || source->state == SOURCE_PARSING ||
-        source->state == SOURCE_INDEXING || source->state == SOURCE_FREEING)
+        source->state == SOURCE_DECODING || source->state == SOURCE_INDEXING || source->state == SOURCE_FREEING)
         return;
     assert(source->model.file < source->model.file_total);
     if (source->state == SOURCE_READY)
         for (uint32_t i = 0; i < source->model.file_count; i++)
             assert(source->model.files[i].window && source->model.files[i].descriptor >= 0);
-    if (source->state == SOURCE_READING)
+    if (source->state == SOURCE_READING || source->state == SOURCE_FETCHING)
         assert(current(source)->header && read_left(source) > 0);
+    if (source->state == SOURCE_ROOMING)
+        assert(current(source)->window && source->map_bytes > 0);
 }
 
 #define TRESOR__DEF "source/source.def"

@@ -18,6 +18,7 @@ struct tresor__source {
     uint16_t index;
     uint32_t retries;
     uint64_t header_want_bytes; /* how much of the header shall be read */
+    uint64_t map_bytes;         /* of pages that are asked for */
     uint64_t leaked_bytes;      /* of ranges whose release was refused for good */
     struct tresor_error error;  /* why it did not open, or what its close could not give back */
     struct tresor__link turn;

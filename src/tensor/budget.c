@@ -37,8 +37,7 @@ static uint64_t limit_beside(const struct tresor__controller *controller, uint64
     uint64_t budget_bytes = controller->budget.budget_bytes;
     if (budget_bytes == 0)
         return UINT64_MAX;
-    uint64_t taken = room->staged_bytes + room->leaked_bytes + room->stuck_bytes +
-                     controller->leaked_bytes + lent_bytes;
+    uint64_t taken = tresor__room_fixed(room) + controller->leaked_bytes + lent_bytes;
     if (controller->io.awaits_stage_room)
         taken += tresor__io_stage_room(&controller->io);
     return budget_bytes > taken ? budget_bytes - taken : 0;
@@ -63,8 +62,7 @@ static void set_room(struct tresor__controller *controller)
     uint64_t budget_bytes = controller->budget.budget_bytes;
     uint64_t lost = controller->leaked_bytes; /* by sources that are closed */
     uint64_t left = budget_bytes > lost ? budget_bytes - lost : 1;
-    uint64_t needed =
-        room->committed_bytes + room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
+    uint64_t needed = room->committed_bytes + tresor__room_fixed(room);
     room->budget_bytes = budget_bytes > 0 ? left : 0;
     room->limit_bytes = budget_bytes == 0 ? UINT64_MAX : needed > left ? needed : left;
 }
@@ -304,12 +302,18 @@ static void each_of_chain(struct tresor__controller *controller, const struct ch
     }
 }
 
+/* Nothing would be had for a piece whose file stays in memory. */
+static bool is_held(const struct tresor__controller *controller, const struct tresor__piece *piece)
+{
+    return controller->slots[piece->tensor.source].source.model.files[piece->file].io.ledger.is_held;
+}
+
 /* What the same request has brought in stays, or it would never have all. */
 bool tresor__budget_may_go(const struct tresor__controller *controller,
                            const struct tresor__piece *piece, uint32_t serial)
 {
     return piece->tensor.state == TENSOR_RESIDENT && !piece->is_yielding &&
-           piece->lock.state == LOCK_UNLOCKED && piece->kept_round != controller->budget.round &&
+           !is_held(controller, piece) && piece->lock.state == LOCK_UNLOCKED && piece->kept_round != controller->budget.round &&
            (serial == 0 || piece->serial != serial);
 }
 
@@ -394,6 +398,8 @@ static uint64_t pages_of(struct tresor__controller *controller, const struct tre
 {
     const struct tresor__ledger *ledger = ledger_of(controller, piece);
     const struct tresor__span *span = &ledger->spans[piece->index];
+    if (ledger->is_held)
+        return 0;
     return tresor__ledger_start(ledger, span->first_interval + span->interval_count) -
            tresor__ledger_start(ledger, span->first_interval);
 }
@@ -577,8 +583,8 @@ static void refuse_stages(struct tresor__controller *controller, int32_t code)
 static void look_at_stages(struct tresor__controller *controller)
 {
     struct tresor__io *io = &controller->io;
-    uint64_t taken = io->room.leaked_bytes + io->room.stuck_bytes + controller->leaked_bytes +
-                     tresor__io_stage_room(io);
+    uint64_t taken = io->room.leaked_bytes + io->room.stuck_bytes + io->room.held_bytes +
+                     controller->leaked_bytes + tresor__io_stage_room(io);
     io->awaits_stage_room = controller->budget.budget_bytes > 0 && io->awaits_stage_room &&
                             tresor__turns_want_stage(controller);
     if (taken > controller->budget.budget_bytes)
@@ -630,11 +636,11 @@ void tresor__budget_settle(struct tresor__controller *controller)
     const struct tresor__room *room = &controller->io.room;
     bool is_below = room->committed_bytes <= tresor__budget_limit(controller) &&
                     room->charged_bytes <= budget->budget_bytes;
-    uint64_t fixed = room->staged_bytes + room->leaked_bytes + room->stuck_bytes;
+    uint64_t fixed = tresor__room_fixed(room);
     if (budget->request != TRESOR_NONE && (budget->budget_bytes == 0 || is_below))
         settle_request(controller, TRESOR_OK);
     else if (room->committed_bytes == 0 && room->charged_bytes <= fixed && fixed > budget->budget_bytes)
-        settle_request(controller, TRESOR_ERROR_BUSY); /* stages keep their memory, and so does the system what it refused to unmap */
+        settle_request(controller, TRESOR_ERROR_BUSY); /* stages and decoded files keep their memory, and so does the system what it refused to unmap */
 }
 
 bool tresor__budget_is_awaited(const struct tresor__controller *controller)

@@ -27,7 +27,7 @@ static void choose_direct(const struct tresor__model_file *of, struct tresor_cho
     choice->direct = choice->strategy == TRESOR_STRATEGY_READ && file->direct.is_open;
     if (choice->strategy != TRESOR_STRATEGY_READ)
         choice->direct_reason = TRESOR_REASON_STRATEGY;
-    else if (!tresor__origin_has_file(&of->origin))
+    else if (!tresor__origin_has_file(&of->origin) || tresor__model_is_held(of))
         choice->direct_reason = TRESOR_REASON_SOURCE;
     else if (!file->direct.is_open && file->direct.os_errno != 0)
         choice->direct_reason = TRESOR_REASON_SYSTEM;

@@ -14,6 +14,12 @@ int64_t tresor__slot_parse(void *argument)
     return tresor__model_parse(&slot->source.model);
 }
 
+int64_t tresor__slot_decode(void *argument)
+{
+    struct tresor__slot *slot = argument;
+    return tresor__model_decode(&slot->source.model);
+}
+
 void tresor__slot_make_piece(const struct tresor__slot *slot, struct tresor__piece *pieces,
                              uint32_t index)
 {

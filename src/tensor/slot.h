@@ -56,5 +56,6 @@ int64_t tresor__slot_free(void *argument);
 
 /** WORK_PARSE. */
 int64_t tresor__slot_parse(void *argument);
+int64_t tresor__slot_decode(void *argument);
 
 #endif

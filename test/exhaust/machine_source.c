@@ -27,6 +27,12 @@ enum {
     WISHES = 1 << 19, /* direct reads are wanted */
     SHORT = 1 << 21,  /* the file has less than its origin promises */
     COARSE = 1 << 20, /* their alignment is more than a page */
+    PACKED = 1 << 22, /* the file is compressed */
+    DONE = 1 << 23,   /* all of it is decoded */
+    HUNGRY = 1 << 24, /* all that was read of it is */
+    PAGES = 1 << 25,  /* there are pages to decode into */
+    FULL = 1 << 26,   /* there is no room for more */
+    HELD = 1 << 27,   /* all files are decoded */
 };
 
 enum {
@@ -95,11 +101,43 @@ static void hold(uint32_t state, uint32_t knobs)
         file->seen.size_bytes = 0;
 }
 
+/* The compressed file, as far as it has come. */
+static void pack(uint32_t state, uint32_t knobs)
+{
+    struct tresor__model *model = &world.source.model;
+    struct tresor__model_file *file = &world.files[model->file];
+    struct tresor__held *held = &file->held;
+    bool is_under_way = state >= SOURCE_HOLDING && state <= SOURCE_CUTTING;
+    for (uint32_t i = 0; knobs & HELD && i < model->file_count; i++) {
+        world.files[i].descriptor = 9;
+        world.files[i].held.is_whole = true;
+        world.files[i].window = &world.memory[1];
+    }
+    if (!is_under_way && !(knobs & PACKED))
+        return;
+    held->compression = TRESOR_COMPRESSION_GZIP;
+    if (state == SOURCE_PARSING || state == SOURCE_HOLDING)
+        return;
+    file->window = &world.memory[1];
+    held->limit_bytes = 1 << 20;
+    held->reserved_bytes = 4 << 20;
+    held->made_bytes = 5000;
+    held->mapped_bytes = knobs & PAGES || state == SOURCE_CUTTING ? 12288 : 5000;
+    held->status = knobs & DONE     ? TRESOR__DECODE_DONE
+                   : knobs & HUNGRY ? TRESOR__DECODE_NEEDS_INPUT
+                                    : TRESOR__DECODE_NEEDS_ROOM;
+    world.source.map_bytes = state == SOURCE_ROOMING ? 4096 : 0;
+    world.io.room.held_bytes = held->mapped_bytes + world.source.map_bytes;
+    world.io.room.charged_bytes = world.io.room.held_bytes;
+}
+
 static bool makes_sense(uint32_t state, uint32_t knobs)
 {
     if ((knobs & TOO_MUCH) && !(knobs & NEED))
         return false;
     if ((knobs & NEED) && (knobs & FAILED))
+        return false;
+    if ((knobs & PACKED) && state == SOURCE_RELEASING && !(knobs & WINDOW))
         return false;
     if ((knobs & OTHER) && state == SOURCE_VERIFYING && (!(knobs & LATER) || (knobs & MORE)))
         return false;
@@ -129,8 +167,10 @@ static void *make(uint32_t state, uint32_t event, uint32_t knobs)
     source->model.io = &world.io;
     world.io.page_bytes = 4096;
     world.io.direct = knobs & WISHES ? TRESOR_DIRECT_AUTO : TRESOR_DIRECT_OFF;
+    world.io.room.limit_bytes = knobs & FULL ? 0 : UINT64_MAX;
     place_file(&source->model, knobs);
     hold(state, knobs);
+    pack(state, knobs);
     if (knobs & NEED) {
         source->model.parsed.status = TRESOR__PARSE_NEED;
         source->model.parsed.need_bytes = knobs & TOO_MUCH ? HEADER_BYTES + 1 : HEADER_BYTES;
@@ -157,6 +197,11 @@ static struct tresor__input input(uint32_t event, uint32_t knobs)
 static void check(void)
 {
     const struct tresor__source *source = &world.source;
+    uint64_t held = source->map_bytes;
+    for (uint32_t i = 0; i < FILES_MAX; i++)
+        held += world.files[i].held.mapped_bytes;
+    assert_int_equal(world.io.room.held_bytes, held);
+    assert_int_equal(world.io.room.charged_bytes, held);
     if (source->state == SOURCE_READY)
         assert_error(source->error.code, TRESOR_OK);
     for (uint32_t i = 0; i < FILES_MAX; i++)
@@ -172,16 +217,21 @@ int main(void)
         [SOURCE_SIZING] = CANCELLED | TRANSIENT | EMPTY | SHORT,
         [SOURCE_PREPARING] = TIRED | CANCELLED | LATER,
         [SOURCE_READING] = CANCELLED | TRANSIENT | TIRED | READ_VALUES,
-        [SOURCE_PARSING] = TIRED | CANCELLED | NEED | TOO_MUCH | FAILED | LATER,
+        [SOURCE_PARSING] = TIRED | CANCELLED | NEED | TOO_MUCH | FAILED | LATER | PACKED,
+        [SOURCE_HOLDING] = CANCELLED | LATER,
+        [SOURCE_DECODING] = CANCELLED | FAILED | DONE | HUNGRY | PAGES | FULL | TIRED,
+        [SOURCE_ROOMING] = CANCELLED | TRANSIENT | TIRED,
+        [SOURCE_FETCHING] = CANCELLED | TRANSIENT | TIRED | READ_VALUES,
+        [SOURCE_CUTTING] = CANCELLED | TIRED,
         [SOURCE_VERIFYING] = TIRED | CANCELLED | CHANGED | OTHER | LATER | MORE,
         [SOURCE_TRIMMING] = TIRED | CANCELLED | LATER | MORE,
-        [SOURCE_INDEXING] = CANCELLED | FAILED | LATER,
+        [SOURCE_INDEXING] = CANCELLED | FAILED | LATER | HELD,
         [SOURCE_RESERVING] = CANCELLED | LATER | MORE | WISHES,
         [SOURCE_DIRECTING] = CANCELLED | LATER | MORE | WISHES | TRANSIENT | TIRED | COARSE,
         [SOURCE_READY] = LATER,
         [SOURCE_DRAINING] = LATER,
         [SOURCE_TEARING] = TIRED | CANCELLED | WINDOW | HEADER | DESCRIPTOR | OTHER | BROKEN,
-        [SOURCE_RELEASING] = TIRED | OTHER | BROKEN | CANCELLED | WINDOW | HEADER | DESCRIPTOR,
+        [SOURCE_RELEASING] = PACKED | TIRED | OTHER | BROKEN | CANCELLED | WINDOW | HEADER | DESCRIPTOR,
         [SOURCE_CLOSING] = CANCELLED | DESCRIPTOR,
         [SOURCE_FREEING] = CANCELLED | BROKEN,
     };
@@ -193,6 +243,12 @@ int main(void)
         {"is_impossible", .any = READ_OVER | READ_NEGATIVE},
         {"is_end_of_file", .all = READ_ZERO},
         {"is_short", .any = READ_ZERO | READ_SHORT},
+        {"is_compressed", .all = PACKED},
+        {"is_decoded", .all = DONE},
+        {"is_hungry", .all = HUNGRY, .none = DONE},
+        {"has_pages_left", .all = PAGES},
+        {"lacks_room", .all = FULL},
+        {"is_all_held", .all = HELD},
         {"exceeds_header", .all = NEED | TOO_MUCH},
         {"needs_more", .all = NEED},
         {"has_failed", .all = FAILED},
@@ -216,8 +272,8 @@ int main(void)
         EXHAUST_GUARDS(guards),
         .retries = &world.source.retries,
         .fresh = EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_READ) |
-                 EXHAUST_BIT(TRESOR__EFFECT_RELEASE),
-        .effects = EXHAUST_BIT(TRESOR__EFFECT_OPEN_DIRECT) | EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_STAT) |
+                 EXHAUST_BIT(TRESOR__EFFECT_RELEASE) | EXHAUST_BIT(TRESOR__EFFECT_MAP),
+        .effects = EXHAUST_BIT(TRESOR__EFFECT_MAP) | EXHAUST_BIT(TRESOR__EFFECT_OPEN_DIRECT) | EXHAUST_BIT(TRESOR__EFFECT_OPEN) | EXHAUST_BIT(TRESOR__EFFECT_STAT) |
                    EXHAUST_BIT(TRESOR__EFFECT_RESERVE) | EXHAUST_BIT(TRESOR__EFFECT_READ) |
                    EXHAUST_BIT(TRESOR__EFFECT_WORK) | EXHAUST_BIT(TRESOR__EFFECT_RELEASE) |
                    EXHAUST_BIT(TRESOR__EFFECT_CLOSE),

@@ -77,7 +77,8 @@ static uint32_t mapping(void)
 
 static void advise_everything(void)
 {
-    bool is_file = first_file().origin <= TRESOR_ORIGIN_DESCRIPTOR;
+    struct tresor_file_info file = first_file();
+    bool is_file = file.origin <= TRESOR_ORIGIN_DESCRIPTOR && !file.compression;
     if (!is_file && session_do(&run.session, TRESOR_VERB_ADVISE, session_all(&run.session),
                                TRESOR_ADVICE_NORMAL) != TRESOR_ERROR_UNSUPPORTED)
         violate("what is no file was advised on");

@@ -4,6 +4,7 @@
 import pathlib
 import random
 import struct
+import zlib
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
 
@@ -272,9 +273,71 @@ def trace_files():
     yield "header_cut", HEADER_LINE[:100].encode()
 
 
+def member_of_gzip(data, level=9):
+    packer = zlib.compressobj(level, zlib.DEFLATED, 31)
+    return packer.compress(data) + packer.flush()
+
+
+def block_of_zstd(kind, size, data, last=True):
+    return struct.pack("<I", int(last) | kind << 1 | size << 3)[:3] + data
+
+
+def frame_of_zstd(*blocks, size=None):
+    head = b"\x20" + bytes([size]) if size is not None else b"\x00\x58"  # one segment, or a window of 2 MiB
+    return b"\x28\xb5\x2f\xfd" + head + b"".join(blocks)
+
+
+def frame_of_lz4(*blocks, head=b"\x60\x40\x82"):  # flags, size of blocks, and the checksum of these two
+    return b"\x04\x22\x4d\x18" + head + b"".join(blocks) + u32(0)
+
+
+def skippable(data, number=0):
+    return u32(0x184D2A50 + number) + u32(len(data)) + data
+
+
+def decode_files():
+    data = gguf([tensor("t", [4], 0, 0)])
+    raw = frame_of_zstd(block_of_zstd(0, 5, b"hello"))
+    stored = frame_of_lz4(u32(1 << 31 | 5) + b"hello")
+    yield "gzip", member_of_gzip(data)
+    yield "gzip_stored", member_of_gzip(data, 0)
+    yield "gzip_empty", member_of_gzip(b"")
+    yield "gzip_two", member_of_gzip(b"one") + member_of_gzip(b"two")
+    yield "gzip_cut", member_of_gzip(data)[:-5]
+    yield "gzip_junk", member_of_gzip(data) + b"junk behind"
+    yield "gzip_bomb", member_of_gzip(bytes(1 << 20))
+    yield "gzip_bad_sum", member_of_gzip(data)[:-8] + bytes(4) + member_of_gzip(data)[-4:]
+    yield "zstd_raw", raw
+    yield "zstd_size", frame_of_zstd(block_of_zstd(0, 5, b"hello"), size=5)
+    yield "zstd_wrong_size", frame_of_zstd(block_of_zstd(0, 5, b"hello"), size=6)
+    yield "zstd_two", raw + raw
+    yield "zstd_empty", frame_of_zstd(block_of_zstd(0, 0, b""))
+    yield "zstd_cut", raw[:-2]
+    yield "zstd_junk", raw + b"junk behind"
+    yield "zstd_bomb", frame_of_zstd(*[block_of_zstd(1, 1 << 17, b"x", last=i == 7) for i in range(8)])
+    yield "zstd_block_too_large", frame_of_zstd(block_of_zstd(1, (1 << 17) + 1, b"x"))
+    yield "zstd_block_of_no_kind", frame_of_zstd(block_of_zstd(3, 5, b"hello"))
+    yield "zstd_window_too_large", b"\x28\xb5\x2f\xfd\x00\xf8" + block_of_zstd(0, 5, b"hello")
+    yield "zstd_dictionary", b"\x28\xb5\x2f\xfd\x21\x07\x05" + block_of_zstd(0, 5, b"hello")
+    yield "zstd_seekable", raw + skippable(u32(len(raw)) + u32(5) + u32(1) + b"\0" + u32(0x8F92EAB1), 14)
+    yield "skippable_zstd", skippable(b"said before") + raw
+    yield "skippable_lz4", skippable(b"", 15) + skippable(b"x") + stored
+    yield "skippable_alone", skippable(b"nothing")
+    yield "skippable_cut", skippable(bytes(9))[:-3]
+    yield "skippable_too_long", u32(0x184D2A50) + u32(0xFFFFFFFF) + raw
+    yield "lz4_stored", stored
+    yield "lz4_two", stored + stored
+    yield "lz4_empty", frame_of_lz4()
+    yield "lz4_match", frame_of_lz4(u32(17) + b"\x14x\1\0\xc0and no more.")
+    yield "lz4_before_the_start", frame_of_lz4(u32(17) + b"\x14x\7\0\xc0and no more.")
+    yield "lz4_bad_header", frame_of_lz4(head=b"\x60\x40\x83")
+    yield "lz4_cut", stored[:-5]
+    yield "lz4_junk", stored + b"junk behind"
+
+
 def main():
     for name, files in {"gguf": gguf_files, "safetensors": safetensors_files, "index": index_files, "layout": layout_files,
-                        "script": script_files, "tmai": tmai_files, "trace": trace_files}.items():
+                        "decode": decode_files, "script": script_files, "tmai": tmai_files, "trace": trace_files}.items():
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)
         for file, data in files():

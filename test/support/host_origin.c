@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/compressing.h"
 #include "support/test.h"
 
 enum {
@@ -21,10 +22,15 @@ static bool is_of_file(enum host_origin_kind kind)
     return kind == HOST_PATH || kind == HOST_DESCRIPTOR || kind == HOST_ASKEW;
 }
 
+static const struct bytes *served(const struct host_origin *host)
+{
+    return host->packed.data ? &host->packed : &host->part->bytes;
+}
+
 /* Other bytes, the model, other bytes. */
 static void write_file(struct host_origin *host)
 {
-    const struct bytes *bytes = &host->part->bytes;
+    const struct bytes *bytes = served(host);
     snprintf(host->path, sizeof host->path, "%s.apk", host->part->path);
     FILE *file = fopen(host->path, "wb");
     assert_non_null(file);
@@ -36,17 +42,13 @@ static void write_file(struct host_origin *host)
     assert_int_equal(fclose(file), 0);
 }
 
-void host_origin_init(struct host_origin *host, enum host_origin_kind kind,
-                      const struct model_set *set)
+/* What is served is known. */
+static void prepare(struct host_origin *host, enum host_origin_kind kind)
 {
-    const struct model_part *part = &set->parts[set->opened];
-    *host = (struct host_origin){
-        .kind = kind,
-        .part = part,
-        .descriptor = -1,
-        .offset_bytes = kind == HOST_ASKEW ? ASKEW_BYTES : 2 * PAGE_BYTES,
-        .length_bytes = part->bytes.size,
-    };
+    host->kind = kind;
+    host->descriptor = -1;
+    host->offset_bytes = kind == HOST_ASKEW ? ASKEW_BYTES : 2 * PAGE_BYTES;
+    host->length_bytes = served(host)->size;
     pthread_mutex_init(&host->lock, NULL);
     if (is_of_file(kind))
         write_file(host);
@@ -56,8 +58,25 @@ void host_origin_init(struct host_origin *host, enum host_origin_kind kind,
     if (kind == HOST_MEMORY) {
         host->memory = malloc(host->length_bytes);
         assert_non_null(host->memory);
-        memcpy(host->memory, part->bytes.data, host->length_bytes);
+        memcpy(host->memory, served(host)->data, host->length_bytes);
     }
+}
+
+void host_origin_init(struct host_origin *host, enum host_origin_kind kind,
+                      const struct model_set *set)
+{
+    *host = (struct host_origin){.part = &set->parts[set->opened]};
+    prepare(host, kind);
+}
+
+bool host_origin_init_packed(struct host_origin *host, enum host_origin_kind kind,
+                             const struct model_set *set, uint32_t compression)
+{
+    *host = (struct host_origin){.part = &set->parts[set->opened]};
+    if (!compress_frame(&host->packed, compression, host->part->bytes.data, host->part->bytes.size))
+        return false;
+    prepare(host, kind);
+    return true;
 }
 
 static void violate(struct host_origin *host, const char *text)
@@ -88,7 +107,7 @@ static int64_t read_at(void *cookie, void *into, uint64_t offset_bytes, size_t s
         return -host->os_errno;
     if (host->is_short && size_bytes > 1)
         size_bytes /= 2;
-    memcpy(into, host->part->bytes.data + offset_bytes, size_bytes);
+    memcpy(into, served(host)->data + offset_bytes, size_bytes);
     return (int64_t)size_bytes;
 }
 
@@ -169,6 +188,7 @@ const char *host_origin_end(struct host_origin *host)
     if (!is_of_file(host->kind) && host->is_open)
         violate(host, "it was not released");
     free(host->memory);
+    bytes_free(&host->packed);
     if (host->descriptor >= 0 && close(host->descriptor) != 0)
         violate(host, "a descriptor that was lent was closed");
     if (host->path[0])

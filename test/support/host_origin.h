@@ -24,6 +24,7 @@ enum host_origin_kind {
 struct host_origin {
     enum host_origin_kind kind;
     const struct model_part *part;
+    struct bytes packed; /* the part, compressed; empty: it is handed over as it is */
     int descriptor; /* -1: none, or handed over */
     uint64_t offset_bytes;
     char path[MODEL_PATH_BYTES + 8]; /* of the file */
@@ -45,6 +46,10 @@ struct host_origin {
 /** Begin with the first part of a set that was written; the test fails where it cannot. */
 void host_origin_init(struct host_origin *host, enum host_origin_kind kind,
                       const struct model_set *set);
+
+/** The same of a part that is compressed; false where the build cannot. */
+bool host_origin_init_packed(struct host_origin *host, enum host_origin_kind kind,
+                             const struct model_set *set, uint32_t compression);
 
 /** What tresor_source_open_with is given. */
 struct tresor_source_origin host_origin_of(struct host_origin *host);

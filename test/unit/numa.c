@@ -13,6 +13,7 @@
 #include "backend/nodes.h"
 #include "context.h"
 #include "core/facts.h"
+#include "support/compressing.h"
 #include "support/fake_world.h"
 
 static const char online_path[] = "/sys/devices/system/node/online";
@@ -267,6 +268,42 @@ static void pages_of_a_file_are_advised_when_they_are_there(void **state)
     fake_world_close(&world);
 }
 
+/* What is decoded is put there too, where the system does; else that is told, when it is open. */
+static void decoded_bytes_are_placed(void **state)
+{
+    static const uint32_t kinds[] = {TRESOR_COMPRESSION_ZSTD, TRESOR_COMPRESSION_GZIP, TRESOR_COMPRESSION_LZ4};
+    (void)state;
+    for (uint32_t i = 0; i < 2 * sizeof kinds / sizeof kinds[0]; i++) {
+        struct bytes packed = {0};
+        begin("0-1\n", TRESOR_NUMA_BIND, 2);
+        if (i % 2)
+            world.rules[0] = (struct fake_rule){.row = FAULTY_PLACE_MEMORY, .os_errno = EPERM};
+        model_set_make_gguf(&world.set, "/fake", fake_world_tensors, FAKE_TENSORS);
+        struct bytes *model = &world.set.parts[0].bytes;
+        if (compress_frame(&packed, kinds[i / 2], model->data, model->size)) {
+            struct bytes was = *model;
+            *model = packed;
+            packed = was;
+        }
+        bool is_packed = packed.data != NULL;
+        fake_world_start_context(&world);
+        const struct tresor_source_origin origin = {.size_bytes = sizeof origin, .path = model_set_path(&world.set)};
+        const struct tresor_source_options limits = {.size_bytes = sizeof limits, .max_ratio = 4};
+        struct tresor_request request = {0};
+        int32_t code = tresor_source_open_with(world.session.context, &origin, &limits, &world.session.source, &request);
+        assert_error(session_note(&world.session, code, request), TRESOR_OK);
+        assert_error(session_finish(&world.session, request, NULL), TRESOR_OK);
+        assert_true(!is_packed || i % 2 == 0 || world.rules[0].seen > 0);
+        assert_int_equal(world.session.degraded_count, is_packed && i % 2);
+        if (is_packed && i % 2) {
+            assert_int_equal(world.session.degraded[0].flags, TRESOR_DEGRADED_NUMA);
+            assert_int_equal(world.session.degraded[0].error.os_errno, EPERM);
+        }
+        bytes_free(&packed);
+        fake_world_close(&world);
+    }
+}
+
 /* A refusal of the advice is nobody's loss. */
 static void advice_that_is_refused(void **state)
 {
@@ -321,6 +358,7 @@ int main(void)
         cmocka_unit_test(pages_are_placed_before_they_are_touched),
         cmocka_unit_test(nothing_is_placed_where_nobody_asked),
         cmocka_unit_test(pages_of_a_file_are_advised_when_they_are_there),
+        cmocka_unit_test(decoded_bytes_are_placed),
         cmocka_unit_test(advice_that_is_refused),
         cmocka_unit_test(a_refused_placement_is_told_once),
     };

@@ -99,5 +99,8 @@ need_build() {
     need_tool pkg-config pkg-config
     need_library libjansson-dev jansson
     need_library libxxhash-dev libxxhash
+    need_library libzstd-dev libzstd
+    need_library zlib1g-dev zlib
+    need_library liblz4-dev liblz4
     need_library liburing-dev liburing
 }

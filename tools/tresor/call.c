@@ -5,7 +5,8 @@ static const struct call_shape shapes[CALL_COUNT] = {
     [CALL_OPEN] = {.name = "open", .text = "path", .made = "source", .makes_request = true},
     [CALL_OPEN_WITH] = {.name = "open_with",
                         .text = "path",
-                        .numbers = {"origin", "descriptor", "offset_bytes", "length_bytes", "content"},
+                        .numbers = {"origin", "descriptor", "offset_bytes", "length_bytes", "content",
+                                    "max_decoded_bytes", "max_ratio"},
                         .made = "source",
                         .makes_request = true},
     [CALL_CLOSE] = {.name = "close", .handle = "source", .makes_request = true},
@@ -75,6 +76,8 @@ static int32_t open_with(struct tresor_context *context, const struct call *call
     const struct tresor_source_options options = {
         .size_bytes = sizeof options,
         .content = (uint32_t)call->numbers[4],
+        .max_decoded_bytes = call->numbers[5],
+        .max_ratio = (uint32_t)call->numbers[6],
     };
     return tresor_source_open_with(context, &origin, &options, source, request);
 }

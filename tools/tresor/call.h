@@ -35,7 +35,7 @@ enum call_kind {
 };
 
 enum {
-    CALL_NUMBERS = 5,
+    CALL_NUMBERS = 7,
 };
 
 struct call {

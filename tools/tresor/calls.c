@@ -32,7 +32,7 @@ static int32_t make_request(const struct opened *opened, const struct call *call
 static bool is_whole_file(const struct model_place *place)
 {
     return !place->has_descriptor && !place->is_blob && place->offset_bytes == 0 &&
-           place->length_bytes == 0;
+           place->length_bytes == 0 && place->max_decoded_bytes == 0 && place->max_ratio == 0;
 }
 
 int32_t calls_open(const struct opened *opened, const struct model_place *place,
@@ -44,7 +44,8 @@ int32_t calls_open(const struct opened *opened, const struct model_place *place,
         .text = place->path,
         .numbers = {place->has_descriptor ? TRESOR_ORIGIN_DESCRIPTOR : TRESOR_ORIGIN_PATH,
                     place->descriptor, place->offset_bytes, place->length_bytes,
-                    place->is_blob ? TRESOR_CONTENT_BLOB : TRESOR_CONTENT_MODEL},
+                    place->is_blob ? TRESOR_CONTENT_BLOB : TRESOR_CONTENT_MODEL,
+                    place->max_decoded_bytes, place->max_ratio},
     };
     calls_make(opened, &call, &answer);
     source->value = answer.handle;

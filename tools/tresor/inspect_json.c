@@ -105,8 +105,10 @@ static int32_t print_file(const struct opened *opened, uint32_t index)
     const int32_t code = tresor_source_get_file(opened->context, opened->source, index, &info);
     if (code != TRESOR_OK)
         return code;
-    return print_value(json_pack("{s:o, s:o}", "path", text_json(info.path, strlen(info.path)),
-                                 "size", json_of_u64(info.file_bytes)));
+    return print_value(json_pack("{s:o, s:o, s:s, s:o}", "path", text_json(info.path, strlen(info.path)),
+                                 "size", json_of_u64(info.file_bytes), "compression",
+                                 tresor_compression_name(info.compression), "stored",
+                                 json_of_u64(info.stored_bytes)));
 }
 
 static int32_t print_metadata(const struct opened *opened, uint32_t index)

@@ -30,7 +30,10 @@ static int32_t print_files(const struct opened *opened)
             return code;
         printf("%-10s ", i == 0 ? "files" : "");
         text_print(stdout, file.path, strlen(file.path), SIZE_MAX);
-        printf(" (%s)\n", human_size(file.file_bytes).text);
+        printf(" (%s", human_size(file.file_bytes).text);
+        if (file.compression != TRESOR_COMPRESSION_NONE)
+            printf(", %s of %s", tresor_compression_name(file.compression), human_size(file.stored_bytes).text);
+        puts(")");
     }
     return TRESOR_OK;
 }

@@ -55,6 +55,10 @@ static void load_item(const struct opened *opened, struct tresor_item item,
     request_run(opened, CALL_LOAD, &item, 1, &watch, &done);
     result->load_ns = clock_ns() - start_ns;
     result->processor_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID) - processor_before_ns;
+    if (opened_is_compressed(opened)) { /* it was read then */
+        result->load_ns += opened->open_ns;
+        result->processor_ns += opened->processor_ns;
+    }
     result->failures.progress = NULL;
     result->loaded = done.done;
     result->failed = done.failed;
@@ -114,6 +118,8 @@ static int load_opened(const struct option_reader *reader, const struct load_opt
 {
     struct tresor_item item;
     uint32_t strategy;
+    if (options->cold && opened_is_compressed(opened))
+        return options_wrong(reader, "--cold: '%s' is compressed, and was read when it was opened", opened->path);
     if (!model_options_strategy(reader, &options->model, opened, &strategy))
         return TOOL_USAGE;
     result->strategy = tresor_strategy_name(strategy);

@@ -115,6 +115,10 @@ bool model_options_take_place(const struct option_reader *reader, int key,
         return options_size(reader, 0, INT64_MAX / 2, &place->offset_bytes);
     case MODEL_KEY_LENGTH:
         return options_size(reader, 1, INT64_MAX / 2, &place->length_bytes);
+    case MODEL_KEY_MAX_DECODED:
+        return options_size(reader, 1, INT64_MAX / 2, &place->max_decoded_bytes);
+    case MODEL_KEY_MAX_RATIO:
+        return options_u32(reader, 1, UINT32_MAX, &place->max_ratio);
     default:
         place->is_blob = true;
         return true;

@@ -38,7 +38,7 @@
             "may be given several times"                                                           \
     }
 
-/* The four rows of where a model is. */
+/* The six rows of where a model is. */
 #define MODEL_OPTIONS_PLACE                                                                        \
     {MODEL_KEY_DESCRIPTOR, "descriptor", "N",                                                      \
      "the model is what descriptor N is open on, instead of FILE"},                                \
@@ -46,6 +46,10 @@
          "the model begins there in the file; where that is no multiple\n"                         \
          "of a page it can only be read"},                                                         \
         {MODEL_KEY_LENGTH, "length", "SIZE", "and is that long, not up to the file's end"},        \
+        {MODEL_KEY_MAX_DECODED, "max-decoded", "SIZE",                                             \
+         "the most that a compressed file may be decoded to (default 64G)"},                       \
+        {MODEL_KEY_MAX_RATIO, "max-ratio", "N",                                                    \
+         "and how many times its own size (default 1000)"},                                        \
     {                                                                                              \
         MODEL_KEY_BLOB, "blob", NULL, "any file: one tensor of bytes, named like the file"         \
     }
@@ -54,6 +58,8 @@ enum {
     MODEL_KEY_DESCRIPTOR = 1000,
     MODEL_KEY_OFFSET,
     MODEL_KEY_LENGTH,
+    MODEL_KEY_MAX_DECODED,
+    MODEL_KEY_MAX_RATIO,
     MODEL_KEY_BLOB,
 };
 

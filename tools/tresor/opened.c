@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "calls.h"
+#include "clock.h"
 #include "recorder.h"
 #include "text.h"
 
@@ -35,8 +36,12 @@ bool opened_begin(struct opened *opened, const struct model_place *place,
     opened->info.size_bytes = sizeof opened->info;
     int32_t code = recorder ? recorder_create(recorder, options, &opened->context)
                             : tresor_context_create(options, &opened->context);
+    const uint64_t processor_before_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID);
+    const uint64_t start_ns = clock_ns();
     if (code == TRESOR_OK)
         code = open_source(opened, place);
+    opened->open_ns = clock_ns() - start_ns;
+    opened->processor_ns = clock_of_ns(CLOCK_PROCESS_CPUTIME_ID) - processor_before_ns;
     if (code == TRESOR_OK)
         code = tresor_source_get_info(opened->context, opened->source, &opened->info);
     opened->is_open = code == TRESOR_OK;
@@ -50,6 +55,16 @@ bool opened_is_mappable(const struct opened *opened)
     struct tresor_file_info info = {.size_bytes = sizeof info};
     return tresor_source_get_file(opened->context, opened->source, 0, &info) == TRESOR_OK &&
            info.is_mappable;
+}
+
+bool opened_is_compressed(const struct opened *opened)
+{
+    struct tresor_file_info info = {.size_bytes = sizeof info};
+    for (uint32_t i = 0; i < opened->info.file_count; i++)
+        if (tresor_source_get_file(opened->context, opened->source, i, &info) == TRESOR_OK &&
+            info.compression != TRESOR_COMPRESSION_NONE)
+            return true;
+    return false;
 }
 
 void opened_end(struct opened *opened)

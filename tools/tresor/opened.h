@@ -17,6 +17,8 @@ struct model_place {
     uint64_t offset_bytes;   /* where it begins in the file */
     uint64_t length_bytes;   /* 0: up to the file's end */
     bool is_blob;            /* any bytes, one tensor */
+    uint64_t max_decoded_bytes; /* of a compressed file; 0: the library's own limits */
+    uint32_t max_ratio;
 };
 
 struct opened {
@@ -27,6 +29,8 @@ struct opened {
     bool is_open;
     struct tresor_source_info info;
     struct tresor_error error; /* why it is not open */
+    uint64_t open_ns;      /* how long it took to open */
+    uint64_t processor_ns; /* of the whole process, meanwhile */
 };
 
 /** Make a context and open the model, recorded unless `recorder` is NULL. False, with `error`, if it
@@ -36,6 +40,9 @@ bool opened_begin(struct opened *opened, const struct model_place *place,
 
 /** False where the model's bytes cannot be mapped where they are. It is open. */
 bool opened_is_mappable(const struct opened *opened);
+
+/** True where one of its files is compressed: all of it was read and decoded when it was opened. */
+bool opened_is_compressed(const struct opened *opened);
 
 /** Close the model and free the context. */
 void opened_end(struct opened *opened);
