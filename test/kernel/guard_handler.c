@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/guard.h"
@@ -192,6 +193,37 @@ static void a_fault_of_others(void **state)
     assert_true(after.sa_sigaction == take);
     sigaction(SIGBUS, &was, NULL);
     unlose(&ours);
+}
+
+/* It says an address that is ours, and is no fault. */
+static void a_signal_that_is_sent(void **state)
+{
+    struct lost ours;
+    struct lost theirs;
+    struct sigaction before = {.sa_sigaction = take, .sa_flags = SA_SIGINFO};
+    struct sigaction was;
+    siginfo_t information;
+    (void)state;
+    sigaction(SIGBUS, &before, &was);
+    lose(&ours);
+    lose(&theirs);
+    mended = (void *)(uintptr_t)theirs.memory;
+    assert_int_equal(sys->guard_open(NULL), 0);
+    assert_int_equal(sys->guard_add(NULL, &ours.range), 0);
+    memset(&information, 0, sizeof information);
+    information.si_signo = SIGBUS;
+    information.si_code = SI_QUEUE;
+    information.si_addr = (void *)(uintptr_t)ours.memory;
+    taken = 0;
+    assert_int_equal(syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &information), 0);
+    assert_int_equal(taken, 1);
+    assert_int_equal(taken_address, (uintptr_t)ours.memory);
+    assert_false(tresor__guard_is_hit(&ours.alarm));
+    assert_int_equal(sys->guard_remove(NULL, &ours.range), 0);
+    assert_int_equal(sys->guard_close(NULL), 0);
+    sigaction(SIGBUS, &was, NULL);
+    unlose(&ours);
+    unlose(&theirs);
 }
 
 /* One that wants no information, that wants its own signal too, and only once. */
@@ -431,6 +463,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fault_of_ours),       cmocka_unit_test(a_fault_of_others),
+        cmocka_unit_test(a_signal_that_is_sent),
         cmocka_unit_test(handlers_of_all_kinds), cmocka_unit_test(a_handler_over_ours),
         cmocka_unit_test(too_many_over_ours),    cmocka_unit_test(threads),
         cmocka_unit_test(threads_on_one_page),   cmocka_unit_test(end_as_without_us),

@@ -11,6 +11,7 @@
 
 #include "replay.h"
 #include "support/random.h"
+#include "support/temporary.h"
 #include "trace.h"
 
 static struct bytes make_trace(const char *options)
@@ -246,6 +247,27 @@ static void other_traces_differ_and_do_no_harm(void **state)
     assert_true(mutants.differed > mutants.same);
 }
 
+/** By its exit code, and by what it says. */
+static void the_tool_tells_a_difference(void **state)
+{
+    struct trace_complaint complaint;
+    bool is_whole = false;
+    (void)state;
+    for (uint64_t line = 2; !is_whole; line++) {
+        struct bytes trace = make_trace("");
+        bytes_put_u8(&trace, 0);
+        trace.size--;
+        drop_line(&trace, line);
+        struct bytes sealed = seal(&trace);
+        is_whole = trace_check((const char *)sealed.data, sealed.size, &complaint);
+        temporary_write("other", sealed.data, sealed.size);
+        assert_int_equal(tool("replay other"), is_whole ? 1 : 3);
+        assert_non_null(strstr((const char *)tool_result.errors.bytes, ": line "));
+        bytes_free(&sealed);
+        bytes_free(&trace);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +275,7 @@ int main(void)
         IN_FOLDER(nothing_is_read_behind_a_cut),
         IN_FOLDER(changed_bytes_are_found),
         IN_FOLDER(other_traces_differ_and_do_no_harm),
+        IN_FOLDER(the_tool_tells_a_difference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Loads under a budget: what goes, what stays, what is refused, and that no more is ever in memory. */
+#include <errno.h>
+
 #include <tresor/tresor.h>
 
 #include "context.h"
@@ -46,7 +48,7 @@ static void settle(void)
         assert_true(counters().charged_bytes <= limit);
     while (session_pump(&world.session));
     assert_true(counters().charged_bytes <= limit);
-    assert_true(counters().committed_bytes <= limit);
+    assert_true(counters().committed_bytes + context()->controller.io.room.staged_bytes <= limit);
 }
 
 static int32_t finish(struct tresor_request request)
@@ -121,6 +123,18 @@ static void who_was_used_longest_ago_goes(void **state)
     assert_int_equal(resident(), 0x35);
     fake_world_must_have(&world, 4);
     assert_int_equal(counters().evicted, 2);
+    assert_int_equal(counters().wasted, 0); /* no plan had brought them in */
+    fake_world_close(&world);
+}
+
+static void a_page_that_two_share_counts_once(void **state)
+{
+    (void)state;
+    start(2 * PIECE_BYTES - 4096, TRESOR_POLICY_LRU);
+    assert_error(load(0), TRESOR_OK);
+    assert_error(load(1), TRESOR_OK);
+    assert_int_equal(resident(), 0x03);
+    assert_int_equal(counters().evicted, 0);
     fake_world_close(&world);
 }
 
@@ -317,6 +331,9 @@ static void streams_count(void **state)
     assert_error(finish(request), TRESOR_OK);
     assert_true(counters().charged_bytes > counters().committed_bytes);
     assert_true(counters().evicted > 0);
+    /* A stage that was used stays, and beside it there is no room for a tensor. */
+    struct tresor_item item = session_tensor(&world.session, 0);
+    assert_error(tresor_load(context(), &item, 1, NULL, &request), TRESOR_ERROR_TOO_BIG);
     fake_world_close(&world);
 }
 
@@ -359,6 +376,48 @@ static void those_who_wait_go_on_when_it_is_unlocked_or_lifted(void **state)
     assert_error(finish(request), TRESOR_OK);
     assert_int_equal(resident(), 0x14);
     assert_error(fake_world_one(&world, TRESOR_VERB_UNLOCK, 2, 0), TRESOR_OK);
+    fake_world_close(&world);
+}
+
+static void who_is_withdrawn_takes_nobody_along(void **state)
+{
+    (void)state;
+    start(PIECE_BYTES, TRESOR_POLICY_LRU);
+    lock(0);
+    struct tresor_request first = wait_for(2);
+    struct tresor_request second = wait_for(4);
+    struct tresor_request third = wait_for(6);
+    assert_error(tresor_cancel(context(), second), TRESOR_OK);
+    assert_error(finish(second), TRESOR_ERROR_CANCELLED);
+    assert_error(fake_world_one(&world, TRESOR_VERB_UNLOCK, 0, 0), TRESOR_OK);
+    assert_error(finish(first), TRESOR_OK);
+    assert_error(finish(third), TRESOR_OK);
+    assert_int_equal(resident(), 0x40);
+    fake_world_close(&world);
+}
+
+static void nobody_waits_for_a_load_that_failed(void **state)
+{
+    (void)state;
+    start(2 * PIECE_BYTES, TRESOR_POLICY_LRU);
+    world.rules[0] = (struct fake_rule){.row = FAULTY_READ, .os_errno = EIO};
+    assert_error(load(0), TRESOR_ERROR_IO);
+    fake_world_heal(&world);
+    lock(2);
+    lock(4);
+    assert_error(load(6), TRESOR_ERROR_BUSY);
+    fake_world_close(&world);
+}
+
+static void who_waits_for_more_than_there_will_be_is_too_big(void **state)
+{
+    (void)state;
+    start(PIECE_BYTES, TRESOR_POLICY_LRU);
+    lock(0);
+    struct tresor_request request = wait_for(2);
+    limit = UINT64_MAX;
+    assert_error(finish(ask_budget(PIECE_BYTES - 4096, 0)), TRESOR_ERROR_BUSY);
+    assert_error(finish(request), TRESOR_ERROR_TOO_BIG);
     fake_world_close(&world);
 }
 
@@ -542,6 +601,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_was_used_longest_ago_goes),
+        cmocka_unit_test(a_page_that_two_share_counts_once),
         cmocka_unit_test(who_is_used_least_often_goes),
         cmocka_unit_test(who_matters_least_goes),
         cmocka_unit_test(what_never_fits_is_refused_at_once),
@@ -552,6 +612,9 @@ int main(void)
         cmocka_unit_test(a_budget_may_fall_at_any_moment),
         cmocka_unit_test(streams_count),
         cmocka_unit_test(those_who_wait_go_on_when_it_is_unlocked_or_lifted),
+        cmocka_unit_test(who_is_withdrawn_takes_nobody_along),
+        cmocka_unit_test(nobody_waits_for_a_load_that_failed),
+        cmocka_unit_test(who_waits_for_more_than_there_will_be_is_too_big),
         cmocka_unit_test(neighbours_go_together_for_their_page),
         cmocka_unit_test(a_stage_takes_nobodys_room),
         cmocka_unit_test(a_stage_that_finds_no_room_is_refused),

@@ -34,10 +34,44 @@ static void written_after_the_open(void **state)
     }
 }
 
+static int32_t write_while_read(void *cookie, struct faulty_call *call)
+{
+    (void)cookie;
+    if (call->row == FAULTY_READ)
+        world.fake.files[0].changed_ns++;
+    return 0;
+}
+
+static int32_t cut_while_read(void *cookie, struct faulty_call *call)
+{
+    (void)cookie;
+    if (call->row == FAULTY_READ)
+        world.fake.files[0].size_bytes = 10;
+    return 0;
+}
+
+static void open_must_fail(int32_t judge(void *cookie, struct faulty_call *call), int32_t code)
+{
+    fake_world_init(&world);
+    model_set_make_gguf(&world.set, "/fake", fake_world_tensors, FAKE_TENSORS);
+    fake_world_start_context(&world);
+    world.faulty.judge = judge;
+    assert_error(session_open(&world.session, model_set_path(&world.set)), code);
+    fake_world_end(&world);
+}
+
+static void written_while_the_header_is_read(void **state)
+{
+    (void)state;
+    open_must_fail(write_while_read, TRESOR_ERROR_CHANGED);
+    open_must_fail(cut_while_read, TRESOR_ERROR_TRUNCATED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(written_after_the_open),
+        cmocka_unit_test(written_while_the_header_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

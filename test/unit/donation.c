@@ -39,13 +39,18 @@ static struct tresor__room *room(void)
     return &world.session.context->controller.io.room;
 }
 
-/* At every step no more is counted than there may be. */
+/* At every step no more is counted than there may be, and the room counts what its only file does. */
 static void must_fit(void *cookie, const struct tresor_transition *transition)
 {
     (void)cookie;
     (void)transition;
-    if (world.session.context)
-        assert_true(room()->charged_bytes <= room()->limit_bytes);
+    if (!world.session.context)
+        return;
+    const struct tresor__source *source = &world.session.context->controller.slots[0].source;
+    assert_true(room()->charged_bytes <= room()->limit_bytes);
+    if (source->state == SOURCE_READY)
+        assert_int_equal(room()->charged_bytes - room()->scratch_bytes,
+                         source->model.files[0].io.ledger.charged_bytes);
 }
 
 static void prepare(void)

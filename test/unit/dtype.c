@@ -71,12 +71,25 @@ static void overflow_does_not_depend_on_order(void **state)
     assert_int_equal(bytes, INT64_MAX / 4 * 4);
 }
 
+/* Its elements would fill whole blocks all the same. */
+static void a_row_is_of_whole_blocks(void **state)
+{
+    const struct tresor__dtype *type = tresor__dtype_find(TRESOR_DTYPE_Q4_0);
+    const uint64_t shape[] = {16, 2};
+    uint64_t bytes = 0;
+    (void)state;
+    assert_int_equal(tresor__dtype_size(type, shape, 2, 16, &bytes), TRESOR_ERROR_MALFORMED);
+    assert_int_equal(tresor__dtype_size(type, shape, 2, 32, &bytes), TRESOR_OK);
+    assert_int_equal(bytes, type->block_bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_sizes),
         cmocka_unit_test(safetensors_names),
         cmocka_unit_test(overflow_does_not_depend_on_order),
+        cmocka_unit_test(a_row_is_of_whole_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include <tresor/tresor.h>
 
+#include "io/file.h"
 #include "support/bytes.h"
 #include "support/test.h"
 
@@ -175,12 +176,46 @@ static void failed_open_names_its_file(void **state)
     assert_error(tresor_context_destroy(context), TRESOR_OK);
 }
 
+/* What a call's errno means depends on what was asked for only where memory is short. */
+static void what_errno_means(void **state)
+{
+    static const struct {
+        int32_t os_errno;
+        int32_t default_code;
+        int32_t code;
+    } rows[] = {
+        {EACCES, TRESOR_ERROR_IO, TRESOR_ERROR_PERMISSION},
+        {EPERM, TRESOR_ERROR_MAP_REFUSED, TRESOR_ERROR_PERMISSION},
+        {EMFILE, TRESOR_ERROR_IO, TRESOR_ERROR_DESCRIPTORS},
+        {ENFILE, TRESOR_ERROR_IO, TRESOR_ERROR_DESCRIPTORS},
+        {ESTALE, TRESOR_ERROR_MAP_REFUSED, TRESOR_ERROR_CHANGED},
+        {EIO, TRESOR_ERROR_TRUNCATED, TRESOR_ERROR_IO},
+        {ENODEV, TRESOR_ERROR_MAP_REFUSED, TRESOR_ERROR_UNSUPPORTED},
+        {EOPNOTSUPP, TRESOR_ERROR_IO, TRESOR_ERROR_UNSUPPORTED},
+        {ENOSYS, TRESOR_ERROR_IO, TRESOR_ERROR_UNSUPPORTED},
+        {ENOMEM, TRESOR_ERROR_IO, TRESOR_ERROR_NO_MEMORY},
+        {ENOMEM, TRESOR_ERROR_MAP_REFUSED, TRESOR_ERROR_MAP_REFUSED},
+        {ENOMEM, TRESOR_ERROR_LOCK_LIMIT, TRESOR_ERROR_LOCK_LIMIT},
+        {EFAULT, TRESOR_ERROR_TRUNCATED, TRESOR_ERROR_TRUNCATED},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct tresor__failure failure =
+            tresor__failure_of(rows[i].default_code, rows[i].os_errno, 1, 2, 3);
+        assert_error(failure.code, rows[i].code);
+        assert_int_equal(failure.os_errno, rows[i].os_errno);
+        assert_int_equal(failure.offset, 1);
+        assert_int_equal(failure.wanted, 2);
+        assert_int_equal(failure.got, 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_error_has_texts),      cmocka_unit_test(unknown_values),
         cmocka_unit_test(lines_without_context),      cmocka_unit_test(lines_name_file_and_tensor),
-        cmocka_unit_test(failed_open_names_its_file),
+        cmocka_unit_test(failed_open_names_its_file), cmocka_unit_test(what_errno_means),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

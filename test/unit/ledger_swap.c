@@ -177,9 +177,12 @@ static bool take(struct world *world)
     if (world->chunk.length > 0)
         return false;
     bool wants = tresor__ledger_wants_swap(world->ledger);
+    bool gives_back = world->ledger->swap[TRESOR__BACKING_FILE].count > 0;
     assert_int_equal(tresor__ledger_take_swap(world->ledger, CHUNK_PAGES * PAGE, &chunk), wants);
     if (!wants)
         return false;
+    /* What gives private memory back goes before what needs it. */
+    assert_int_equal(chunk.target, gives_back ? TRESOR__BACKING_FILE : TRESOR__BACKING_ANONYMOUS);
     uint64_t first = chunk.offset / PAGE;
     uint64_t last = (chunk.offset + chunk.length) / PAGE;
     assert_true(first < last && first / CHUNK_PAGES == (last - 1) / CHUNK_PAGES);

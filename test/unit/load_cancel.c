@@ -63,6 +63,38 @@ static void who_comes_behind_has_its_bytes(void **state)
     }
 }
 
+/* Whatever it has got by then is given back. */
+static bool open_and_cancel(uint64_t seed, uint32_t steps)
+{
+    struct tresor_request request;
+    fake_world_init(&world);
+    shuffled = (struct shuffled){.seed = seed};
+    world.shuffled = &shuffled;
+    world.options.direct = TRESOR_DIRECT_ON;
+    model_set_make_gguf(&world.set, "/fake", fake_world_tensors, FAKE_TENSORS);
+    fake_world_start_context(&world);
+    int32_t code = tresor_source_open(world.session.context, model_set_path(&world.set), 0,
+                                      &world.session.source, &request);
+    assert_error(session_note(&world.session, code, request), TRESOR_OK);
+    bool ended_first = go(steps, request);
+    if (!ended_first)
+        assert_error(tresor_cancel(world.session.context, request), TRESOR_OK);
+    code = session_finish(&world.session, request, NULL);
+    assert_true(code == TRESOR_OK || (!ended_first && code == TRESOR_ERROR_CANCELLED));
+    if (code == TRESOR_OK)
+        assert_error(session_close(&world.session), TRESOR_OK);
+    fake_world_end(&world);
+    return ended_first;
+}
+
+static void an_open_at_any_step(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++)
+        for (uint32_t steps = 0; !open_and_cancel(seed, steps); steps++)
+            assert_true(steps < STEPS_MAX);
+}
+
 static uint32_t blocks_in(uint32_t wanted)
 {
     const struct tresor__io *io = &world.session.context->controller.io;
@@ -123,6 +155,7 @@ static void a_copy_at_any_step(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_open_at_any_step),
         cmocka_unit_test(who_comes_behind_has_its_bytes),
         cmocka_unit_test(reads_in_flight_are_taken_back),
         cmocka_unit_test(a_copy_at_any_step),

@@ -289,7 +289,46 @@ static void others_are_ranked(void **state)
     cancel(plan);
     /* Named by none any more, they are ranked like the others: the one of them that was used first goes. */
     assert_error(fake_world_one(&world, TRESOR_VERB_LOAD, 3, TRESOR_STRATEGY_READ), TRESOR_OK);
-    assert_false(is_resident(0) && is_resident(1) && is_resident(2) && is_resident(5));
+    assert_true(!is_resident(0) && is_resident(1) && is_resident(2) && is_resident(5));
+    fake_world_close(&world);
+}
+
+/* Others find no room there, and do not wait for it. */
+static void what_is_needed_within_the_window_stays(void **state)
+{
+    static const uint32_t trace[] = {0, 1, 2};
+    (void)state;
+    start(3);
+    struct tresor_request plan = submit(trace, 3, 3 * TENSOR_BYTES, TRESOR_PLAN_CYCLIC);
+    for (uint32_t i = 0; i < 6; i++) {
+        settle();
+        assert_error(fake_world_one(&world, TRESOR_VERB_LOAD, 3, TRESOR_STRATEGY_READ), TRESOR_ERROR_BUSY);
+        assert_true(use(i % 3));
+    }
+    cancel(plan);
+    fake_world_close(&world);
+}
+
+/* What was on its way for the place before is nobody's any more. */
+static void a_seek_takes_back_what_is_far(void **state)
+{
+    static const uint32_t trace[] = {0, 1, 2, 3, 4, 5};
+    (void)state;
+    shuffled = (struct shuffled){0};
+    start_with(TENSORS, &shuffled);
+    struct tresor_request plan = submit(trace, TENSORS, 2 * TENSOR_BYTES, TRESOR_PLAN_CYCLIC);
+    shuffled.is_holding = true;
+    for (uint32_t i = 0; i < 4; i++)
+        tresor_dispatch(context());
+    assert_int_equal(waits_of_plan(), 2);
+    assert_error(tresor_plan_seek(context(), plan, 4), TRESOR_OK);
+    for (uint32_t i = 0; i < 4; i++)
+        tresor_dispatch(context());
+    assert_int_equal(waits_of_plan(), 2);
+    shuffled.is_holding = false;
+    settle();
+    assert_true(!is_resident(0) && !is_resident(1) && is_resident(4) && is_resident(5));
+    cancel(plan);
     fake_world_close(&world);
 }
 
@@ -421,6 +460,8 @@ int main(void)
         cmocka_unit_test(seeks),
         cmocka_unit_test(a_seek_asks_for_nothing_twice),
         cmocka_unit_test(others_are_ranked),
+        cmocka_unit_test(what_is_needed_within_the_window_stays),
+        cmocka_unit_test(a_seek_takes_back_what_is_far),
         cmocka_unit_test(what_is_locked_stays),
         cmocka_unit_test(ends_after_steps_that_nobody_saw),
         cmocka_unit_test(a_late_release_is_no_later_step),

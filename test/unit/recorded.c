@@ -375,6 +375,104 @@ static void impossible_hosts_are_refused(void **state)
     }
 }
 
+/* --- a script that tells something else --- */
+
+static struct {
+    bool knows_the_effect;
+    int32_t os_errno; /* of the answer */
+    uint32_t refusals;
+} told;
+
+static bool ask_told(void *cookie, const struct tresor__numbered *effect)
+{
+    (void)cookie;
+    (void)effect;
+    return told.knows_the_effect;
+}
+
+static bool poll_told(void *cookie, struct tresor__poll *poll)
+{
+    (void)cookie;
+    poll->answer_count = 1;
+    return true;
+}
+
+static bool answer_told(void *cookie, struct tresor__answer *answer)
+{
+    (void)cookie;
+    *answer = (struct tresor__answer){.number = 1, .os_errno = told.os_errno};
+    return true;
+}
+
+static void refuse_told(void *cookie, const char *why)
+{
+    (void)cookie;
+    (void)why;
+    told.refusals++;
+}
+
+/* The errno that the effect is answered with. */
+static int32_t replay_one(const struct tresor__effect *effect)
+{
+    const struct tresor__script script = {NULL, ask_told, poll_told, answer_told, look, refuse_told};
+    struct tresor_allocator allocator = tresor__allocator_or_default(NULL);
+    struct tresor__completion completion = {0};
+    struct tresor__backend *backend = NULL;
+    told.refusals = 0;
+    assert_int_equal(tresor__replay_create(tresor__sys_posix(), &script, &allocator, NULL, 4, &backend),
+                     TRESOR_OK);
+    backend->submit(backend, effect, 1);
+    assert_int_equal(backend->poll(backend, &completion, 4), 1);
+    backend->destroy(backend);
+    return completion.os_errno;
+}
+
+static int64_t fail_work(void *record)
+{
+    (void)record;
+    return -ENOMEM;
+}
+
+/** Work is done again, and must fail for the same reason. */
+static void work_that_fails_otherwise_is_refused(void **state)
+{
+    static const int32_t errors[] = {ENOMEM, EIO, 0};
+    const struct tresor__effect effect = {.kind = TRESOR__EFFECT_WORK, .work = fail_work};
+    (void)state;
+    told.knows_the_effect = true;
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        told.os_errno = errors[i];
+        assert_int_equal(replay_one(&effect), ENOMEM);
+        assert_int_equal(told.refusals, errors[i] == ENOMEM ? 0 : 1);
+    }
+}
+
+/** What its script does not know gets no answer from it. */
+static void an_effect_of_another_way_fails(void **state)
+{
+    const struct tresor__effect effect = {.kind = TRESOR__EFFECT_MAP};
+    (void)state;
+    told.os_errno = 0;
+    told.knows_the_effect = true;
+    assert_int_equal(replay_one(&effect), 0);
+    told.knows_the_effect = false;
+    assert_int_equal(replay_one(&effect), EIO);
+}
+
+static void impossible_hosts_are_refused(void **state)
+{
+    static const uint64_t pages[] = {0, 1, 4095, 4097, UINT64_C(1) << 40, UINT64_MAX};
+    const struct tresor_context_options options = {.size_bytes = sizeof options};
+    (void)state;
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        struct tresor__replay replay = {.facts = {pages[i], 100}, .script = no_script};
+        struct tresor_context *context = NULL;
+        assert_int_equal(tresor__context_create_replayed(&options, &replay, &context),
+                         TRESOR_ERROR_INVALID);
+        assert_null(context);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +487,8 @@ int main(void)
         cmocka_unit_test(replays_without_memory_leave_nothing),
         cmocka_unit_test(addresses_that_are_refused_here_end_a_replay),
         cmocka_unit_test(impossible_hosts_are_refused),
+        cmocka_unit_test(work_that_fails_otherwise_is_refused),
+        cmocka_unit_test(an_effect_of_another_way_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

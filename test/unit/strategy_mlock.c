@@ -132,6 +132,50 @@ static void a_refusal_by_name(void **state)
     }
 }
 
+/* What is locked by pages while the limit is near is locked at once when it is far again. */
+static void it_grows_by_leaps_again(void **state)
+{
+    (void)state;
+    start_loaded(UINT64_MAX);
+    assert_error(all(TRESOR_VERB_LOCK), TRESOR_OK);
+    uint64_t calls = world.faulty.counts[FAULTY_LOCK];
+    uint64_t whole = locked();
+    fake_world_close(&world);
+
+    start_loaded(whole - PAGE);
+    assert_error(all(TRESOR_VERB_LOCK), TRESOR_ERROR_LOCK_LIMIT);
+    assert_true(world.faulty.counts[FAULTY_LOCK] > calls);
+    assert_error(all(TRESOR_VERB_UNLOCK), TRESOR_OK);
+    world.fake.lock_limit_bytes = UINT64_MAX;
+    fake_world_heal(&world);
+    assert_error(all(TRESOR_VERB_LOCK), TRESOR_OK);
+    assert_int_equal(world.faulty.counts[FAULTY_LOCK], calls);
+    assert_int_equal(locked(), whole);
+    fake_world_close(&world);
+}
+
+/* Who asked for a lock of what was to come is told that it does not. */
+static void a_lock_of_a_load_that_fails(void **state)
+{
+    struct tresor_request load = {0};
+    struct tresor_request lock = {0};
+    (void)state;
+    fake_world_init(&world);
+    fake_world_start(&world, tensors, TENSORS);
+    struct tresor_item item = session_tensor(&world.session, 0);
+    world.rules[0] = (struct fake_rule){.row = FAULTY_READ, .os_errno = EIO};
+    assert_error(session_submit(&world.session, TRESOR_VERB_LOAD, &item, 1, TRESOR_STRATEGY_READ, &load),
+                 TRESOR_OK);
+    assert_error(session_submit(&world.session, TRESOR_VERB_LOCK, &item, 1, 0, &lock), TRESOR_OK);
+    session_settle(&world.session);
+    assert_error(session_end(&world.session, load)->error.code, TRESOR_ERROR_IO);
+    assert_non_null(session_end(&world.session, lock));
+    assert_error(session_end(&world.session, lock)->error.code, TRESOR_ERROR_NOT_RESIDENT);
+    assert_int_equal(locked(), 0);
+    fake_world_heal(&world);
+    fake_world_close(&world);
+}
+
 /* Room for the first tensor and the page that it shares: that much is locked, and nothing beyond. */
 static void it_grows_as_far_as_the_limit(void **state)
 {
@@ -230,6 +274,8 @@ int main(void)
         cmocka_unit_test(a_refusal_tells_why),
         cmocka_unit_test(a_refusal_by_name),
         cmocka_unit_test(it_grows_as_far_as_the_limit),
+        cmocka_unit_test(it_grows_by_leaps_again),
+        cmocka_unit_test(a_lock_of_a_load_that_fails),
         cmocka_unit_test(an_unlock_that_fails),
         cmocka_unit_test(a_leaked_lock_goes_with_its_pages),
         cmocka_unit_test(a_refusal_where_an_unlock_had_failed),

@@ -40,6 +40,36 @@ static void loads_evicts_and_loads_again(void **state)
     fake_world_close(&world);
 }
 
+static struct {
+    uintptr_t window;
+    uintptr_t end; /* of what is loaded */
+} chunks;
+
+static int32_t must_end_at_a_chunk(void *cookie, struct faulty_call *call)
+{
+    uintptr_t end = (uintptr_t)call->address + call->length;
+    (void)cookie;
+    if (call->row == FAULTY_ADVISE_MEMORY && call->kind == TRESOR__SYS_POPULATE_READ)
+        assert_true((end - chunks.window) % world.options.populate_bytes == 0 || end >= chunks.end);
+    return 0;
+}
+
+/* Wherever a load begins, so that they lie as huge pages do. */
+static void chunks_end_at_multiples_of_their_size(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < TENSORS; i++) {
+        fake_world_open(&world);
+        struct tresor_tensor_info info = fake_world_tensor(&world, i);
+        chunks.window = (uintptr_t)info.address - info.offset_bytes;
+        chunks.end = (uintptr_t)info.address + info.tensor_bytes;
+        world.faulty.judge = must_end_at_a_chunk;
+        assert_error(fake_world_one(&world, TRESOR_VERB_LOAD, i, TRESOR_STRATEGY_MMAP), TRESOR_OK);
+        assert_true(world.options.populate_bytes > 0);
+        fake_world_close(&world);
+    }
+}
+
 static void map_fails(int32_t os_errno, int32_t code, uint64_t calls)
 {
     fake_world_open(&world);
@@ -235,6 +265,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loads_evicts_and_loads_again),
+        cmocka_unit_test(chunks_end_at_multiples_of_their_size),
         cmocka_unit_test(a_refused_map_by_name),
         cmocka_unit_test(a_bad_chunk_fails_only_who_covers_it),
         cmocka_unit_test(a_file_that_became_shorter),

@@ -171,6 +171,7 @@ static void a_read_that_waits_is_taken_back(void **state)
     asked_cancel(&asked, 3);
     asked_cancel(&asked, 3);
     asked_cancel(&asked, 9);
+    asked_read(&asked, 8, 1, TRESOR__READ_DIRECT); /* behind what was the last */
     asked_run(&asked);
     for (uint32_t i = 0; i < 8; i++) {
         bool is_taken = i == 0 || i == 3 || i == 7;
@@ -183,7 +184,7 @@ static void a_read_that_waits_is_taken_back(void **state)
     assert_int_equal(asked.answers[3].cancel.value, 0); /* of the second */
     assert_int_equal(asked.answers[9].cancels, 1);
     assert_int_equal(asked.answers[9].cancel.value, 0);
-    assert_int_equal(asked_count_whole(&asked), 5);
+    assert_int_equal(asked_count_whole(&asked), 6);
     asked_end(&asked);
 }
 
@@ -201,11 +202,13 @@ static void a_read_on_the_ring_ends_either_way(void **state)
             is_gone[i] = asked.answers[i].reads > 0;
             asked_cancel(&asked, i);
         }
+        asked_cancel(&asked, 0); /* which changes nothing */
         asked_run(&asked);
+        assert_false(asked.backend->pending(asked.backend));
         for (uint32_t i = 0; i < TRESOR__STARTS_MAX; i++) {
             const struct asked_answers *answers = &asked.answers[i];
             assert_int_equal(answers->reads, 1);
-            assert_int_equal(answers->cancels, 1);
+            assert_int_equal(answers->cancels, i == 0 ? 2 : 1);
             assert_int_equal(answers->cancel.value, !is_gone[i]);
             assert_true(answers->read.os_errno == ECANCELED ||
                         answers->read.value == ASKED_BLOCK_BYTES);
@@ -216,6 +219,57 @@ static void a_read_on_the_ring_ends_either_way(void **state)
         asked_end(&asked);
     }
     print_message("# %u of %u cancelled\n", (unsigned)cancelled, 20u * TRESOR__STARTS_MAX);
+}
+
+static int32_t interrupt_results(void *cookie, struct faulty_call *call)
+{
+    (void)cookie;
+    return call->row == FAULTY_RING_RESULT ? EINTR : 0;
+}
+
+/* The kernel says so of a read whose worker it interrupts to cancel it. */
+static void an_interrupted_read_was_cancelled(void **state)
+{
+    (void)state;
+    begin();
+    asked_read(&asked, 0, TRESOR__STARTS_MAX, TRESOR__READ_DIRECT);
+    asked_poll(&asked); /* which reaps, and only then starts them */
+    for (uint32_t i = 0; i < TRESOR__STARTS_MAX; i++)
+        asked_cancel(&asked, i);
+    asked.faulty.judge = interrupt_results;
+    asked_run(&asked);
+    for (uint32_t i = 0; i < TRESOR__STARTS_MAX; i++)
+        assert_int_equal(asked.answers[i].read.os_errno, ECANCELED);
+    asked_end(&asked);
+}
+
+/* --- a ring that fails for a while --- */
+
+static uint32_t refusals_left;
+
+static int32_t refuse_some_reaps(void *cookie, struct faulty_call *call)
+{
+    (void)cookie;
+    if (call->row != FAULTY_RING_REAP || refusals_left == 0)
+        return 0;
+    refusals_left--;
+    return EAGAIN;
+}
+
+static void the_sixteenth_refusal_in_a_row_is_the_last(void **state)
+{
+    (void)state;
+    for (uint32_t refusals = 15; refusals <= 16; refusals++) {
+        begin();
+        refusals_left = refusals;
+        asked.faulty.judge = refuse_some_reaps;
+        asked_read(&asked, 0, TRESOR__STARTS_MAX, TRESOR__READ_DIRECT);
+        asked_run(&asked);
+        assert_string_equal(asked.backend->name, refusals == 16 ? "pool" : "uring");
+        assert_int_equal(asked.backend->refused_errno, refusals == 16 ? EAGAIN : 0);
+        assert_int_equal(asked_count_whole(&asked), TRESOR__STARTS_MAX);
+        asked_end(&asked);
+    }
 }
 
 /* --- results --- */
@@ -242,15 +296,28 @@ static void short_counts_are_told_as_they_are(void **state)
 
 /* --- the end --- */
 
+static uint32_t left_on_the_ring;
+
+static int32_t look_at_closes(void *cookie, struct faulty_call *call)
+{
+    if (call->row == FAULTY_RING_CLOSE)
+        left_on_the_ring += ((struct faulty_sys *)cookie)->ring_read_count;
+    return 0;
+}
+
 static void destroying_waits_for_what_is_on_the_ring(void **state)
 {
     (void)state;
+    left_on_the_ring = 0;
     for (uint32_t round = 0; round < 20; round++) {
         begin();
+        asked.faulty.judge = look_at_closes;
+        asked.faulty.judge_cookie = &asked.faulty;
         asked_read(&asked, 0, 4 * TRESOR__STARTS_MAX, TRESOR__READ_DIRECT);
         for (uint32_t i = 0; i < round % 4; i++)
             asked_poll(&asked);
         asked_end(&asked);
+        assert_int_equal(left_on_the_ring, 0);
     }
 }
 
@@ -279,6 +346,8 @@ int main(void)
         cmocka_unit_test(a_ring_that_takes_one_at_a_time),
         cmocka_unit_test(a_read_that_waits_is_taken_back),
         cmocka_unit_test(a_read_on_the_ring_ends_either_way),
+        cmocka_unit_test(an_interrupted_read_was_cancelled),
+        cmocka_unit_test(the_sixteenth_refusal_in_a_row_is_the_last),
         cmocka_unit_test(short_counts_are_told_as_they_are),
         cmocka_unit_test(destroying_waits_for_what_is_on_the_ring),
         cmocka_unit_test(creation_that_fails_leaves_nothing),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Read by tools/check. What `tools/check --deep` adds, in the folders that it has built: every test under the sanitizers of
 # both compilers, under the thread sanitizer of gcc too, and what needs no system under valgrind; a million simulated loads,
-# the explorer far into its worlds, and ten minutes for each fuzzer. Some hours.
+# the explorer far into its worlds, ten minutes for each fuzzer, and every planted fault. Some hours.
 # shellcheck shell=bash
 
 simulated_worlds=150000 # with eight loads each
@@ -43,4 +43,5 @@ check_deep() {
     deep_step 'a million simulated loads' simulate
     deep_step 'explorer' explore
     deep_step 'fuzzers, longer' tools/fuzz "$deep_fuzz_seconds"
+    deep_step 'all planted faults are caught' tools/mutants
 }
