@@ -459,20 +459,6 @@ static void an_effect_of_another_way_fails(void **state)
     assert_int_equal(replay_one(&effect), EIO);
 }
 
-static void impossible_hosts_are_refused(void **state)
-{
-    static const uint64_t pages[] = {0, 1, 4095, 4097, UINT64_C(1) << 40, UINT64_MAX};
-    const struct tresor_context_options options = {.size_bytes = sizeof options};
-    (void)state;
-    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
-        struct tresor__replay replay = {.facts = {pages[i], 100}, .script = no_script};
-        struct tresor_context *context = NULL;
-        assert_int_equal(tresor__context_create_replayed(&options, &replay, &context),
-                         TRESOR_ERROR_INVALID);
-        assert_null(context);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
