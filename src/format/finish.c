@@ -173,10 +173,10 @@ int32_t tresor__directory_finish(struct tresor__directory *directory, uint32_t f
     int32_t code = check_count(directory, file_count, error);
     if (!code)
         code = check_ends(directory, file_sizes_bytes, error);
-    if (!code && format != TRESOR__FORMAT_SAFETENSORS)
-        return count_overlaps(directory, error);
     if (!code && format == TRESOR__FORMAT_TMAI)
         return check_layers(directory, file_sizes_bytes[0], error);
+    if (!code && format != TRESOR__FORMAT_SAFETENSORS)
+        return count_overlaps(directory, error);
     for (uint32_t i = 0; !code && i < file_count; i++)
         code = check_cover(directory, i, file_sizes_bytes[i], error);
     return code ? code : check_shards(directory, error);
