@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "arena.h"
-#include "rows.h"
+#include "support/rows.h"
 
 enum { UNIT_BYTES = 64 * 1024 };
 

@@ -24,11 +24,12 @@ static void numbers_have_names(void **state)
                                           "size", "system",  "source"};
     static const char *const degradations[] = {"unknown", "backend", "direct", "readahead", "numa", "pressure"};
     static const char *const verbs[] = {"UNKNOWN", "OPEN",   "CLOSE",  "LOAD",   "COPY", "EVICT", "LOCK",
-                                        "UNLOCK",  "ADVISE", "STREAM", "BUDGET", "PLAN", "SWAP",  "CHECK"};
+                                        "UNLOCK",  "ADVISE", "STREAM", "BUDGET", "PLAN", "SWAP",  "CHECK",
+                                        "DIGEST"};
     static const struct naming namings[] = {
         {tresor_strategy_name, strategies, 3, "unknown"}, {tresor_policy_name, policies, 4, "unknown"},
         {tresor_reason_name, reasons, 8, "unknown"},      {tresor_degradation_name, degradations, 6, "unknown"},
-        {tresor_verb_name, verbs, 14, "UNKNOWN"},
+        {tresor_verb_name, verbs, 15, "UNKNOWN"},
     };
     (void)state;
     for (uint32_t i = 0; i < sizeof namings / sizeof namings[0]; i++) {
