@@ -70,7 +70,7 @@ struct fake_watch {
     char path[FAKE_PATH_BYTES];
     char trigger[32];
     int descriptor;
-    bool is_gone; /* the next one who sleeps on it is told so */
+    _Atomic bool is_gone; /* the next one who sleeps on it is told so */
 };
 
 /** A file that the system tells of itself in. */

@@ -121,6 +121,39 @@ static void loads(void **state)
     }
 }
 
+/* Whatever a source is, and by whatever strategy its tensors came, it has the same digests. */
+static void digests_are_of_the_model(void **state)
+{
+    const struct tresor_request_options options = {.size_bytes = sizeof options,
+                                                   .flags = TRESOR_REQUEST_ITEMS};
+    uint64_t high = 0;
+    uint64_t low = 0;
+    (void)state;
+    if (!tresor_can_digest())
+        skip();
+    for (enum host_origin_kind kind = 0; kind < HOST_ORIGINS; kind++) {
+        open_source(kind, TRESOR_DIRECT_OFF);
+        for (uint32_t strategy = TRESOR_STRATEGY_MMAP; strategy <= TRESOR_STRATEGY_READ; strategy++) {
+            struct tresor_item item = session_tensor(&world.session, tensor_count() - 1);
+            struct tresor_request request;
+            if (strategy == TRESOR_STRATEGY_MMAP && !is_mappable(kind))
+                continue;
+            assert_error(session_do(&world.session, TRESOR_VERB_LOAD, item, strategy), TRESOR_OK);
+            int32_t code = tresor_digest(world.session.context, &item, 1, &options, &request);
+            assert_error(session_note(&world.session, code, request), TRESOR_OK);
+            assert_error(session_finish(&world.session, request, NULL), TRESOR_OK);
+            const struct tresor_event *told = session_item(&world.session, tensor_count() - 1);
+            assert_true(told->digest_high != 0 || told->digest_low != 0);
+            high = high == 0 ? told->digest_high : high;
+            low = low == 0 ? told->digest_low : low;
+            assert_int_equal(told->digest_high, high);
+            assert_int_equal(told->digest_low, low);
+            assert_error(session_do(&world.session, TRESOR_VERB_EVICT, item, 0), TRESOR_OK);
+        }
+        close_source();
+    }
+}
+
 static void choices_say_why(void **state)
 {
     (void)state;
@@ -593,6 +626,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loads),
+        cmocka_unit_test(digests_are_of_the_model),
         cmocka_unit_test(choices_say_why),
         cmocka_unit_test(plans),
         cmocka_unit_test(direct_reads),

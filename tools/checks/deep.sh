@@ -31,7 +31,7 @@ deep_step() {
 check_deep() {
     need_tool valgrind valgrind
     install_needs
-    run_tests build-check exhaust explore sim random fuzz
+    run_tests build-check exhaust explore sim random fuzz slow
     run_tests build-check-clang unit fault kernel tool project
     if step 'gcc build with the thread sanitizer' build_thread build-check-thread-gcc gcc; then
         run_tests build-check-thread-gcc "${thread_suites[@]}"

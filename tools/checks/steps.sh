@@ -63,7 +63,10 @@ run_meson_test() {
     local folder=$1 suite suites=()
     shift
     for suite; do
-        suites+=(--suite "$suite")
+        case $suite in
+        -*) suites+=(--no-suite "${suite#-}") ;;
+        *) suites+=(--suite "$suite") ;;
+        esac
     done
     rm -f "$folder"/meson-logs/testlog*
     ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \

@@ -86,7 +86,8 @@ static struct host_request *submit_items(struct host *host, enum tresor_verb ver
     if ((code == TRESOR_ERROR_TOO_BIG && !has_room) ||
         (may_map && host_may_refuse(host, source, code)))
         return NULL;
-    if (verb == TRESOR_VERB_DIGEST && code == TRESOR_ERROR_UNSUPPORTED && !tresor_can_digest())
+    bool needs_digests = verb == TRESOR_VERB_DIGEST || options.flags & TRESOR_REQUEST_CHECK;
+    if (needs_digests && code == TRESOR_ERROR_UNSUPPORTED && !tresor_can_digest())
         return NULL;
     if (options.flags & TRESOR_REQUEST_CHECK && code == TRESOR_ERROR_NOT_FOUND &&
         !host_has_digests(host, source, items, count))
