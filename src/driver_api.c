@@ -183,6 +183,7 @@ static int32_t take_request(struct tresor__driver *driver, const struct tresor_d
         valid = may_ask(&driver->tensors[input->tensors[i]], input->event);
     for (uint32_t i = 0; valid && i < count; i++)
         ask(driver, input->tensors[i], input);
+    tresor__driver_run(driver);
     return valid ? TRESOR_OK : TRESOR_ERROR_INVALID;
 }
 

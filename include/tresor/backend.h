@@ -117,8 +117,8 @@ struct tresor_actor {
 
 /**
  * Do what an effect asks for with system calls that block, as the sync backend does. Returns its answer. Any thread, for
- * different effects at the same time. Allocates nothing but, for direct reads with BOUNCE, a mebibyte for as long as it
- * runs. A CANCEL finds nothing.
+ * different effects at the same time. Allocates nothing but, for direct reads with BOUNCE and for DIGEST, a mebibyte
+ * for as long as it runs. A CANCEL finds nothing.
  */
 TRESOR_API struct tresor_answer tresor_effect_run(const struct tresor_effect *effect);
 

@@ -172,8 +172,7 @@ static bool is_refused(const struct tresor__driver *driver)
     return driver->is_known && driver->unknown.code != TRESOR_OK;
 }
 
-/* What is left when nothing but an answer can go on. */
-static void run(struct tresor__driver *driver)
+void tresor__driver_run(struct tresor__driver *driver)
 {
     struct tresor__file *file = &driver->file.io;
     if (!driver->is_known || is_refused(driver))
@@ -303,28 +302,24 @@ void tresor__driver_load(struct tresor__driver *driver, uint32_t tensor,
 {
     driver->tensors[tensor].role = TRESOR__DRIVER_LOADING;
     tresor__ledger_claim(&driver->file.io.ledger, tensor, backing, TRESOR__URGENCY_NORMAL);
-    run(driver);
 }
 
 void tresor__driver_release(struct tresor__driver *driver, uint32_t tensor)
 {
     driver->tensors[tensor].role = TRESOR__DRIVER_LEAVING;
     tresor__ledger_unclaim(&driver->file.io.ledger, tensor, true);
-    run(driver);
 }
 
 void tresor__driver_lock(struct tresor__driver *driver, uint32_t tensor)
 {
     driver->tensors[tensor].lock_role = TRESOR__DRIVER_LOADING;
     tresor__ledger_lock(&driver->file.io.ledger, tensor);
-    run(driver);
 }
 
 void tresor__driver_unlock(struct tresor__driver *driver, uint32_t tensor)
 {
     driver->tensors[tensor].lock_role = TRESOR__DRIVER_LEAVING;
     tresor__ledger_unlock(&driver->file.io.ledger, tensor, true);
-    run(driver);
 }
 
 /* --- what comes out --- */
@@ -384,7 +379,7 @@ void tresor__driver_deliver(struct tresor__driver *driver,
              &(struct tresor__input){.event = completion->event,
                                      .os_errno = completion->os_errno,
                                      .value = completion->value});
-    run(driver);
+    tresor__driver_run(driver);
 }
 
 /* The news that a result is made of, what a tensor awaits that has it, and what its role becomes by it. */
@@ -486,7 +481,7 @@ struct tresor__driver_result tresor__driver_next(struct tresor__driver *driver)
             break;
         result = tell_next(driver, tensor);
     }
-    run(driver); /* what a failure has left is released */
+    tresor__driver_run(driver); /* what a failure has left is released */
     return result;
 }
 

@@ -81,7 +81,8 @@ int32_t tresor__driver_make(void *memory, size_t size_bytes,
 /** Whether they all are tensors of it, and none is named twice. */
 bool tresor__driver_marks(struct tresor__driver *driver, const uint32_t *tensors, uint32_t count);
 
-/** Have a tensor loaded, which is absent, or released, which is being loaded or resident. */
+/** Have a tensor loaded, which is absent, or released, which is being loaded or resident. Nothing is begun before
+ * tresor__driver_run, so that neighbours which are asked for together are joined. */
 void tresor__driver_load(struct tresor__driver *driver, uint32_t tensor,
                          enum tresor__backing backing);
 void tresor__driver_release(struct tresor__driver *driver, uint32_t tensor);
@@ -89,6 +90,9 @@ void tresor__driver_release(struct tresor__driver *driver, uint32_t tensor);
 /** Have a resident tensor locked that is not, or unlocked that is, or is being locked. */
 void tresor__driver_lock(struct tresor__driver *driver, uint32_t tensor);
 void tresor__driver_unlock(struct tresor__driver *driver, uint32_t tensor);
+
+/** Begin what has been asked, until nothing but an answer can go on. */
+void tresor__driver_run(struct tresor__driver *driver);
 
 /** An effect that was taken has ended. */
 void tresor__driver_deliver(struct tresor__driver *driver,

@@ -37,6 +37,7 @@ static struct {
     struct tresor_driver *driver;
     struct tresor_effect flight[FLIGHT_MAX];
     uint32_t flight_count;
+    uint32_t maps; /* that were asked */
     uint32_t results[EVENTS][TENSORS + 1];
     struct tresor_driver_result last[TENSORS + 1];
     uint64_t seed;
@@ -121,6 +122,7 @@ static void note(const struct tresor_driver_batch *batch)
     for (uint32_t i = 0; i < batch->effect_count; i++) {
         assert_true(engine.flight_count < FLIGHT_MAX);
         engine.flight[engine.flight_count++] = batch->effects[i];
+        engine.maps += batch->effects[i].kind == TRESOR_EFFECT_MAP;
     }
     for (uint32_t i = 0; i < batch->result_count; i++) {
         const struct tresor_driver_result *result = &batch->results[i];
@@ -226,6 +228,29 @@ static void each_tensor_has_one_result(void **state)
         }
         end();
     }
+}
+
+/* Pages that lie side by side are one map, whoever's they are. */
+static void neighbours_are_mapped_as_one(void **state)
+{
+    (void)state;
+    start(2);
+    uint32_t runs = 0;
+    uint64_t end_of_run = 0;
+    for (uint32_t i = 0; i < TENSORS; i++) {
+        const struct tresor_driver_tensor *tensor = &engine.tensors[i];
+        uint64_t last = (tensor->offset_bytes + tensor->size_bytes + PAGE_BYTES - 1) / PAGE_BYTES;
+        if (tensor->size_bytes == 0)
+            continue;
+        runs += runs == 0 || tensor->offset_bytes / PAGE_BYTES > end_of_run;
+        end_of_run = last > end_of_run ? last : end_of_run;
+    }
+    assert_true(runs < TENSORS / 2);
+    settle(); /* the file is known */
+    assert_error(ask_all(TRESOR_DRIVER_LOAD, TRESOR_STRATEGY_MMAP), TRESOR_OK);
+    settle();
+    assert_int_equal(engine.maps, runs);
+    end();
 }
 
 static void what_neighbours_share_stays_with_the_last(void **state)
@@ -492,6 +517,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_tensor_has_one_result),
+        cmocka_unit_test(neighbours_are_mapped_as_one),
         cmocka_unit_test(what_neighbours_share_stays_with_the_last),
         cmocka_unit_test(a_load_is_taken_back),
         cmocka_unit_test(locks_are_held_and_given_back),
